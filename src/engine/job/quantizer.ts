@@ -1,0 +1,135 @@
+/** Quantizer: the seam between a job and whatever computes it. The job knows this interface, never the addon. */
+import type { SourceDtype } from '../dtype';
+import type { Rounding } from '../plan/recipe';
+
+/** Bytes of file `file` (an index into `QuantizerJob.files`), from its start. */
+export interface FileRange {
+  readonly file: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export type QuantizerTask = CopyTask | QuantizeTask | CompareTask;
+
+/** Copies a source range to `outputOffset` of the output file. */
+export interface CopyTask {
+  readonly kind: 'copy';
+  readonly id: number;
+  readonly name: string;
+  readonly source: FileRange;
+  readonly outputOffset: number;
+}
+
+/** Quantizes one matrix; codes go to `weightOffset`, the F32 scale to each of `scaleOffsets` of the output file. */
+export interface QuantizeTask {
+  readonly kind: 'quantize';
+  readonly id: number;
+  readonly name: string;
+  readonly source: FileRange;
+  readonly dtype: SourceDtype;
+  readonly rows: number;
+  readonly columns: number;
+  readonly weightOffset: number;
+  readonly scaleOffsets: readonly number[];
+  readonly rounding: Rounding;
+  /** 0 means full rank. */
+  readonly topK: number;
+  readonly numIter: number;
+  readonly seed: number;
+}
+
+/**
+ * Compares a converted tensor with its source. Without `scale`, byte for byte; with it, dequantized
+ * (`codes` are F8_E4M3, `value = code × scale`) against the source values. Reads only.
+ */
+export interface CompareTask {
+  readonly kind: 'compare';
+  readonly id: number;
+  readonly name: string;
+  readonly converted: FileRange;
+  readonly source: FileRange;
+  readonly dtype: SourceDtype;
+  readonly rows: number;
+  readonly columns: number;
+  readonly scale?: number;
+}
+
+export interface QuantizerJob {
+  /** Files that are read. */
+  readonly files: readonly string[];
+  /** The file that is written: it exists and has its final size. Absent where every task only reads. */
+  readonly output?: string;
+  readonly tasks: readonly QuantizerTask[];
+  /** `auto`, `cpu`, `cuda:0`, … */
+  readonly device: string;
+  /** 0 means all cores. */
+  readonly threads: number;
+}
+
+export type QuantizerEvent =
+  | { readonly type: 'started'; readonly id: number; readonly device: string }
+  /** `fraction` of this task, 0–1. May be merged or dropped. */
+  | { readonly type: 'progress'; readonly id: number; readonly fraction: number }
+  | { readonly type: 'copied'; readonly id: number; readonly seconds: number }
+  | ({ readonly type: 'quantized'; readonly id: number } & QuantizedResult)
+  /** The source has NaN or Inf: nothing was written for this task. `seconds` spent. */
+  | { readonly type: 'nonFinite'; readonly id: number; readonly count: number; readonly seconds: number }
+  | ({ readonly type: 'compared'; readonly id: number } & ComparedResult)
+  /** Something worth telling, e.g. a tensor that fell back from the GPU to the CPU. */
+  | { readonly type: 'note'; readonly id: number; readonly message: string };
+
+export interface QuantizedResult {
+  readonly scale: number;
+  /** ‖Q − W‖_F / ‖W‖_F of what was written; 0 for an all-zero tensor. */
+  readonly relativeError: number;
+  /** tr(E H Eᵀ) with H = WᵀW normalised to mean diagonal 1 plus damping, of what was written; and of nearest rounding. Absent for rounding `nearest`. */
+  readonly objective?: number;
+  readonly objectiveNearest?: number;
+  /** Only for rounding `tpec`: the objective that `learned` reaches, for comparison. */
+  readonly objectiveLearned?: number;
+  /** Sweeps (learned) or steps (tpec) that ran. */
+  readonly sweeps: number;
+  /** Learned rounding was not better than nearest on this tensor, and nearest was written. */
+  readonly keptNearest: boolean;
+  /** Share of codes that differ from nearest rounding, 0–1. */
+  readonly changedShare: number;
+  readonly device: string;
+  readonly readSeconds: number;
+  readonly computeSeconds: number;
+  readonly writeSeconds: number;
+}
+
+export interface ComparedResult {
+  readonly equal: boolean;
+  /** Sums over elements, for relative error per tensor and overall: Σ(converted − source)², Σ source². */
+  readonly squaredError: number;
+  readonly squaredSource: number;
+  readonly maxAbsoluteError: number;
+  readonly nonFiniteCount: number;
+}
+
+export interface QuantizerDevice {
+  /** `cpu`, `cuda:0`, … */
+  readonly id: string;
+  readonly kind: 'cpu' | 'cuda';
+  readonly name: string;
+  readonly available: boolean;
+  /** Why it is not available, with the remedy. */
+  readonly reason?: string;
+  readonly memoryBytes?: number;
+  readonly freeMemoryBytes?: number;
+  readonly computeCapability?: string;
+  readonly driverVersion?: string;
+  /** CPU: threads and instruction set in use. */
+  readonly threads?: number;
+  readonly instructionSet?: string;
+}
+
+export interface Quantizer {
+  devices(): Promise<readonly QuantizerDevice[]>;
+  /**
+   * Runs every task; each ends in exactly one `copied`, `quantized`, `nonFinite` or `compared`, in any order.
+   * Throws EngineError: `Cancelled` within a second of the signal, otherwise with the tensor's name and the path.
+   */
+  run(job: QuantizerJob, signal: AbortSignal): AsyncIterable<QuantizerEvent>;
+}

@@ -1,0 +1,61 @@
+/** JobReport: what a job did to every tensor, as written by `--report` and shown by the editor. */
+import type { Dtype } from '../dtype';
+import type { Action } from '../plan/plan';
+import type { Recipe } from '../plan/recipe';
+
+export interface TensorReport {
+  readonly name: string;
+  readonly action: Action;
+  readonly reason: string;
+  readonly shape: readonly number[];
+  readonly sourceDtype: Dtype;
+  /** Absent where the tensor is removed. */
+  readonly targetDtype?: Dtype;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly scale?: number;
+  readonly relativeError?: number;
+  readonly objective?: number;
+  readonly objectiveNearest?: number;
+  readonly objectiveLearned?: number;
+  readonly sweeps?: number;
+  readonly keptNearest?: boolean;
+  readonly changedShare?: number;
+  readonly device?: string;
+  readonly seconds: number;
+}
+
+export interface JobReport {
+  readonly tool: { readonly name: string; readonly version: string };
+  readonly source: string;
+  readonly output: string;
+  readonly recipe: Recipe;
+  readonly tensors: readonly TensorReport[];
+  readonly summary: JobSummary;
+  readonly warnings: readonly string[];
+}
+
+export interface JobSummary {
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly counts: Readonly<Record<Action, number>>;
+  /** ‖Q − W‖_F / ‖W‖_F over all quantized tensors together. */
+  readonly relativeError: number;
+  /** Σ objective ÷ Σ objectiveNearest; absent for rounding `nearest`. */
+  readonly objectiveRatio?: number;
+  readonly seconds: {
+    readonly total: number;
+    readonly plan: number;
+    /** Wall time from the first task to the last. */
+    readonly convert: number;
+    /** fsync and rename. */
+    readonly finish: number;
+    /** Summed over tensors, so they may exceed the wall time. */
+    readonly read: number;
+    readonly compute: number;
+    readonly write: number;
+  };
+  readonly device: string;
+  readonly threads: number;
+  readonly peakMemoryBytes: number;
+}

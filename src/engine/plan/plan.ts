@@ -1,0 +1,56 @@
+/** Plan: header + recipe → what happens to every tensor, and every byte range of the output. Pure. */
+import type { Dtype, SourceDtype } from '../dtype';
+import type { TensorInfo } from '../safetensors/header';
+import type { Recipe } from './recipe';
+
+export type Action = 'quantize' | 'keep' | 'remove';
+
+export interface PlannedTensor {
+  readonly source: TensorInfo;
+  readonly action: Action;
+  /** One short sentence for people, e.g. "bias is kept: it has no matrix product". */
+  readonly reason: string;
+  /** Only where action is `quantize`. */
+  readonly quantization?: TensorQuantization;
+}
+
+export interface TensorQuantization {
+  readonly sourceDtype: SourceDtype;
+  readonly targetDtype: 'F8_E4M3';
+  /** The matrix view: out × in, a convolution as O × (I·kh·kw). */
+  readonly rows: number;
+  readonly columns: number;
+  /** Output tensor names: the codes, and every tensor that receives the scale (F32 scalar). */
+  readonly weightName: string;
+  readonly scaleNames: readonly string[];
+}
+
+/** Where an output tensor's bytes come from. */
+export type OutputOrigin =
+  | { readonly kind: 'copy'; readonly source: TensorInfo }
+  | { readonly kind: 'codes'; readonly source: TensorInfo }
+  | { readonly kind: 'scale'; readonly source: TensorInfo }
+  | { readonly kind: 'literal'; readonly bytes: Uint8Array };
+
+export interface OutputTensor {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** Byte range from the start of the output file. */
+  readonly begin: number;
+  readonly end: number;
+  readonly origin: OutputOrigin;
+}
+
+export interface Plan {
+  readonly recipe: Recipe;
+  /** Every source tensor exactly once, in file order. */
+  readonly tensors: readonly PlannedTensor[];
+  readonly output: {
+    /** The length prefix and the header, ready to be written at offset 0. */
+    readonly headerBytes: Uint8Array;
+    readonly tensors: readonly OutputTensor[];
+    readonly fileSize: number;
+  };
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,23 @@
+/** Header: what a valid safetensors file says of its tensors. A Header that exists is valid. */
+import type { Dtype } from '../dtype';
+
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: Dtype;
+  /** Outermost dimension first. */
+  readonly shape: readonly number[];
+  /** Byte range of the data, from the start of the file. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface Header {
+  /** In file order (by `begin`, then as the header lists them). */
+  readonly tensors: readonly TensorInfo[];
+  readonly byName: ReadonlyMap<string, TensorInfo>;
+  /** `__metadata__`, in the order of the file; empty where there is none. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Where the data begins: 8 + header length. */
+  readonly dataStart: number;
+  readonly fileSize: number;
+}
