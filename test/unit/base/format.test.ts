@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { formatBytes, formatCount, formatInteger, formatPercent, formatSeconds, formatShape } from '../../../src/base/format';
+
+describe('format', () => {
+  it('writes sizes with three significant digits in decimal units', () => {
+    expect([0, 999, 999.6, 1000, 8_301_376, 99_960_000, 999_500_000, 6.7e10].map(formatBytes)).toEqual([
+      '0 B', '999 B', '1.00 kB', '1.00 kB', '8.30 MB', '100 MB', '1.00 GB', '67.0 GB',
+    ]);
+  });
+
+  it('writes small counts in full and large ones with a unit', () => {
+    expect([0, 512, 9_999, 10_000, 4_147_200, 12e9].map(formatCount)).toEqual(['0', '512', '9,999', '10.0 K', '4.15 M', '12.0 B']);
+    expect(formatInteger(1234567)).toBe('1,234,567');
+  });
+
+  it('writes durations without a unit that does not matter', () => {
+    expect([0, 0.44, 9.94, 9.96, 59.6, 65, 3599.7, 7800, NaN].map(formatSeconds)).toEqual([
+      '0.0 s', '0.4 s', '9.9 s', '10 s', '1 min 00 s', '1 min 05 s', '1 h 00 min', '2 h 10 min', '–',
+    ]);
+  });
+
+  it('writes shares and shapes', () => {
+    expect([0, 0.0004, 0.0264, 0.0996, 1].map(formatPercent)).toEqual(['0 %', '<0.1 %', '2.6 %', '10 %', '100 %']);
+    expect([formatShape([]), formatShape([4096, 11008])]).toEqual(['scalar', '4096 × 11008']);
+  });
+});
