@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { defineConfig } from 'vitest/config';
+
+const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as { readonly version: string };
+
+export default defineConfig({
+  define: { FP8_VERSION: JSON.stringify(version) },
+  test: {
+    include: ['test/unit/**/*.test.ts', 'test/parity/**/*.test.ts'],
+    // The real addon and real child processes run in these tests, on machines that may have two busy cores.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+});
