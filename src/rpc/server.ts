@@ -1,0 +1,76 @@
+/** serve: answers the calls that arrive at a port with an implementation of the protocol. Every call is answered, whatever the method throws. */
+import type { Disposable } from '../base/disposable';
+import { plainErrorCodec, RpcError, type ErrorCodec } from './errorCodec';
+import type { MessagePort } from './port';
+import { asClientMessage, type ServerMessage } from './wire';
+
+type Method = (params: unknown, signal: AbortSignal) => unknown;
+
+/** Disposing it, like the peer's going, aborts what is running; nothing is posted afterwards. */
+export function serve<Protocol extends object>(
+  port: MessagePort,
+  implementation: Protocol,
+  errors: ErrorCodec = plainErrorCodec,
+): Disposable {
+  const running = new Map<number, AbortController>();
+  let open = true;
+
+  const answer = async (id: number, method: string, params: unknown): Promise<void> => {
+    const controller = new AbortController();
+    running.set(id, controller);
+    try {
+      const answered = methodOf(implementation, method)(params, controller.signal);
+      if (isAsyncIterable(answered)) {
+        for await (const event of answered) {
+          if (!open) return;
+          port.post({ rpc: 'event', id, event } satisfies ServerMessage);
+        }
+        if (open) post(port, { rpc: 'end', id });
+      } else {
+        const result = await answered;
+        if (open) port.post({ rpc: 'reply', id, result } satisfies ServerMessage);
+      }
+    } catch (error) {
+      // Also the way for a result that the port cannot copy.
+      if (open) post(port, { rpc: 'error', id, error: errors.encode(error) });
+    } finally {
+      running.delete(id);
+    }
+  };
+
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    for (const subscription of subscriptions) subscription?.dispose();
+    for (const controller of running.values()) controller.abort();
+  };
+
+  const subscriptions = [
+    port.onMessage((received) => {
+      const message = asClientMessage(received);
+      if (message?.rpc === 'call') void answer(message.id, message.method, message.params);
+      else if (message?.rpc === 'cancel') running.get(message.id)?.abort();
+    }),
+    port.onClose?.(close),
+  ];
+  return { dispose: close };
+}
+
+function methodOf(implementation: object, name: string): Method {
+  const method: unknown = name in Object.prototype ? undefined : Reflect.get(implementation, name);
+  if (typeof method !== 'function') throw new RpcError('UnknownMethod', `there is no method "${name}"`);
+  return method.bind(implementation) as Method;
+}
+
+/** Where even an ending cannot be posted, the peer is gone and waits for nothing. */
+function post(port: MessagePort, message: ServerMessage): void {
+  try {
+    port.post(message);
+  } catch {
+    // See above.
+  }
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
