@@ -82,6 +82,7 @@ struct Quantized {
   std::uint32_t id = 0;
   float scale = 1;
   double relative_error = 0;
+  double squared_source = 0;  // sum of squares of the source's values, to combine the relative errors of several tensors
   std::optional<double> objective;
   std::optional<double> objective_nearest;
   std::optional<double> objective_learned;

@@ -82,6 +82,8 @@ export interface QuantizedResult {
   readonly scale: number;
   /** ‖Q − W‖_F / ‖W‖_F of what was written; 0 for an all-zero tensor. */
   readonly relativeError: number;
+  /** ‖W‖_F², to combine the relative errors of several tensors. */
+  readonly squaredSource: number;
   /** tr(E H Eᵀ) with H = WᵀW normalised to mean diagonal 1 plus damping, of what was written; and of nearest rounding. Absent for rounding `nearest`. */
   readonly objective?: number;
   readonly objectiveNearest?: number;

@@ -32,7 +32,10 @@ export interface JobReport {
   readonly recipe: Recipe;
   readonly tensors: readonly TensorReport[];
   readonly summary: JobSummary;
+  /** What may need the user's attention. */
   readonly warnings: readonly string[];
+  /** What the recipe did not do, and why. */
+  readonly notes: readonly string[];
 }
 
 export interface JobSummary {
@@ -54,8 +57,12 @@ export interface JobSummary {
     readonly read: number;
     readonly compute: number;
     readonly write: number;
+    /** Tensors that are kept: read and written. */
+    readonly copy: number;
   };
+  /** `cpu`, `cuda:0`, …, and what it calls itself. */
   readonly device: string;
+  readonly deviceName: string;
   readonly threads: number;
   readonly peakMemoryBytes: number;
 }
