@@ -6,6 +6,8 @@ export interface TensorInfo {
   readonly dtype: Dtype;
   /** Outermost dimension first. */
   readonly shape: readonly number[];
+  /** The dimensions' digits, only where one is above 2^53 and its number therefore not exact: such a tensor has no elements. */
+  readonly exactShape?: readonly string[];
   /** Byte range of the data, from the start of the file. */
   readonly begin: number;
   readonly end: number;

@@ -1,0 +1,245 @@
+/**
+ * JsonScanner: reads JSON text strictly, token by token, and says no wherever the reference reader's parser does.
+ *
+ * `JSON.parse` will not do for untrusted headers: it forgets that a field came twice, takes `2.0`, `-0` and numbers above 2^53 for what they
+ * are not, and accepts half a surrogate pair.
+ */
+
+/** A whole number: a bigint only where a number would not be exact, so that `===` and `<` mean what they say. */
+export type Whole = number | bigint;
+
+export class JsonSyntaxError extends Error {
+  constructor(
+    message: string,
+    /** Index into the text. */
+    readonly at: number,
+  ) {
+    super(message);
+  }
+}
+
+/** Arrays and objects may nest this deep: one less than the reference's recursion limit. */
+const MAX_DEPTH = 127;
+const MAX_U64 = 2n ** 64n - 1n;
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const SIMPLE_ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['"', '"'],
+  ['\\', '\\'],
+  ['/', '/'],
+  ['b', '\b'],
+  ['f', '\f'],
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+]);
+
+const TAB = 0x09;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const ZERO = 0x30;
+
+export class JsonScanner {
+  #at = 0;
+  #depth = 0;
+
+  constructor(private readonly text: string) {}
+
+  /** The next token's first character, or '' at the end. */
+  peek(): string {
+    this.#skipWhitespace();
+    return this.text.charAt(this.#at);
+  }
+
+  fail(message: string): never {
+    throw new JsonSyntaxError(message, this.#at);
+  }
+
+  /** Calls `onField` at each value of an object; `onField` must consume it. */
+  object(onField: (name: string) => void): void {
+    this.#enter('{', 'an object');
+    if (!this.#take('}')) {
+      do {
+        const name = this.string();
+        if (!this.#take(':')) this.fail("expected ':'");
+        onField(name);
+      } while (this.#take(','));
+      if (!this.#take('}')) this.fail("expected ',' or '}'");
+    }
+    this.#depth -= 1;
+  }
+
+  /** Calls `onItem` at each value of an array; `onItem` must consume it. */
+  array(onItem: (index: number) => void): void {
+    this.#enter('[', 'an array');
+    if (!this.#take(']')) {
+      let index = 0;
+      do onItem(index++);
+      while (this.#take(','));
+      if (!this.#take(']')) this.fail("expected ',' or ']'");
+    }
+    this.#depth -= 1;
+  }
+
+  string(): string {
+    if (!this.#take('"')) this.fail('expected a string');
+    const start = this.#at;
+    for (;;) {
+      const code = this.text.charCodeAt(this.#at);
+      if (code === QUOTE) return this.text.slice(start, this.#at++);
+      if (code === BACKSLASH) return this.#stringWithEscapes(start);
+      this.#refuseUnlessPlain(code);
+      this.#at += 1;
+    }
+  }
+
+  /** A non-negative integer below 2^64, written as digits alone. */
+  whole(): Whole {
+    this.#skipWhitespace();
+    const start = this.#at;
+    const literal = this.#numberLiteral();
+    if (!/^[0-9]+$/.test(literal)) {
+      this.#at = start;
+      this.fail(`expected a non-negative integer and found ${literal}`);
+    }
+    if (literal.length <= 15) return Number(literal);
+    const exact = BigInt(literal);
+    if (exact > MAX_U64) {
+      this.#at = start;
+      this.fail(`${literal.slice(0, 40)} does not fit 64 bits`);
+    }
+    return exact <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(exact) : exact;
+  }
+
+  /** Takes the word `null` if it comes next. */
+  takeNull(): boolean {
+    this.#skipWhitespace();
+    return this.#takeWord('null');
+  }
+
+  /** Any value, checked as strictly as the rest and forgotten. */
+  skipValue(): void {
+    switch (this.peek()) {
+      case '{':
+        return this.object(() => this.skipValue());
+      case '[':
+        return this.array(() => this.skipValue());
+      case '"':
+        this.string();
+        return;
+      default:
+        if (this.#takeWord('null') || this.#takeWord('true') || this.#takeWord('false')) return;
+        if (!Number.isFinite(Number(this.#numberLiteral()))) this.fail('the number is out of range');
+    }
+  }
+
+  /** Only whitespace may follow. */
+  end(): void {
+    this.#skipWhitespace();
+    if (this.#at < this.text.length) this.fail('unexpected text after the end of the object');
+  }
+
+  #enter(bracket: '{' | '[', expected: string): void {
+    if (!this.#take(bracket)) this.fail(`expected ${expected}`);
+    this.#depth += 1;
+    if (this.#depth > MAX_DEPTH) this.fail('nested too deeply');
+  }
+
+  #take(character: string): boolean {
+    this.#skipWhitespace();
+    if (this.text.charCodeAt(this.#at) !== character.charCodeAt(0)) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #takeWord(word: string): boolean {
+    if (!this.text.startsWith(word, this.#at)) return false;
+    this.#at += word.length;
+    return true;
+  }
+
+  #skipWhitespace(): void {
+    for (;;) {
+      const code = this.text.charCodeAt(this.#at);
+      if (code !== SPACE && code !== LINE_FEED && code !== CARRIAGE_RETURN && code !== TAB) return;
+      this.#at += 1;
+    }
+  }
+
+  #numberLiteral(): string {
+    // The common case without a regular expression: a few digits with neither sign, fraction nor exponent.
+    let end = this.#at;
+    while (isDigit(this.text.charCodeAt(end))) end += 1;
+    const after = this.text.charAt(end);
+    const isPlain = end > this.#at && after !== '.' && after !== 'e' && after !== 'E';
+    if (isPlain && (this.text.charCodeAt(this.#at) !== ZERO || end === this.#at + 1)) {
+      const digits = this.text.slice(this.#at, end);
+      this.#at = end;
+      return digits;
+    }
+    NUMBER.lastIndex = this.#at;
+    const match = NUMBER.exec(this.text);
+    if (match === null) this.fail('expected a value');
+    this.#at += match[0].length;
+    if (isDigit(this.text.charCodeAt(this.#at))) this.fail('a number must not begin with 0');
+    return match[0];
+  }
+
+  #stringWithEscapes(start: number): string {
+    const parts = [this.text.slice(start, this.#at)];
+    for (;;) {
+      const code = this.text.charCodeAt(this.#at);
+      if (code === QUOTE) {
+        this.#at += 1;
+        return parts.join('');
+      }
+      if (code === BACKSLASH) {
+        parts.push(this.#escape());
+      } else {
+        this.#refuseUnlessPlain(code);
+        parts.push(this.text.charAt(this.#at));
+        this.#at += 1;
+      }
+    }
+  }
+
+  #escape(): string {
+    const letter = this.text.charAt(this.#at + 1);
+    if (letter === 'u') return this.#unicodeEscape();
+    const character = SIMPLE_ESCAPES.get(letter);
+    if (character === undefined) this.fail('unknown escape in a string');
+    this.#at += 2;
+    return character;
+  }
+
+  /** A surrogate counts only as a pair of escapes, high before low. */
+  #unicodeEscape(): string {
+    const first = this.#hex4(this.#at);
+    if (first < 0xd800 || first > 0xdfff) {
+      this.#at += 6;
+      return String.fromCharCode(first);
+    }
+    const second = first <= 0xdbff && this.text.startsWith('\\u', this.#at + 6) ? this.#hex4(this.#at + 6) : 0;
+    if (second < 0xdc00 || second > 0xdfff) this.fail('half a surrogate pair in a string');
+    this.#at += 12;
+    return String.fromCharCode(first, second);
+  }
+
+  #hex4(escapeAt: number): number {
+    const digits = this.text.slice(escapeAt + 2, escapeAt + 6);
+    if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.fail('\\u needs four hexadecimal digits');
+    return Number.parseInt(digits, 16);
+  }
+
+  /** `code` is NaN past the end of the text. */
+  #refuseUnlessPlain(code: number): void {
+    if (Number.isNaN(code)) this.fail('a string is not closed');
+    if (code < SPACE) this.fail('a control character in a string');
+  }
+}
+
+function isDigit(code: number): boolean {
+  return code >= ZERO && code <= ZERO + 9;
+}
