@@ -1,0 +1,121 @@
+/** What the conversion strip holds in each phase of a conversion. */
+import { formatBytes, formatInteger, formatPercent, formatSeconds, formatThroughput } from '../../base/format';
+import { element, setText } from '../dom';
+import { icon } from '../icons';
+import type { ConversionView, OutputView, ProgressView } from '../protocol/views';
+import { button } from '../ui';
+import type { StripEvents } from './strip';
+
+type Phase<Name extends ConversionView['phase']> = Extract<ConversionView, { readonly phase: Name }>;
+
+export function ready(output: OutputView, sourceBytes: number, events: StripEvents): readonly Node[] {
+  return [
+    lines(
+      [element('span', { class: 'strip-name', text: output.fileName, title: `${output.directory}/${output.fileName}` })],
+      [sizes(sourceBytes, output.fileSize), element('span', { class: 'dim', text: output.recipe })],
+    ),
+    buttons(button({ label: 'Convert to FP8', appearance: 'primary', onPress: () => events.onConvert() })),
+  ];
+}
+
+export interface RunningStrip {
+  readonly nodes: readonly Node[];
+  show(view: Phase<'running'>): void;
+}
+
+export function makeRunning(events: StripEvents): RunningStrip {
+  const name = element('span', { class: 'strip-name' });
+  const percent = element('span', { class: 'percent' });
+  const numbers = element('span', { class: 'numbers' });
+  const current = element('span', { class: 'dim current' });
+  const fill = element('span', { class: 'fill' });
+  const bar = element('div', { class: 'bar', role: 'progressbar', aria: { label: 'Conversion', valuemin: 0, valuemax: 100 } }, [fill]);
+  return {
+    nodes: [
+      lines([percent, name], [numbers, current]),
+      buttons(button({ label: 'Cancel', appearance: 'secondary', onPress: () => events.onCancel() })),
+      bar,
+    ],
+    show(view) {
+      const { progress } = view;
+      bar.classList.toggle('indeterminate', progress === undefined);
+      setText(name, `Writing ${view.outputName}`);
+      setText(percent, progress === undefined ? '' : `${Math.floor(progress.fraction * 100)} %`);
+      setText(numbers, progress === undefined ? 'Starting the engine' : progressNumbers(progress));
+      setText(current, progress?.current ?? '');
+      if (progress === undefined) bar.removeAttribute('aria-valuenow');
+      else bar.setAttribute('aria-valuenow', String(Math.floor(progress.fraction * 100)));
+      fill.style.transform = progress === undefined ? '' : `scaleX(${progress.fraction})`;
+    },
+  };
+}
+
+export function ended(view: Phase<'done' | 'failed' | 'cancelled'>, events: StripEvents): readonly Node[] {
+  const again = button({ label: 'Convert Again', appearance: 'secondary', onPress: () => events.onConvert() });
+  switch (view.phase) {
+    case 'done':
+      return [
+        lines(
+          [icon('check'), element('span', { class: 'strip-name', text: view.outputName })],
+          [sizes(view.bytesIn, view.bytesOut), element('span', { class: 'dim', text: quality(view) })],
+        ),
+        buttons(
+          button({ label: 'Open', appearance: 'primary', onPress: () => events.onIntent('openOutput') }),
+          button({ label: 'Show Report', appearance: 'secondary', onPress: () => events.onIntent('showReport') }),
+          again,
+        ),
+      ];
+    case 'failed':
+      return [
+        lines(
+          [icon('error'), element('span', { class: 'strip-name', text: 'Conversion failed' })],
+          [element('span', { class: 'message', text: view.message })],
+        ),
+        buttons(button({ label: 'Show Log', appearance: 'secondary', onPress: () => events.onIntent('showLog') }), again),
+      ];
+    case 'cancelled':
+      return [
+        lines(
+          [element('span', { class: 'strip-name', text: 'Conversion cancelled' })],
+          [element('span', { class: 'dim', text: 'Nothing was written.' })],
+        ),
+        buttons(again),
+      ];
+  }
+}
+
+function lines(first: readonly Node[], second: readonly Node[]): HTMLElement {
+  return element('div', { class: 'strip-lines' }, [
+    element('div', { class: 'strip-line' }, first),
+    element('div', { class: 'strip-line second' }, second),
+  ]);
+}
+
+function buttons(...all: readonly HTMLElement[]): HTMLElement {
+  return element('div', { class: 'strip-buttons' }, all);
+}
+
+function sizes(before: number, after: number): HTMLElement {
+  const saved = before > 0 ? 1 - after / before : 0;
+  const change = saved >= 0 ? `${formatPercent(saved)} smaller` : `${formatPercent(-saved)} larger`;
+  return element('span', { class: 'numbers' }, [
+    formatBytes(before),
+    icon('arrowRight'),
+    element('span', { class: 'visually-hidden', text: ' to ' }),
+    element('strong', { text: formatBytes(after) }),
+    element('span', { class: 'change', text: change }),
+  ]);
+}
+
+function progressNumbers(progress: ProgressView): string {
+  const parts = [`${formatInteger(progress.tensorsDone)} of ${formatInteger(progress.tensorsTotal)} tensors`];
+  if (progress.bytesPerSecond > 0) parts.push(formatThroughput(progress.bytesPerSecond));
+  if (progress.remainingSeconds !== undefined) parts.push(`${formatSeconds(progress.remainingSeconds)} left`);
+  return parts.join(' · ');
+}
+
+function quality(view: Phase<'done'>): string {
+  const parts = [formatSeconds(view.seconds), `relative error ${formatPercent(view.relativeError)}`];
+  if (view.objectiveRatio !== undefined) parts.push(`objective ${formatPercent(view.objectiveRatio)} of nearest rounding`);
+  return parts.join(' · ');
+}

@@ -1,0 +1,81 @@
+/** The conversion strip: what Convert will write, then how far it is, then what came of it. Its height does not depend on which. */
+import { element } from '../dom';
+import type { Intent } from '../protocol/editorApi';
+import type { ConversionView, OutputView } from '../protocol/views';
+import { ended, makeRunning, ready, type RunningStrip } from './phases';
+
+export interface StripEvents {
+  onConvert(): void;
+  onCancel(): void;
+  onIntent(intent: Intent): void;
+}
+
+export class ConversionStrip {
+  readonly root = element('section', { class: 'strip', aria: { label: 'Conversion to FP8' } });
+  readonly #live = element('div', { class: 'visually-hidden', aria: { live: 'polite' } });
+  readonly #content = element('div', { class: 'strip-content' });
+  #running: RunningStrip | undefined;
+  #output: OutputView | undefined;
+  #sourceBytes = 0;
+  #conversion: ConversionView = { phase: 'idle' };
+
+  constructor(private readonly events: StripEvents) {
+    this.root.append(this.#content, this.#live);
+  }
+
+  showOutput(output: OutputView, sourceBytes: number): void {
+    this.#output = output;
+    this.#sourceBytes = sourceBytes;
+    this.#draw();
+  }
+
+  showConversion(conversion: ConversionView): void {
+    const changed = conversion.phase !== this.#conversion.phase;
+    this.#conversion = conversion;
+    if (conversion.phase === 'running' && this.#running !== undefined) {
+      this.#running.show(conversion);
+      return;
+    }
+    this.#draw();
+    if (changed) this.#live.textContent = announcement(conversion);
+  }
+
+  #draw(): void {
+    if (this.#output === undefined) return;
+    const hadFocus = this.#content.contains(document.activeElement);
+    this.root.dataset['phase'] = this.#conversion.phase;
+    this.#running = undefined;
+    switch (this.#conversion.phase) {
+      case 'idle':
+        this.#content.replaceChildren(...ready(this.#output, this.#sourceBytes, this.events));
+        break;
+      case 'running':
+        this.#running = makeRunning(this.events);
+        this.#running.show(this.#conversion);
+        this.#content.replaceChildren(...this.#running.nodes);
+        break;
+      case 'done':
+      case 'failed':
+      case 'cancelled':
+        this.#content.replaceChildren(...ended(this.#conversion, this.events));
+        break;
+    }
+    // Whoever pressed Convert by keyboard finds the focus on the button that took its place.
+    if (hadFocus) this.#content.querySelector<HTMLElement>('vscode-button')?.focus();
+  }
+}
+
+function announcement(conversion: ConversionView): string {
+  switch (conversion.phase) {
+    case 'idle':
+      return '';
+    case 'running':
+      return 'Converting';
+    case 'done':
+      return `Converted to ${conversion.outputName}`;
+    case 'failed':
+      return `Conversion failed: ${conversion.message}`;
+    case 'cancelled':
+      return 'Conversion cancelled';
+  }
+}

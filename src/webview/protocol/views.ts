@@ -1,0 +1,102 @@
+/** What the editor shows, as plain values: the extension host makes them, the webview draws them and decides nothing. */
+
+export type ActionName = 'quantize' | 'keep' | 'remove';
+
+export type FileView = InventoryView | InvalidFileView;
+
+export interface InventoryView {
+  readonly kind: 'inventory';
+  /** Grows with every change of the file or the plan; rows belong to one revision. */
+  readonly revision: number;
+  readonly fileName: string;
+  readonly directory: string;
+  readonly fileSize: number;
+  readonly parameters: number;
+  readonly tensorCount: number;
+  /** Most bytes first. */
+  readonly dtypes: readonly DtypeShare[];
+  readonly actions: Readonly<Record<ActionName, ActionTotal>>;
+  readonly output: OutputView;
+  readonly warnings: readonly string[];
+}
+
+export interface DtypeShare {
+  readonly dtype: string;
+  readonly tensors: number;
+  readonly bytes: number;
+}
+
+export interface ActionTotal {
+  readonly tensors: number;
+  readonly bytes: number;
+}
+
+/** What pressing Convert will write. */
+export interface OutputView {
+  readonly fileName: string;
+  readonly directory: string;
+  readonly fileSize: number;
+  /** In a few words, e.g. `Learned rounding · ComfyUI layout`. */
+  readonly recipe: string;
+}
+
+export interface InvalidFileView {
+  readonly kind: 'invalid';
+  readonly revision: number;
+  readonly fileName: string;
+  readonly directory: string;
+  /** One line: what is the matter with this file. */
+  readonly title: string;
+  readonly message: string;
+  readonly remedy: string;
+  readonly facts: readonly { readonly label: string; readonly value: string }[];
+  /** Whether there are bytes to look at in another editor. */
+  readonly reopen: 'possible' | 'impossible';
+}
+
+export type ConversionView =
+  | { readonly phase: 'idle' }
+  | { readonly phase: 'running'; readonly outputName: string; readonly progress?: ProgressView }
+  | {
+      readonly phase: 'done';
+      readonly outputName: string;
+      readonly bytesIn: number;
+      readonly bytesOut: number;
+      readonly seconds: number;
+      readonly relativeError: number;
+      /** Objective of what was written as a share of what nearest rounding reaches. */
+      readonly objectiveRatio?: number;
+    }
+  | { readonly phase: 'failed'; readonly message: string }
+  | { readonly phase: 'cancelled' };
+
+export interface ProgressView {
+  /** 0–1. */
+  readonly fraction: number;
+  readonly bytesPerSecond: number;
+  readonly remainingSeconds?: number;
+  readonly tensorsDone: number;
+  readonly tensorsTotal: number;
+  readonly current?: string;
+}
+
+export type SortColumn = 'file' | 'name' | 'dtype' | 'shape' | 'bytes' | 'action';
+
+/** `file` is the order of the data in the file. */
+export interface Order {
+  readonly column: SortColumn;
+  readonly direction: 'ascending' | 'descending';
+}
+
+export interface RowView {
+  /** Position in the file's order: names the tensor within a revision. */
+  readonly tensor: number;
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  readonly action: ActionName;
+  readonly reason: string;
+  /** Absent where the tensor keeps its dtype or is removed. */
+  readonly targetDtype?: string;
+}
