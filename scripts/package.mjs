@@ -1,0 +1,31 @@
+// Packages what is built into out/*.vsix, for the platform the addon was built on.
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { root, runQuietly } from './setup/command.mjs';
+import { describeFailure } from './setup/step.mjs';
+
+const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const target = `${process.platform}-${process.arch}`;
+/** Every file without which the installed extension would not work. */
+const required = ['dist/extension.js', 'dist/engine.js', 'dist/webview.js', 'dist/webview.css', 'build/Release/fp8.node'];
+
+export const packagePath = join(root, 'out', `${name}-${version}-${target}.vsix`);
+
+export async function packageExtension() {
+  const missing = required.filter((file) => !existsSync(join(root, file)));
+  if (missing.length > 0) throw new Error(`Build first: ${missing.join(', ')} is missing.`);
+  mkdirSync(join(root, 'out'), { recursive: true });
+  const vsce = ['node_modules/@vscode/vsce/vsce', 'package', '--no-dependencies', '--target', target, '--out', packagePath];
+  await runQuietly(process.execPath, [...vsce, '--allow-missing-repository']);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  try {
+    await packageExtension();
+    console.log(packagePath);
+  } catch (error) {
+    console.error(describeFailure(error));
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,85 @@
+/** The end-to-end run: the packaged extension in a server, every scenario in a workbench of its own. */
+import { basename, join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { launchBrowser } from './browser';
+import type { Scenario } from './scenario';
+import { writeTestResults } from './testResults';
+import { Workbench } from './workbench';
+import { startWorkbenchServer, type WorkbenchServer } from './workbenchServer';
+import { temporaryWorkspace } from './workspace';
+
+const scenarioLimitSeconds = 180;
+
+export interface E2eRunOptions {
+  readonly repositoryFolder: string;
+  readonly hostFolder: string;
+  readonly browserPath: string | undefined;
+  readonly vsix: string;
+  readonly scenarios: Readonly<Record<string, Scenario>>;
+  readonly resultsFile: string | undefined;
+}
+
+export async function e2eRun(options: E2eRunOptions): Promise<number> {
+  if (options.browserPath === undefined) {
+    throw new Error('No Chromium was found; install it (on Debian: apt-get install chromium) or name one in FP8_BROWSER.');
+  }
+  console.log(`Installing ${basename(options.vsix)}`);
+  await using server = await startWorkbenchServer({ hostFolder: options.hostFolder, vsix: options.vsix });
+  await using browser = await launchBrowser(options.browserPath);
+  const counts = { passed: 0, failed: 0 };
+  // What happens is printed as it happens: the report holds nothing more.
+  for (const [name, scenario] of Object.entries(options.scenarios)) {
+    counts[await runScenario(name, scenario, options.repositoryFolder, server, browser)]++;
+  }
+  if (options.resultsFile !== undefined) writeTestResults(options.resultsFile, { ...counts, skipped: [], report: '' });
+  console.log(`${counts.passed} passed, ${counts.failed} failed`);
+  return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+}
+
+async function runScenario(
+  name: string,
+  scenario: Scenario,
+  repository: string,
+  server: WorkbenchServer,
+  browser: Browser,
+): Promise<'passed' | 'failed'> {
+  const start = performance.now();
+  const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`;
+  await using workspace = await temporaryWorkspace(repository);
+  await using browserContext = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await browserContext.newPage();
+  const workbench = new Workbench(page, server, join(repository, 'out/e2e'));
+  let current = 'open the workbench';
+  console.log(name);
+  try {
+    await server.setUserSettings({ 'workbench.colorTheme': 'Default Dark Modern' });
+    await workbench.open(workspace.path);
+    const step = async <T>(title: string, work: () => Promise<T>) => {
+      current = title;
+      const result = await work();
+      console.log(`  ${seconds().padStart(8)}  ${title}`);
+      return result;
+    };
+    await withLimit(scenario({ workbench, workspace: workspace.path, repository, step }));
+    console.log(`  passed (${seconds()})`);
+    return 'passed';
+  } catch (error) {
+    const picture = await workbench.screenshot(`failed-${name}`).catch(() => 'no screenshot');
+    console.log(
+      `  FAILED (${seconds()}) at: ${current}\n${error instanceof Error ? error.stack : String(error)}\n  ${picture}\n${await server.log()}`,
+    );
+    return 'failed';
+  }
+}
+
+async function withLimit(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`The scenario took more than ${scenarioLimitSeconds} s.`)), scenarioLimitSeconds * 1000);
+  });
+  try {
+    await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

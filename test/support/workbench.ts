@@ -1,0 +1,111 @@
+/** A workbench page in Chromium, driven as a person would: explorer, palette, toasts, the webview of the active editor. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FrameLocator, Locator, Page } from 'playwright-core';
+import type { WorkbenchServer } from './workbenchServer';
+
+export type ColorTheme = 'Default Dark Modern' | 'Default Light Modern' | 'Default High Contrast' | 'Default High Contrast Light';
+
+/** As the theme picker lists them, and the class that the workbench then has. */
+const themes: Readonly<Record<ColorTheme, { readonly label: string; readonly className: string }>> = {
+  'Default Dark Modern': { label: 'Dark Modern', className: 'vs-dark' },
+  'Default Light Modern': { label: 'Light Modern', className: 'vs' },
+  'Default High Contrast': { label: 'Dark High Contrast', className: 'hc-black' },
+  'Default High Contrast Light': { label: 'Light High Contrast', className: 'hc-light' },
+};
+
+export class Workbench {
+  constructor(
+    readonly page: Page,
+    private readonly server: WorkbenchServer,
+    private readonly screenshotFolder: string,
+  ) {}
+
+  /** Opens the workbench on a folder and waits until the explorer lists it. */
+  async open(folder: string): Promise<void> {
+    await this.page.goto(`${this.server.origin}/?${new URLSearchParams({ folder }).toString()}`);
+    await this.explorerRow('').first().waitFor({ timeout: 60_000 });
+  }
+
+  explorerRow(name: string): Locator {
+    return this.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name });
+  }
+
+  /**
+   * Opens a file of the explorer in its custom editor. In a workbench that has just started the editor may not be registered yet,
+   * and the file comes up as unknown binary: it is then closed and opened again.
+   */
+  async openInCustomEditor(name: string): Promise<FrameLocator> {
+    const webview = this.page.locator('iframe.webview.ready');
+    for (let attempt = 0; attempt < 20; attempt++) {
+      await this.explorerRow(name).first().dblclick();
+      const opened = await waitFor(webview.first(), 3000);
+      if (opened) return this.webviewFrame();
+      await this.command('View: Close All Editors');
+    }
+    throw new Error(`${name} did not open in a custom editor.`);
+  }
+
+  /** The document inside the active webview. */
+  webviewFrame(): FrameLocator {
+    return this.page.locator('iframe.webview.ready').last().contentFrame().frameLocator('iframe#active-frame');
+  }
+
+  /** Runs a command by its title as the palette lists it, waiting until it is there. */
+  async command(title: string): Promise<void> {
+    const row = await this.palette(`>${title}`, title);
+    await row.click();
+  }
+
+  /** Types into the quick input and returns the first row that shows `rowText`. */
+  async palette(text: string, rowText: string): Promise<Locator> {
+    const input = this.page.locator('.quick-input-widget input[type="text"]').first();
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: rowText }).first();
+    for (let attempt = 0; attempt < 30; attempt++) {
+      await this.page.keyboard.press('F1');
+      await input.waitFor({ timeout: 10_000 });
+      await input.fill(text);
+      if (await waitFor(row, 1500)) return row;
+      await this.page.keyboard.press('Escape');
+    }
+    throw new Error(`The palette does not list ${rowText}.`);
+  }
+
+  /** A notification that shows `text`, as a toast. */
+  toast(text: string | RegExp): Locator {
+    return this.page.locator('.notifications-toasts .notification-list-item', { hasText: text }).first();
+  }
+
+  /** A button of a notification. */
+  toastButton(toast: Locator, label: string): Locator {
+    return toast.locator('.monaco-button', { hasText: label }).first();
+  }
+
+  async setColorTheme(theme: ColorTheme): Promise<void> {
+    const { label, className } = themes[theme];
+    await this.command('Preferences: Color Theme');
+    await this.page.locator('.quick-input-widget input[type="text"]').first().fill(label);
+    await this.page.locator('.quick-input-list .monaco-list-row.focused', { hasText: label }).waitFor();
+    await this.page.keyboard.press('Enter');
+    await this.page.locator(`.monaco-workbench.${className}`).waitFor();
+  }
+
+  async resize(width: number, height: number): Promise<void> {
+    await this.page.setViewportSize({ width, height });
+  }
+
+  /** Writes `<name>.png`; returns its path. */
+  async screenshot(name: string): Promise<string> {
+    await mkdir(this.screenshotFolder, { recursive: true });
+    const path = join(this.screenshotFolder, `${name}.png`);
+    await this.page.screenshot({ path });
+    return path;
+  }
+}
+
+async function waitFor(locator: Locator, timeout: number): Promise<boolean> {
+  return locator.waitFor({ timeout }).then(
+    () => true,
+    () => false,
+  );
+}
