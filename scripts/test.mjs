@@ -1,0 +1,95 @@
+// `npm test`: sets the machine up, builds, and runs every check and test there is, whether or not an earlier one failed.
+// Its last line is `N passed, N failed`; a stage that dies counts as one failed.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageExtension } from './package.mjs';
+import { allOf, setUp } from './setup.mjs';
+import { buildAddon, buildBundles } from './setup/build.mjs';
+import { root } from './setup/command.mjs';
+import { installHost } from './setup/host.mjs';
+import { describeFailure, printLine, secondsSince, step } from './setup/step.mjs';
+import { readResults, readVitestReport, runCheck, runSuite } from './test/outcome.mjs';
+
+/** @typedef {import('./test/outcome.mjs').Outcome} Outcome */
+/** @typedef {{ readonly name: string, readonly run: () => Promise<Outcome> }} Stage */
+
+const resultsFolder = join(root, '.cache/results');
+const node = process.execPath;
+const eslint = [node, 'node_modules/eslint/bin/eslint.js', '.'];
+const prettier = [node, 'node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'];
+const clangFormat = [node, 'scripts/format-native.mjs', '--check'];
+const typeCheck = (/** @type {string} */ project) => [node, 'node_modules/typescript/bin/tsc', '--noEmit', '-p', project];
+const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json'];
+
+/** Stages of a row run side by side; those that measure or draw have the machine to themselves. @type {readonly (readonly Stage[])[]} */
+const rows = [
+  [
+    check('Lint and format', [eslint, prettier, clangFormat]),
+    check('Types', [typeCheck('tsconfig.json'), typeCheck('tsconfig.webview.json')]),
+  ],
+  [unitTests()],
+  [suite('C++ tests', ['scripts/test-native.mjs'], 600)],
+  [suite('Extension host tests', ['test/integration/run.mjs'], 420)],
+  [suite('End to end in Chromium', ['test/e2e/run.mjs'], 600)],
+];
+
+/** @type {Map<string, Outcome & { seconds: string }>} */
+const outcomes = new Map();
+mkdirSync(resultsFolder, { recursive: true });
+await runPreparation('Set-up', () => setUp('test'));
+await runPreparation('Build', () => allOf([buildAddon(), installHost(), buildBundles()]));
+await runPreparation('Package', () => step('Package the extension', packageExtension));
+for (const row of rows) await Promise.all(row.map(runStage));
+process.exitCode = printSummary();
+
+/** Preparations are no tests: they count only when they fail. @param {string} name @param {() => Promise<unknown>} work */
+async function runPreparation(name, work) {
+  const start = performance.now();
+  try {
+    await work();
+  } catch (error) {
+    printLine(describeFailure(error));
+    outcomes.set(name, { passed: 0, failed: 1, skipped: [], output: '', seconds: secondsSince(start) });
+  }
+}
+
+/** @param {Stage} stage */
+async function runStage({ name, run }) {
+  const start = performance.now();
+  const outcome = await run();
+  const seconds = secondsSince(start);
+  outcomes.set(name, { ...outcome, seconds });
+  if (outcome.failed > 0) printLine(`\n${outcome.output.trim()}\n`);
+  printLine(`${outcome.failed > 0 ? '✗' : '✓'} ${name} (${seconds})`);
+}
+
+/** @param {string} name @param {readonly (readonly string[])[]} commands @returns {Stage} */
+function check(name, commands) {
+  return { name, run: () => runCheck(commands) };
+}
+
+/** @param {string} name @param {readonly string[]} script @param {number} timeoutSeconds @returns {Stage} */
+function suite(name, script, timeoutSeconds) {
+  const resultsFile = join(resultsFolder, `${name}.json`);
+  return { name, run: () => runSuite([node, ...script], { resultsFile, read: readResults, timeoutSeconds }) };
+}
+
+/** @returns {Stage} */
+function unitTests() {
+  const resultsFile = join(resultsFolder, 'vitest.json');
+  const command = [node, ...vitest, `--outputFile.json=${resultsFile}`];
+  return { name: 'Unit tests', run: () => runSuite(command, { resultsFile, read: readVitestReport, timeoutSeconds: 420 }) };
+}
+
+/** @returns {number} the exit code */
+function printSummary() {
+  const all = [...outcomes];
+  const total = (/** @type {'passed' | 'failed'} */ key) => all.reduce((sum, [, outcome]) => sum + outcome[key], 0);
+  console.log(`\n${'stage'.padEnd(24)} ${['passed', 'failed', 'skipped', 'time'].map((title) => title.padStart(8)).join(' ')}`);
+  for (const [name, { passed, failed, skipped, seconds }] of all) {
+    console.log(`${name.padEnd(24)} ${[passed, failed, skipped.length, seconds].map((value) => String(value).padStart(8)).join(' ')}`);
+  }
+  for (const [name, { skipped }] of all) for (const test of skipped) console.log(`skipped in ${name}: ${test}`);
+  console.log(`\n${total('passed')} passed, ${total('failed')} failed`);
+  return total('failed') === 0 ? 0 : 1;
+}
