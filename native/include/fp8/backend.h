@@ -35,7 +35,7 @@ class Backend {
 std::unique_ptr<Backend> make_cpu_backend();
 Device cpu_device();
 
-// Defined by src/cuda where the build has CUDA, else by src/core/cuda_missing.cpp (which lists one unavailable device with the reason).
+// Defined by src/cuda where the build has CUDA, else by src/backends/cuda_missing.cpp (which lists one unavailable device with the reason).
 std::vector<Device> cuda_devices();
 std::unique_ptr<Backend> make_cuda_backend(int ordinal);
 

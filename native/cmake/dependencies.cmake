@@ -1,0 +1,26 @@
+# Finds what Debian provides: OpenBLAS (linked statically, so that users need no library) and Highway (headers alone).
+find_package(Threads REQUIRED)
+
+find_library(FP8_OPENBLAS_LIBRARY NAMES libopenblas.a PATH_SUFFIXES openblas-pthread openblas)
+find_path(FP8_OPENBLAS_INCLUDE_DIR NAMES cblas.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-pthread openblas-pthread openblas)
+if(NOT FP8_OPENBLAS_LIBRARY OR NOT FP8_OPENBLAS_INCLUDE_DIR)
+  message(FATAL_ERROR "OpenBLAS (libopenblas.a, cblas.h) is missing. On Debian and Ubuntu: apt-get install libopenblas-dev")
+endif()
+add_library(openblas STATIC IMPORTED GLOBAL)
+set_target_properties(openblas PROPERTIES IMPORTED_LOCATION ${FP8_OPENBLAS_LIBRARY})
+target_include_directories(openblas SYSTEM INTERFACE ${FP8_OPENBLAS_INCLUDE_DIR})
+target_link_libraries(openblas INTERFACE Threads::Threads m)
+
+find_path(FP8_HIGHWAY_INCLUDE_DIR NAMES hwy/highway.h)
+if(NOT FP8_HIGHWAY_INCLUDE_DIR)
+  message(FATAL_ERROR "Highway (hwy/highway.h) is missing. On Debian and Ubuntu: apt-get install libhwy-dev")
+endif()
+add_library(highway INTERFACE)
+target_include_directories(highway SYSTEM INTERFACE ${FP8_HIGHWAY_INCLUDE_DIR})
+
+if(FP8_TESTS)
+  find_package(GTest)
+  if(NOT GTest_FOUND)
+    message(FATAL_ERROR "GoogleTest is missing. On Debian and Ubuntu: apt-get install libgtest-dev (or configure with -DFP8_TESTS=OFF)")
+  endif()
+endif()
