@@ -17,7 +17,6 @@ export function makeInvalidPage(view: InvalidFileView, onIntent: (intent: Intent
     icon('brokenFile'),
     element('h1', { text: view.title }),
     element('p', { class: 'invalid-message', text: view.message }),
-    element('p', { class: 'dim', text: view.remedy }),
     element(
       'dl',
       { class: 'invalid-facts' },

@@ -50,6 +50,16 @@ export function makeRunning(events: StripEvents): RunningStrip {
   };
 }
 
+export function queued(view: Phase<'queued'>, events: StripEvents): readonly Node[] {
+  return [
+    lines(
+      [element('span', { class: 'strip-name', text: view.outputName })],
+      [element('span', { class: 'dim', text: 'Waiting for another conversion to end' })],
+    ),
+    buttons(button({ label: 'Cancel', appearance: 'secondary', onPress: () => events.onCancel() })),
+  ];
+}
+
 export function ended(view: Phase<'done' | 'failed' | 'cancelled'>, events: StripEvents): readonly Node[] {
   const again = button({ label: 'Convert Again', appearance: 'secondary', onPress: () => events.onConvert() });
   switch (view.phase) {

@@ -2,7 +2,7 @@
 import { element } from '../dom';
 import type { Intent } from '../protocol/editorApi';
 import type { ConversionView, OutputView } from '../protocol/views';
-import { ended, makeRunning, ready, type RunningStrip } from './phases';
+import { ended, makeRunning, queued, ready, type RunningStrip } from './phases';
 
 export interface StripEvents {
   onConvert(): void;
@@ -49,6 +49,9 @@ export class ConversionStrip {
       case 'idle':
         this.#content.replaceChildren(...ready(this.#output, this.#sourceBytes, this.events));
         break;
+      case 'queued':
+        this.#content.replaceChildren(...queued(this.#conversion, this.events));
+        break;
       case 'running':
         this.#running = makeRunning(this.events);
         this.#running.show(this.#conversion);
@@ -69,6 +72,8 @@ function announcement(conversion: ConversionView): string {
   switch (conversion.phase) {
     case 'idle':
       return '';
+    case 'queued':
+      return 'Waiting for another conversion';
     case 'running':
       return 'Converting';
     case 'done':

@@ -1,5 +1,5 @@
 /** The columns of the inventory: what each is called, how it sorts and what a row shows in it. */
-import { formatBytes, formatInteger, formatShape } from '../../base/format';
+import { formatBytes, formatInteger } from '../../base/format';
 import { element, setText } from '../dom';
 import type { ActionName, Order, RowView } from '../protocol/views';
 
@@ -57,7 +57,7 @@ export function makeRow(): RowCells {
       setText(leaf, row?.name.slice(withKind) ?? '');
       name.title = row?.name ?? '';
       setText(dtype, row?.dtype ?? '');
-      setText(shape, row === undefined ? '' : formatShape(row.shape));
+      setText(shape, row?.shape ?? '');
       setText(size, row === undefined ? '' : formatBytes(row.bytes));
       size.title = row === undefined ? '' : `${formatInteger(row.bytes)} bytes`;
       setText(verb, row === undefined ? '' : verbOf(row));

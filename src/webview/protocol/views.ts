@@ -48,7 +48,6 @@ export interface InvalidFileView {
   /** One line: what is the matter with this file. */
   readonly title: string;
   readonly message: string;
-  readonly remedy: string;
   readonly facts: readonly { readonly label: string; readonly value: string }[];
   /** Whether there are bytes to look at in another editor. */
   readonly reopen: 'possible' | 'impossible';
@@ -56,6 +55,8 @@ export interface InvalidFileView {
 
 export type ConversionView =
   | { readonly phase: 'idle' }
+  /** Waits for another conversion to end. */
+  | { readonly phase: 'queued'; readonly outputName: string }
   | { readonly phase: 'running'; readonly outputName: string; readonly progress?: ProgressView }
   | {
       readonly phase: 'done';
@@ -93,7 +94,8 @@ export interface RowView {
   readonly tensor: number;
   readonly name: string;
   readonly dtype: string;
-  readonly shape: readonly number[];
+  /** For people, e.g. `4096 × 11008`. */
+  readonly shape: string;
   readonly bytes: number;
   readonly action: ActionName;
   readonly reason: string;

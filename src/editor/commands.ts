@@ -1,0 +1,58 @@
+/** The commands that the extension contributes, and which file each acts on. */
+import * as vscode from 'vscode';
+import type { ChosenOutput } from './conversion/chooseOutput';
+import type { ConversionOutcome } from './conversion/conversionState';
+import { VIEW_TYPE } from './safetensorsEditor';
+
+export interface CommandHandlers {
+  convert(uri: vscode.Uri, output?: ChosenOutput): Promise<ConversionOutcome | undefined>;
+  showLog(): void;
+}
+
+export function registerCommands(handlers: CommandHandlers): vscode.Disposable {
+  return vscode.Disposable.from(
+    /**
+     * From the palette: no arguments. From a menu: the file, and all selected files. From code: the file and
+     * `{ path, overwrite: 'refuse' | 'replace' }`, which asks nothing; resolves with how the conversion ended.
+     */
+    vscode.commands.registerCommand('fp8.convert', async (uri?: unknown, more?: unknown) => {
+      const sources = await sourcesOf(uri, more);
+      const output = chosenOutput(more);
+      const [first] = await Promise.all(sources.map((source) => handlers.convert(source, output)));
+      return first;
+    }),
+    vscode.commands.registerCommand('fp8.showLog', () => handlers.showLog()),
+  );
+}
+
+async function sourcesOf(uri: unknown, more: unknown): Promise<readonly vscode.Uri[]> {
+  if (Array.isArray(more) && more.length > 1) return more.filter((item): item is vscode.Uri => item instanceof vscode.Uri && isModel(item));
+  if (uri instanceof vscode.Uri) return [uri];
+  const active = activeModel();
+  if (active !== undefined) return [active];
+  return (
+    (await vscode.window.showOpenDialog({
+      title: 'Choose Models to Convert to FP8',
+      openLabel: 'Convert to FP8',
+      canSelectMany: true,
+      filters: { Safetensors: ['safetensors'] },
+    })) ?? []
+  );
+}
+
+/** The model in the active tab, in this editor or in another one. */
+function activeModel(): vscode.Uri | undefined {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  if (input instanceof vscode.TabInputCustom && input.viewType === VIEW_TYPE) return input.uri;
+  if (input instanceof vscode.TabInputText && isModel(input.uri)) return input.uri;
+  return undefined;
+}
+
+function isModel(uri: vscode.Uri): boolean {
+  return uri.path.toLowerCase().endsWith('.safetensors');
+}
+
+function chosenOutput(value: unknown): ChosenOutput | undefined {
+  if (typeof value !== 'object' || value === null || !('path' in value) || typeof value.path !== 'string') return undefined;
+  return { path: value.path, overwrite: 'overwrite' in value && value.overwrite === 'replace' ? 'replace' : 'refuse' };
+}

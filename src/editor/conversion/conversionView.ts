@@ -1,0 +1,46 @@
+/** conversionView: what the webview is told of a conversion. Pure. */
+import { basename } from 'node:path';
+import type { ConversionView } from '../../webview/protocol/views';
+import type { ConversionState } from './conversionState';
+
+export function conversionView(state: ConversionState): ConversionView {
+  switch (state.phase) {
+    case 'idle':
+      return { phase: 'idle' };
+    case 'queued':
+      return { phase: 'queued', outputName: basename(state.output) };
+    case 'running': {
+      const outputName = basename(state.output);
+      if (state.progress === undefined) return { phase: 'running', outputName };
+      const { fraction, bytesPerSecond, remainingSeconds, tensorsDone, tensorsTotal, current } = state.progress;
+      return {
+        phase: 'running',
+        outputName,
+        progress: {
+          fraction,
+          bytesPerSecond,
+          tensorsDone,
+          tensorsTotal,
+          ...(remainingSeconds === undefined ? undefined : { remainingSeconds }),
+          ...(current[0] === undefined ? undefined : { current: current[0] }),
+        },
+      };
+    }
+    case 'done': {
+      const { bytesIn, bytesOut, seconds, relativeError, objectiveRatio } = state.report.summary;
+      return {
+        phase: 'done',
+        outputName: basename(state.output),
+        bytesIn,
+        bytesOut,
+        seconds: seconds.total,
+        relativeError,
+        ...(objectiveRatio === undefined ? undefined : { objectiveRatio }),
+      };
+    }
+    case 'failed':
+      return { phase: 'failed', message: state.error.message };
+    case 'cancelled':
+      return { phase: 'cancelled' };
+  }
+}

@@ -1,0 +1,104 @@
+/** Conversions: every conversion of this window, by its source. They run one after another and do not need an open editor. */
+import { Observable, type ReadonlyObservable } from '../../base/observable';
+import type { ConvertRequest } from '../../engine/job/convertRequest';
+import type { JobEvent } from '../../engine/job/jobEvent';
+import { afterEvent, IDLE, isOutcome, type ConversionOutcome, type ConversionState } from './conversionState';
+
+/** The part of the engine that conversions need. */
+export interface Converter {
+  convert(request: ConvertRequest, signal: AbortSignal): AsyncIterable<JobEvent>;
+}
+
+interface Entry {
+  readonly state: Observable<ConversionState>;
+  abort: AbortController | undefined;
+}
+
+export class Conversions {
+  readonly #entries = new Map<string, Entry>();
+  /** The end of the last conversion that was asked for. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly converter: Converter,
+    private readonly onEvent: (source: string, event: JobEvent) => void,
+  ) {}
+
+  of(source: string): ReadonlyObservable<ConversionState> {
+    return this.#entry(source).state;
+  }
+
+  isActive(source: string): boolean {
+    return this.#entry(source).abort !== undefined;
+  }
+
+  /** Whether an active conversion writes this file. */
+  writes(output: string): boolean {
+    return [...this.#entries.values()].some(
+      ({ abort, state }) => abort !== undefined && 'output' in state.value && state.value.output === output,
+    );
+  }
+
+  /** Resolves with how it ended; there must be no active conversion of the same source. */
+  async start(request: ConvertRequest): Promise<ConversionOutcome> {
+    const entry = this.#entry(request.source);
+    if (entry.abort !== undefined) throw new Error(`${request.source} is already being converted`);
+    const abort = new AbortController();
+    entry.abort = abort;
+    entry.state.value = { phase: 'queued', output: request.output };
+    const before = this.#last;
+    const ended = (async () => {
+      await Promise.race([before, aborted(abort.signal)]);
+      return this.#run(request, entry.state, abort.signal);
+    })();
+    // One that is cancelled in the queue must not let the next one pass those before it.
+    this.#last = Promise.allSettled([before, ended]);
+    try {
+      return await ended;
+    } finally {
+      entry.abort = undefined;
+    }
+  }
+
+  cancel(source: string): void {
+    this.#entries.get(source)?.abort?.abort();
+  }
+
+  /** Forgets how the last conversion of a source ended: it says nothing of the file as it is now. */
+  forgetOutcome(source: string): void {
+    const entry = this.#entries.get(source);
+    if (entry !== undefined && entry.abort === undefined && isOutcome(entry.state.value)) entry.state.value = IDLE;
+  }
+
+  async #run(request: ConvertRequest, state: Observable<ConversionState>, signal: AbortSignal): Promise<ConversionOutcome> {
+    const { source, output } = request;
+    if (!signal.aborted) {
+      state.value = { phase: 'running', output };
+      for await (const event of this.converter.convert(request, signal)) {
+        this.onEvent(source, event);
+        const next = afterEvent(state.value, output, event);
+        if (next !== state.value) state.value = next;
+        if (isOutcome(next)) return next;
+      }
+    }
+    const outcome: ConversionOutcome = signal.aborted
+      ? { phase: 'cancelled', output }
+      : { phase: 'failed', output, error: { code: 'Internal', message: 'The engine ended the conversion without a result.' } };
+    state.value = outcome;
+    return outcome;
+  }
+
+  #entry(source: string): Entry {
+    let entry = this.#entries.get(source);
+    if (entry === undefined) {
+      entry = { state: new Observable<ConversionState>(IDLE), abort: undefined };
+      this.#entries.set(source, entry);
+    }
+    return entry;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,114 @@
+/** fileView: what the webview is told of a file. Pure. */
+import { basename, dirname } from 'node:path';
+import type { EngineError } from '../../engine/errors';
+import { defaultOutputPath } from '../../engine/plan/outputPath';
+import type { Action, Plan } from '../../engine/plan/plan';
+import type { Recipe } from '../../engine/plan/recipe';
+import type { TensorInfo } from '../../engine/safetensors/header';
+import type { DtypeShare, FileView, InvalidFileView } from '../../webview/protocol/views';
+import type { ModelState } from './modelDocument';
+
+export function fileView(path: string, state: ModelState): FileView {
+  switch (state.kind) {
+    case 'invalid':
+      return invalidView(path, state.error, state.revision);
+    case 'valid': {
+      const { header, plan, revision } = state;
+      const output = defaultOutputPath(path, plan.recipe);
+      return {
+        kind: 'inventory',
+        revision,
+        fileName: basename(path),
+        directory: dirname(path),
+        fileSize: header.fileSize,
+        parameters: header.tensors.reduce((sum, tensor) => sum + elementsOf(tensor), 0),
+        tensorCount: header.tensors.length,
+        dtypes: dtypeShares(header.tensors),
+        actions: actionTotals(plan),
+        output: {
+          fileName: basename(output),
+          directory: dirname(output),
+          fileSize: plan.output.fileSize,
+          recipe: recipeWords(plan.recipe),
+        },
+        warnings: plan.warnings,
+      };
+    }
+  }
+}
+
+function actionTotals(plan: Plan): Readonly<Record<Action, { readonly tensors: number; readonly bytes: number }>> {
+  const totals = { quantize: { tensors: 0, bytes: 0 }, keep: { tensors: 0, bytes: 0 }, remove: { tensors: 0, bytes: 0 } };
+  for (const { action, source } of plan.tensors) {
+    totals[action].tensors += 1;
+    totals[action].bytes += source.end - source.begin;
+  }
+  return totals;
+}
+
+function dtypeShares(tensors: readonly TensorInfo[]): readonly DtypeShare[] {
+  const shares = new Map<string, { tensors: number; bytes: number }>();
+  for (const { dtype, begin, end } of tensors) {
+    const share = shares.get(dtype) ?? { tensors: 0, bytes: 0 };
+    shares.set(dtype, share);
+    share.tensors += 1;
+    share.bytes += end - begin;
+  }
+  return [...shares].map(([dtype, share]) => ({ dtype, ...share })).sort((a, b) => b.bytes - a.bytes);
+}
+
+function elementsOf(tensor: TensorInfo): number {
+  return tensor.shape.reduce((product, size) => product * size, 1);
+}
+
+const ROUNDING_WORDS: Readonly<Record<Recipe['rounding'], string>> = {
+  learned: 'Learned rounding',
+  tpec: 'TPEC rounding',
+  nearest: 'Nearest rounding',
+};
+
+const LAYOUT_WORDS: Readonly<Record<Recipe['layout'], string>> = { comfyui: 'ComfyUI layout', 'comfyui-legacy': 'legacy ComfyUI layout' };
+
+export function recipeWords(recipe: Recipe): string {
+  const convolutions = recipe.convolutions === 'quantize' ? ['with convolutions'] : [];
+  return [ROUNDING_WORDS[recipe.rounding], LAYOUT_WORDS[recipe.layout], ...convolutions].join(' · ');
+}
+
+function invalidView(path: string, error: EngineError, revision: number): InvalidFileView {
+  const { rule, tensor } = error.details;
+  return {
+    kind: 'invalid',
+    revision,
+    fileName: basename(path),
+    directory: dirname(path),
+    title: titleOf(error),
+    message: withoutPath(error.message, path),
+    facts: [
+      { label: 'File', value: path },
+      ...(tensor === undefined ? [] : [{ label: 'Tensor', value: tensor }]),
+      ...(rule === undefined ? [] : [{ label: 'Rule', value: rule }]),
+    ],
+    reopen: error.code === 'InvalidSafetensors' || error.code === 'Internal' ? 'possible' : 'impossible',
+  };
+}
+
+function titleOf(error: EngineError): string {
+  switch (error.code) {
+    case 'InvalidSafetensors':
+      return 'This is not a valid safetensors file';
+    case 'FileNotFound':
+      return 'The file is not there';
+    case 'PermissionDenied':
+      return 'The file may not be read';
+    case 'FileChanged':
+      return 'The file is still being written';
+    default:
+      return 'The file cannot be shown';
+  }
+}
+
+/** The page names the path below; the sentence is easier to read without it. */
+function withoutPath(message: string, path: string): string {
+  const rest = message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
+}

@@ -1,0 +1,136 @@
+/** markdownReport: a job's report as a Markdown document. Pure. */
+import { basename } from 'node:path';
+import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
+import type { JobReport, TensorReport } from '../../engine/job/report';
+import type { Recipe } from '../../engine/plan/recipe';
+import { escapeMarkdown, inlineCode, table } from './markdown';
+
+const WORST_TENSORS = 10;
+
+export function markdownReport(report: JobReport): string {
+  const quantized = report.tensors.filter(({ action }) => action === 'quantize');
+  const sections = [
+    `# ${escapeMarkdown(basename(report.output))}`,
+    headline(report),
+    overview(report),
+    ...(report.warnings.length > 0 ? ['## Warnings', list(report.warnings)] : []),
+    '## Time',
+    timeTable(report),
+    ...(quantized.length > WORST_TENSORS ? ['## Largest errors', quantizedTable(worst(quantized))] : []),
+    ...(quantized.length > 0 ? ['## Quantized tensors', quantizedTable(quantized)] : []),
+    ...others(report.tensors),
+    ...(report.notes.length > 0 ? ['## Notes', list(report.notes)] : []),
+    `Made by ${escapeMarkdown(report.tool.name)} ${escapeMarkdown(report.tool.version)}.`,
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+function headline({ summary }: JobReport): string {
+  const saved = summary.bytesIn > 0 ? 1 - summary.bytesOut / summary.bytesIn : 0;
+  const size = `**${formatBytes(summary.bytesIn)} → ${formatBytes(summary.bytesOut)}** (${formatPercent(saved)} smaller)`;
+  const error = `relative error **${formatPercent(summary.relativeError)}**`;
+  const objective =
+    summary.objectiveRatio === undefined ? [] : [`objective **${formatPercent(summary.objectiveRatio)}** of nearest rounding`];
+  return [size, error, ...objective, `in **${formatSeconds(summary.seconds.total)}**`].join(' · ');
+}
+
+function overview({ source, output, recipe, summary }: JobReport): string {
+  const { counts } = summary;
+  const actions = [`${formatInteger(counts.quantize)} quantized`, `${formatInteger(counts.keep)} kept`];
+  if (counts.remove > 0) actions.push(`${formatInteger(counts.remove)} removed`);
+  return table(
+    [{ title: '' }, { title: '' }],
+    [
+      ['Source', inlineCode(source)],
+      ['Output', inlineCode(output)],
+      ['Tensors', actions.join(', ')],
+      ['Recipe', escapeMarkdown(recipeSentence(recipe))],
+      ['Device', escapeMarkdown(`${summary.deviceName} (${summary.device}), ${formatInteger(summary.threads)} threads`)],
+      ['Peak memory', formatBytes(summary.peakMemoryBytes)],
+    ],
+  );
+}
+
+function recipeSentence(recipe: Recipe): string {
+  const parts = [`${recipe.rounding} rounding`, `layout ${recipe.layout}`];
+  if (recipe.rounding !== 'nearest') {
+    parts.push(
+      recipe.topK === 'full' ? 'full rank' : `top ${recipe.topK} components`,
+      `at most ${formatInteger(recipe.numIter)} iterations`,
+    );
+  }
+  if (recipe.convolutions === 'quantize') parts.push('with convolutions');
+  if (recipe.presets.length > 0) parts.push(`presets ${recipe.presets.join(', ')}`);
+  parts.push(`seed ${recipe.seed}`);
+  return parts.join(', ');
+}
+
+function timeTable({ summary: { seconds } }: JobReport): string {
+  return table(
+    [{ title: 'Phase' }, { title: 'Time', align: 'end' }],
+    [
+      ['Plan', formatSeconds(seconds.plan)],
+      ['Convert', formatSeconds(seconds.convert)],
+      ['Finish (flush and rename)', formatSeconds(seconds.finish)],
+      ['**Total**', `**${formatSeconds(seconds.total)}**`],
+    ],
+  );
+}
+
+function worst(quantized: readonly TensorReport[]): readonly TensorReport[] {
+  return [...quantized].sort((a, b) => (b.relativeError ?? 0) - (a.relativeError ?? 0)).slice(0, WORST_TENSORS);
+}
+
+function quantizedTable(tensors: readonly TensorReport[]): string {
+  return table(
+    [
+      { title: 'Tensor' },
+      { title: 'Shape', align: 'end' },
+      { title: 'Size', align: 'end' },
+      { title: 'Relative error', align: 'end' },
+      { title: 'Objective of nearest', align: 'end' },
+      { title: 'Sweeps', align: 'end' },
+      { title: 'Time', align: 'end' },
+    ],
+    tensors.map((tensor) => [
+      inlineCode(tensor.name),
+      formatShape(tensor.shape),
+      formatBytes(tensor.bytesOut),
+      tensor.relativeError === undefined ? '' : formatPercent(tensor.relativeError),
+      objectiveShare(tensor),
+      tensor.sweeps === undefined ? '' : formatInteger(tensor.sweeps),
+      formatSeconds(tensor.seconds),
+    ]),
+  );
+}
+
+function objectiveShare({ objective, objectiveNearest, keptNearest }: TensorReport): string {
+  if (objective === undefined || objectiveNearest === undefined || objectiveNearest === 0) return '';
+  return keptNearest === true ? '100 % (nearest kept)' : formatPercent(objective / objectiveNearest);
+}
+
+/** What was kept or removed, grouped by reason. */
+function others(tensors: readonly TensorReport[]): readonly string[] {
+  const groups = new Map<string, TensorReport[]>();
+  for (const tensor of tensors) {
+    if (tensor.action === 'quantize') continue;
+    const key = `${tensor.action === 'keep' ? 'Kept' : 'Removed'}\n${tensor.reason}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [tensor]);
+    else group.push(tensor);
+  }
+  if (groups.size === 0) return [];
+  const rows = [...groups].map(([key, group]) => {
+    const [action = '', reason = ''] = key.split('\n');
+    const bytes = group.reduce((sum, tensor) => sum + tensor.bytesIn, 0);
+    return [action, escapeMarkdown(reason), formatInteger(group.length), formatBytes(bytes)];
+  });
+  return [
+    '## Kept and removed tensors',
+    table([{ title: 'Action' }, { title: 'Reason' }, { title: 'Tensors', align: 'end' }, { title: 'Size', align: 'end' }], rows),
+  ];
+}
+
+function list(items: readonly string[]): string {
+  return items.map((item) => `- ${escapeMarkdown(item)}`).join('\n');
+}

@@ -1,0 +1,42 @@
+/** The custom editor for safetensors files: read-only, one document for each file, one session for each tab. */
+import * as vscode from 'vscode';
+import { serve } from '../rpc/server';
+import type { EditorApi } from '../webview/protocol/editorApi';
+import { EditorSession, type SessionServices } from './editorSession';
+import { ModelDocument } from './model/modelDocument';
+import { webviewHtml } from './webviewHtml';
+import { webviewPort } from './webviewPort';
+
+export const VIEW_TYPE = 'fp8.safetensors';
+
+export interface EditorHooks extends SessionServices {
+  /** The file or its plan is no longer what it was. */
+  changed(path: string): void;
+}
+
+export class SafetensorsEditor implements vscode.CustomReadonlyEditorProvider<ModelDocument> {
+  constructor(
+    private readonly bundles: vscode.Uri,
+    private readonly hooks: EditorHooks,
+  ) {}
+
+  register(): vscode.Disposable {
+    return vscode.window.registerCustomEditorProvider(VIEW_TYPE, this, {
+      supportsMultipleEditorsPerDocument: true,
+      webviewOptions: { retainContextWhenHidden: false },
+    });
+  }
+
+  async openCustomDocument(uri: vscode.Uri): Promise<ModelDocument> {
+    const document = await ModelDocument.open(uri);
+    document.state.onChange(() => this.hooks.changed(uri.fsPath));
+    return document;
+  }
+
+  resolveCustomEditor(document: ModelDocument, panel: vscode.WebviewPanel): void {
+    panel.webview.options = { enableScripts: true, localResourceRoots: [this.bundles] };
+    const connection = serve<EditorApi>(webviewPort(panel), new EditorSession(document, this.hooks));
+    panel.onDidDispose(() => connection.dispose());
+    panel.webview.html = webviewHtml(panel.webview, this.bundles);
+  }
+}

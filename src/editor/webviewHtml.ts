@@ -1,0 +1,23 @@
+/** The webview's page: one script and one style sheet of ours, and nothing else may run or load. */
+import { randomBytes } from 'node:crypto';
+import * as vscode from 'vscode';
+
+/** The folder that holds the bundles. */
+export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri): string {
+  const nonce = randomBytes(16).toString('base64');
+  const source = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(bundles, name)).toString();
+  const policy = [`default-src 'none'`, `style-src ${webview.cspSource}`, `script-src 'nonce-${nonce}'`].join('; ');
+  return `<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta http-equiv="Content-Security-Policy" content="${policy}">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <link rel="stylesheet" href="${source('webview.css')}">
+    <title>Safetensors inventory</title>
+  </head>
+  <body>
+    <script nonce="${nonce}" src="${source('webview.js')}"></script>
+  </body>
+</html>`;
+}
