@@ -11,11 +11,11 @@ export async function setUp(purpose) {
   await allOf([installSystemPackages(purpose), installNodePackages()]);
 }
 
-/** Waits for all, then throws the first failure: a failing step must not leave another one running. @param {readonly Promise<unknown>[]} steps */
+/** Waits for all, then throws what went wrong: a failing step must neither leave another one running nor hide its failure. @param {readonly Promise<unknown>[]} steps */
 export async function allOf(steps) {
-  for (const result of await Promise.allSettled(steps)) {
-    if (result.status === 'rejected') throw result.reason;
-  }
+  const results = await Promise.allSettled(steps);
+  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  if (reasons.length > 0) throw new AggregateError(reasons);
 }
 
 function requireNode() {

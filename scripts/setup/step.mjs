@@ -27,8 +27,13 @@ export async function step(title, work) {
   }
 }
 
-/** The whole story of a failure: a command's output, or the message alone where the failure is a sentence for the user. @param {unknown} error */
+/**
+ * The whole story of a failure: a command's output, or the message alone where the failure is a sentence for the user.
+ * @param {unknown} error
+ * @returns {string}
+ */
 export function describeFailure(error) {
+  if (error instanceof AggregateError) return error.errors.map(describeFailure).join('\n\n');
   if (error instanceof CommandFailed) return `${error.output.trimEnd()}\n${error.message}`.trimStart();
   return error instanceof Error ? error.message : String(error);
 }

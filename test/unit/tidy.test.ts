@@ -31,10 +31,24 @@ test('no file names a package registry or a folder of one machine', () => {
   ).toEqual([]);
 });
 
-test('package-lock.json leaves the choice of registry to the machine', () => {
-  const lock = files.find(({ path }) => path === 'package-lock.json');
-  expect(lock?.text).toContain('"lockfileVersion"');
-  expect(lock?.text).not.toContain('"resolved"');
+describe('package-lock.json', () => {
+  const text = files.find(({ path }) => path === 'package-lock.json')?.text ?? '{}';
+  const { packages } = JSON.parse(text) as {
+    packages: Record<string, { version?: string; optionalDependencies?: Record<string, string> }>;
+  };
+
+  test('leaves the choice of registry to the machine', () => {
+    expect(Object.keys(packages).length).toBeGreaterThan(100);
+    expect(text).not.toContain('"resolved"');
+  });
+
+  test('names every package of every platform, without which npm ci refuses it', () => {
+    const incomplete = Object.entries(packages).flatMap(([path, { version, optionalDependencies = {} }]) => [
+      ...(version === undefined ? [path] : []),
+      ...Object.keys(optionalDependencies).filter((name) => !Object.keys(packages).some((known) => known.endsWith(`node_modules/${name}`))),
+    ]);
+    expect(incomplete).toEqual([]);
+  });
 });
 
 describe('TypeScript', () => {
