@@ -1,15 +1,13 @@
 /** Plan: header + recipe → what happens to every tensor, and every byte range of the output. Pure. */
 import type { Dtype, SourceDtype } from '../dtype';
 import type { TensorInfo } from '../safetensors/header';
+import type { Action, Decision } from './decision';
 import type { Recipe } from './recipe';
 
-export type Action = 'quantize' | 'keep' | 'remove';
+export type { Action };
 
-export interface PlannedTensor {
+export interface PlannedTensor extends Decision {
   readonly source: TensorInfo;
-  readonly action: Action;
-  /** One short sentence for people, e.g. "bias is kept: it has no matrix product". */
-  readonly reason: string;
   /** Only where action is `quantize`. */
   readonly quantization?: TensorQuantization;
 }
@@ -36,6 +34,8 @@ export interface OutputTensor {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
+  /** As in TensorInfo. */
+  readonly exactShape?: readonly string[];
   /** Byte range from the start of the output file. */
   readonly begin: number;
   readonly end: number;

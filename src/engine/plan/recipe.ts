@@ -17,3 +17,19 @@ export interface Recipe {
   readonly convolutions: 'keep' | 'quantize';
   readonly seed: number;
 }
+
+/** The recipe of a user who chose nothing but `overrides`. */
+export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
+  return {
+    presets: [],
+    layout: 'comfyui',
+    rounding: 'learned',
+    // The reference optimiser corrects along one singular pair unless told otherwise.
+    topK: overrides.rounding === 'tpec' ? 1 : 'full',
+    numIter: 500,
+    calibSamples: 3072,
+    convolutions: 'keep',
+    seed: 0,
+    ...overrides,
+  };
+}

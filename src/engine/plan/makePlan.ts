@@ -1,0 +1,87 @@
+/** makePlan: header + recipe → Plan. Pure and total: it names every source tensor once and fixes every byte range of the output. */
+import { EngineError } from '../errors';
+import { isSourceDtype } from '../dtype';
+import type { Header, TensorInfo } from '../safetensors/header';
+import { layOut, type LayoutTensor } from '../safetensors/layout';
+import { comfyui } from './formats/comfyui';
+import { comfyuiLegacy } from './formats/comfyuiLegacy';
+import type { LiteralTensor, OutputFormat } from './outputFormat';
+import { outputMetadata } from './outputMetadata';
+import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './plan';
+import type { Layout, Recipe } from './recipe';
+import { decide, ruleContext } from './rules';
+import { layerOfWeight } from './tensorNames';
+import { planWarnings } from './warnings';
+
+export interface PlanOptions {
+  readonly toolVersion: string;
+  /** Tensors to keep although the rules would quantize them, with the reason, e.g. that they hold NaN. */
+  readonly keepAnyway?: ReadonlyMap<string, string>;
+}
+
+type PlacedTensor = LayoutTensor & { readonly origin: OutputOrigin };
+
+const FORMATS: Readonly<Record<Layout, OutputFormat>> = { comfyui, 'comfyui-legacy': comfyuiLegacy };
+
+/** Throws EngineError InvalidRecipe where the layout cannot hold this source. */
+export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): Plan {
+  const format = FORMATS[recipe.layout];
+  const context = ruleContext(header, recipe, options.keepAnyway ?? new Map());
+  const tensors = header.tensors.map((source): PlannedTensor => {
+    const decision = decide(source, context);
+    return decision.action === 'quantize'
+      ? { source, ...decision, quantization: quantizationOf(source, format, recipe) }
+      : { source, ...decision };
+  });
+  const layers = tensors.flatMap(({ quantization }) => layerOfWeight(quantization?.weightName ?? '') ?? []);
+  const wholeFile = layers.length > 0 ? format.wholeFile(layers, header, recipe) : { literals: [], metadata: new Map<string, string>() };
+  const outputs = [...tensors.flatMap((tensor) => outputsOf(tensor, format)), ...wholeFile.literals.map(literal)];
+  checkNames(outputs);
+  const metadata = outputMetadata(header.metadata, wholeFile.metadata, { toolVersion: options.toolVersion, recipe });
+  const output = layOut(outputs, metadata);
+  return { recipe, tensors, output, warnings: planWarnings(tensors, recipe) };
+}
+
+function quantizationOf({ name, dtype, shape }: TensorInfo, format: OutputFormat, recipe: Recipe): TensorQuantization {
+  const layer = layerOfWeight(name);
+  const [rows, ...rest] = shape;
+  if (layer === undefined || rows === undefined || !isSourceDtype(dtype))
+    throw new EngineError('Internal', `"${name}" cannot be quantized`, { tensor: name });
+  const columns = rest.reduce((product, dimension) => product * dimension, 1);
+  return { sourceDtype: dtype, targetDtype: 'F8_E4M3', rows, columns, weightName: name, scaleNames: format.scaleNames(layer, recipe) };
+}
+
+/** The weight, then directly what belongs to it. */
+function outputsOf({ source, action, quantization }: PlannedTensor, format: OutputFormat): readonly PlacedTensor[] {
+  if (action === 'remove') return [];
+  if (quantization === undefined)
+    return [{ ...namedLike(source), byteLength: source.end - source.begin, origin: { kind: 'copy', source } }];
+  const { targetDtype, weightName, scaleNames, rows, columns } = quantization;
+  return [
+    { name: weightName, dtype: targetDtype, shape: source.shape, byteLength: rows * columns, origin: { kind: 'codes', source } },
+    ...scaleNames.map((name): PlacedTensor => ({ name, dtype: 'F32', shape: [], byteLength: 4, origin: { kind: 'scale', source } })),
+    ...format.layerLiterals(layerOfWeight(weightName) ?? '').map(literal),
+  ];
+}
+
+function namedLike({ name, dtype, shape, exactShape }: TensorInfo): Pick<LayoutTensor, 'name' | 'dtype' | 'shape' | 'exactShape'> {
+  return exactShape === undefined ? { name, dtype, shape } : { name, dtype, shape, exactShape };
+}
+
+function literal({ name, dtype, shape, bytes }: LiteralTensor): PlacedTensor {
+  return { name, dtype, shape, byteLength: bytes.length, origin: { kind: 'literal', bytes } };
+}
+
+function checkNames(outputs: readonly PlacedTensor[]): void {
+  const names = new Set<string>();
+  for (const { name } of outputs) {
+    if (names.has(name)) {
+      throw new EngineError(
+        'InvalidRecipe',
+        `The source already has a tensor "${name}", which this layout would write. Choose another layout, or rename the tensor.`,
+        { tensor: name },
+      );
+    }
+    names.add(name);
+  }
+}

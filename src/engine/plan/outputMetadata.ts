@@ -1,0 +1,29 @@
+/** The output's `__metadata__`: the source's, the layout's, and where the file comes from. */
+import type { Recipe } from './recipe';
+
+const VERSION_KEY = 'fp8_quantizer.version';
+const RECIPE_KEY = 'fp8_quantizer.recipe';
+
+export function outputMetadata(
+  source: ReadonlyMap<string, string>,
+  layout: ReadonlyMap<string, string>,
+  provenance: { readonly toolVersion: string; readonly recipe: Recipe },
+): ReadonlyMap<string, string> {
+  const metadata = new Map([...source, ...layout]);
+  metadata.set(freeKey(VERSION_KEY, metadata), provenance.toolVersion);
+  metadata.set(freeKey(RECIPE_KEY, metadata), canonicalJson(provenance.recipe));
+  return metadata;
+}
+
+/** A source that was itself made by this tool keeps what it says of its own making. */
+function freeKey(key: string, taken: ReadonlyMap<string, string>): string {
+  for (let count = 1; ; count += 1) {
+    const candidate = count === 1 ? key : `${key}.${count}`;
+    if (!taken.has(candidate)) return candidate;
+  }
+}
+
+/** The same recipe gives the same bytes, in whatever order its fields were set. */
+function canonicalJson(recipe: Recipe): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(recipe).sort(([a], [b]) => (a < b ? -1 : 1))));
+}

@@ -1,0 +1,22 @@
+/** Presets: for a kind of model, what is removed and what is kept, as data. Patterns are substrings of a tensor's whole name, as the field does it. */
+import type { PresetName } from './recipe';
+
+export interface Preset {
+  readonly remove: readonly string[];
+  readonly keep: readonly string[];
+  /** Loaders of text encoders expect a scale for the input beside the scale of the weight (layout comfyui-legacy). */
+  readonly inputScale: 'none' | 'copyOfWeightScale';
+}
+
+export const PRESETS: Readonly<Record<PresetName, Preset>> = {
+  t5xxl: {
+    remove: ['decoder', 'lm_head'],
+    keep: ['norm', 'bias', 'embed_tokens', 'shared'],
+    inputScale: 'copyOfWeightScale',
+  },
+  keep_distillation: {
+    remove: [],
+    keep: ['distilled_guidance_layer', 'final_layer', 'img_in', 'txt_in'],
+    inputScale: 'none',
+  },
+};

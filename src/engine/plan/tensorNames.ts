@@ -1,0 +1,55 @@
+/** What a tensor's name says of its part in the model. */
+
+const WEIGHT = '.weight';
+
+/** In a checkpoint, the part that is the diffusion model. */
+export const DIFFUSION_MODEL_PREFIX = 'model.diffusion_model.';
+
+/** `blocks.0.qkv` for `blocks.0.qkv.weight`; undefined for a name that is not of this form. */
+export function layerOfWeight(name: string): string | undefined {
+  return name.length > WEIGHT.length && name.endsWith(WEIGHT) ? name.slice(0, -WEIGHT.length) : undefined;
+}
+
+export function isBias(name: string): boolean {
+  return lastPart(name).endsWith('bias');
+}
+
+/** Gains of normalisations, and the projections inside adaptive ones. */
+export function isNorm(name: string): boolean {
+  return /norm/i.test(name) || /(^|\.)ln(_\w+|\d*)\./.test(name);
+}
+
+/** Lookup tables, and the small layers that embed patches, time steps and the like. */
+export function isEmbedding(name: string): boolean {
+  return /embed|relative_attention_bias/i.test(name) || /(^|[._])embs?\.|(^|\.)(wte|wpe|shared)\./.test(name);
+}
+
+/** The last matrix, whose output is the model's. */
+export function isOutputHead(name: string): boolean {
+  return (
+    /(^|\.)lm_head\./.test(name) ||
+    /^(model\.diffusion_model\.|model\.)?(output|head|head\.head|proj_out|classifier|score|logits)\.weight$/.test(name)
+  );
+}
+
+export function isLora(name: string): boolean {
+  return /(^|[._])(lora|lokr|loha|hada)[._]/i.test(name);
+}
+
+/** The layer whose stored quantization the tensor describes, e.g. the owner of `<layer>.weight_scale`. */
+export function layerOfCompanion(name: string): string | undefined {
+  const match = COMPANION.exec(name);
+  return match?.[1];
+}
+
+/** The marker that says of a whole file (or of the part with its prefix) that it holds scaled FP8 weights. */
+export function isScaledFp8Marker(name: string): boolean {
+  return lastPart(name) === 'scaled_fp8';
+}
+
+const COMPANION =
+  /^(.+)\.(weight_scale|weight_scale_2|weight_scale_inv|weight_zero_point|weight_packed|weight_shape|scale_weight|input_scale|scale_input|pre_quant_scale|comfy_quant|weight\.absmax|weight\.quant_map)$/;
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
+}

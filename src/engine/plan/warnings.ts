@@ -1,0 +1,59 @@
+/** What a user should know of a plan before running it. Pure. */
+import { formatInteger } from '../../base/format';
+import type { PlannedTensor } from './plan';
+import { PRESETS } from './presets';
+import type { Recipe } from './recipe';
+import type { RuleId } from './decision';
+
+export function planWarnings(tensors: readonly PlannedTensor[], recipe: Recipe): readonly string[] {
+  return [
+    nothingToQuantize(tensors),
+    ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
+    quantizedConvolutions(tensors),
+    legacyCasts(tensors, recipe),
+    diffusersNames(tensors),
+  ].filter((warning) => warning !== undefined);
+}
+
+function nothingToQuantize(tensors: readonly PlannedTensor[]): string | undefined {
+  if (tensors.some(({ action }) => action === 'quantize')) return undefined;
+  const already = count(tensors, 'quantized');
+  if (already > 0) return `Nothing to quantize: the model is quantized already (${formatInteger(already)} tensors).`;
+  const convolutions = count(tensors, 'convolution');
+  if (convolutions > 0) return `Nothing to quantize but ${formatInteger(convolutions)} convolutions, which are quantized only on request.`;
+  return 'Nothing to quantize: no tensor is the weight of a linear layer in F32, F16 or BF16.';
+}
+
+function idlePreset(tensors: readonly PlannedTensor[], preset: keyof typeof PRESETS): string | undefined {
+  const { keep, remove } = PRESETS[preset];
+  const patterns = [...keep, ...remove];
+  if (tensors.some(({ source: { name } }) => patterns.some((pattern) => name.includes(pattern)))) return undefined;
+  return `The preset ${preset} matches no tensor: it may not be meant for this model.`;
+}
+
+function quantizedConvolutions(tensors: readonly PlannedTensor[]): string | undefined {
+  const convolutions = count(tensors, 'convolution-on-request');
+  if (convolutions === 0) return undefined;
+  return `${formatInteger(convolutions)} convolutions are quantized: ComfyUI ignores the scale of a quantized convolution, so load the file with something else.`;
+}
+
+function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string | undefined {
+  if (recipe.layout !== 'comfyui-legacy' || !tensors.some(({ action }) => action === 'quantize')) return undefined;
+  const kept = tensors.filter(
+    ({ action, source: { name, shape } }) => action === 'keep' && shape.length === 2 && name.endsWith('.weight'),
+  ).length;
+  if (kept === 0) return undefined;
+  return `ComfyUI before December 2025 reads every linear weight of this layout as FP8, so the ${formatInteger(kept)} matrices that are kept lose precision there.`;
+}
+
+/** Their loaders rename and fuse weights, and leave the scales behind. */
+function diffusersNames(tensors: readonly PlannedTensor[]): string | undefined {
+  const pattern = /(^|\.)(single_transformer_blocks|joint_transformer_blocks)\.|(^|\.)transformer_blocks\.0\.norm1_context\.linear\./;
+  const named = tensors.find(({ action, source: { name } }) => action === 'quantize' && pattern.test(name));
+  if (named === undefined) return undefined;
+  return `The tensors are named as in diffusers (e.g. "${named.source.name}"): ComfyUI renames them on loading and loses the scales. Convert the model in its original naming.`;
+}
+
+function count(tensors: readonly PlannedTensor[], rule: RuleId): number {
+  return tensors.filter((tensor) => tensor.rule === rule).length;
+}
