@@ -8,6 +8,8 @@ import * as esbuild from 'esbuild';
 const root = fileURLToPath(new URL('.', import.meta.url));
 /** The webview is read from the extension's folder each time an editor opens, over the network in a remote workspace. */
 const webviewLimitBytes = 400_000;
+/** A crash in native code must not take the editor or the command line down: the engine's process alone loads the addon. */
+const addonLoaders = { folder: 'src/engine/native/', allowedIn: 'dist/engine.js' };
 
 const { values, positionals } = parseArgs({ options: { watch: { type: 'boolean', default: false } }, allowPositionals: true });
 const { version } = JSON.parse(await readFile(new URL('package.json', import.meta.url), 'utf8'));
@@ -56,7 +58,7 @@ if (values.watch) {
   try {
     const results = await Promise.all(names.map((name) => esbuild.build(bundles[name])));
     for (const { metafile } of results) {
-      for (const [file, { bytes }] of Object.entries(metafile.outputs)) report(file, bytes);
+      for (const [file, output] of Object.entries(metafile.outputs)) check(file, output);
     }
     if (names.includes('fp8')) await chmod(new URL('dist/fp8.js', import.meta.url), 0o755);
   } catch (error) {
@@ -66,12 +68,18 @@ if (values.watch) {
   }
 }
 
-/** @param {string} file @param {number} bytes */
-function report(file, bytes) {
+/** @param {string} file @param {esbuild.Metafile['outputs'][string]} output */
+function check(file, { bytes, inputs }) {
   if (!/\.(js|css)$/.test(file)) return;
   process.stdout.write(`${file.padEnd(20)} ${(bytes / 1000).toFixed(1).padStart(7)} kB\n`);
-  if (file === 'dist/webview.js' && bytes > webviewLimitBytes) {
-    process.stderr.write(`${file} is larger than its limit of ${webviewLimitBytes / 1000} kB.\n`);
-    process.exitCode = 1;
-  }
+  if (file === 'dist/webview.js' && bytes > webviewLimitBytes) fail(`${file} is larger than its limit of ${webviewLimitBytes / 1000} kB.`);
+  const loader = Object.entries(inputs).find(([input, { bytesInOutput }]) => input.startsWith(addonLoaders.folder) && bytesInOutput > 0);
+  if (loader !== undefined && file !== addonLoaders.allowedIn)
+    fail(`${file} holds ${loader[0]}; only ${addonLoaders.allowedIn} may load the addon.`);
+}
+
+/** @param {string} message */
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = 1;
 }
