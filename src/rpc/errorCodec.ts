@@ -31,7 +31,7 @@ export class ConnectionClosedError extends RpcError {
 export const plainErrorCodec: ErrorCodec = {
   encode(error) {
     if (!(error instanceof Error)) return { code: 'Internal', message: String(error) };
-    const own: unknown = 'toJSON' in error && typeof error.toJSON === 'function' ? error.toJSON() : undefined;
+    const own: unknown = 'toJSON' in error && typeof error.toJSON === 'function' ? Reflect.apply(error.toJSON, error, []) : undefined;
     const code = error.name === 'AbortError' ? 'Cancelled' : 'code' in error && typeof error.code === 'string' ? error.code : 'Internal';
     return { ...(typeof own === 'object' ? own : undefined), code, message: error.message };
   },

@@ -7,6 +7,7 @@ import { asClientMessage, type ServerMessage } from './wire';
 type Method = (params: unknown, signal: AbortSignal) => unknown;
 
 /** Disposing it, like the peer's going, aborts what is running; nothing is posted afterwards. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- named by the caller, it has the implementation checked against the protocol
 export function serve<Protocol extends object>(
   port: MessagePort,
   implementation: Protocol,

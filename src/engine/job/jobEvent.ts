@@ -4,7 +4,15 @@ import type { Action } from '../plan/plan';
 import type { JobReport, TensorReport } from './report';
 
 export type JobEvent =
-  | { readonly type: 'planned'; readonly source: string; readonly output: string; readonly device: string; readonly bytesIn: number; readonly bytesOut: number; readonly counts: Readonly<Record<Action, number>> }
+  | {
+      readonly type: 'planned';
+      readonly source: string;
+      readonly output: string;
+      readonly device: string;
+      readonly bytesIn: number;
+      readonly bytesOut: number;
+      readonly counts: Readonly<Record<Action, number>>;
+    }
   | { readonly type: 'tensorStarted'; readonly name: string }
   | { readonly type: 'tensorFinished'; readonly tensor: TensorReport }
   | JobProgress

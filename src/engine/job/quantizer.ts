@@ -76,7 +76,9 @@ export type QuantizerEvent =
   | { readonly type: 'nonFinite'; readonly id: number; readonly count: number; readonly seconds: number }
   | ({ readonly type: 'compared'; readonly id: number } & ComparedResult)
   /** Something worth telling, e.g. a tensor that fell back from the GPU to the CPU. */
-  | { readonly type: 'note'; readonly id: number; readonly message: string };
+  | { readonly type: 'note'; readonly id: number; readonly message: string }
+  /** Always the last one. */
+  | { readonly type: 'finished'; readonly peakDeviceMemoryBytes?: number; readonly deviceBusySeconds?: number };
 
 export interface QuantizedResult {
   readonly scale: number;

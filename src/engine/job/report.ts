@@ -64,5 +64,9 @@ export interface JobSummary {
   readonly device: string;
   readonly deviceName: string;
   readonly threads: number;
+  /** Of the engine process. */
   readonly peakMemoryBytes: number;
+  /** Only where a GPU did the work. */
+  readonly peakDeviceMemoryBytes?: number;
+  readonly deviceBusySeconds?: number;
 }

@@ -1,0 +1,162 @@
+/** `fp8 convert`: shows the plan, runs the job, shows its progress and its report. */
+import { resolve } from 'node:path';
+import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
+import { makePlan } from '../../engine/plan/makePlan';
+import { defaultOutputPath } from '../../engine/plan/outputPath';
+import type { Plan } from '../../engine/plan/plan';
+import type { ConvertRequest } from '../../engine/job/convertRequest';
+import { EngineClient } from '../../engine/process/engineClient';
+import { countActions } from '../../engine/job/reportBuilder';
+import { readHeader } from '../../engine/safetensors/reader';
+import { Arguments } from '../arguments';
+import { EXIT, type CommandContext, type ExitCode } from '../command';
+import { CONVERT_OPTIONS } from '../options';
+import { errorText } from '../output/errorText';
+import { planText } from '../output/planText';
+import { ProgressView } from '../output/progress';
+import { reportText } from '../output/reportText';
+import { printable } from '../output/text';
+import { readDevice, readRecipe, readThreads } from '../recipeOptions';
+import { singleFile } from '../singleFile';
+
+interface ConvertOptions {
+  readonly request: ConvertRequest;
+  readonly run: 'convert' | 'only plan';
+  readonly format: 'text' | 'json';
+  readonly detail: 'summary' | 'every tensor';
+}
+
+export async function convert(words: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const options = readOptions(words);
+  if (options.run === 'only plan') return showPlan(options, context);
+  return options.format === 'json' ? convertToJson(options.request, context) : convertForPeople(options, context);
+}
+
+/** Throws UsageError. */
+function readOptions(words: readonly string[]): ConvertOptions {
+  const given = Arguments.parse(words, CONVERT_OPTIONS);
+  const source = singleFile(given, 'convert', given.text('input'));
+  const recipe = readRecipe(given);
+  const reportPath = given.text('report');
+  return {
+    request: {
+      source,
+      output: given.text('output') ?? defaultOutputPath(source, recipe),
+      recipe,
+      device: readDevice(given),
+      threads: readThreads(given),
+      overwrite: given.has('force') ? 'replace' : 'refuse',
+      ...(reportPath === undefined ? {} : { reportPath }),
+    },
+    run: given.has('dry-run') ? 'only plan' : 'convert',
+    format: given.has('json') ? 'json' : 'text',
+    detail: given.has('verbose') ? 'every tensor' : 'summary',
+  };
+}
+
+async function showPlan({ request, format, detail }: ConvertOptions, { terminal, version }: CommandContext): Promise<ExitCode> {
+  const { plan, bytesIn } = await planOf(request, version);
+  if (format === 'text') {
+    terminal.print(planText(plan, { ...request, bytesIn }, detail, terminal.style).trimEnd());
+    return EXIT.done;
+  }
+  const planned: JobEvent = {
+    type: 'planned',
+    source: request.source,
+    output: request.output,
+    device: request.device,
+    bytesIn,
+    bytesOut: plan.output.fileSize,
+    counts: countActions(plan),
+  };
+  terminal.print(JSON.stringify(planned));
+  for (const message of plan.warnings) terminal.print(JSON.stringify({ type: 'warning', message } satisfies JobEvent));
+  return EXIT.done;
+}
+
+async function planOf({ source, recipe }: ConvertRequest, toolVersion: string): Promise<{ readonly plan: Plan; readonly bytesIn: number }> {
+  const header = await readHeader(source);
+  return { plan: makePlan(header, recipe, { toolVersion }), bytesIn: header.fileSize };
+}
+
+async function convertToJson(request: ConvertRequest, context: CommandContext): Promise<ExitCode> {
+  let code: ExitCode = EXIT.error;
+  for await (const event of jobOf(request, context)) {
+    context.terminal.print(JSON.stringify(event));
+    if (event.type === 'done' || event.type === 'failed' || event.type === 'cancelled') code = finish(event, context);
+  }
+  return code;
+}
+
+async function convertForPeople({ request, detail }: ConvertOptions, context: CommandContext): Promise<ExitCode> {
+  const { terminal, version } = context;
+  const { style } = terminal;
+  const { plan, bytesIn } = await planOf(request, version);
+  terminal.print(planText(plan, { ...request, bytesIn }, detail, style));
+  const progress = new ProgressView(terminal);
+  const shown = new Set(plan.warnings);
+  let code: ExitCode = EXIT.error;
+  for await (const event of jobOf(request, context)) {
+    switch (event.type) {
+      case 'planned':
+      case 'tensorStarted':
+      case 'tensorFinished':
+        break;
+      case 'progress':
+        progress.show(event);
+        break;
+      case 'warning':
+        // The plan's own are part of the plan that is shown already.
+        if (!shown.has(event.message)) {
+          progress.tell(
+            `${style.warning('warning:')} ${printable(event.tensor === undefined ? event.message : `${event.tensor}: ${event.message}`)}`,
+          );
+        }
+        break;
+      case 'log':
+        if (detail === 'every tensor') progress.tell(printable(event.message));
+        break;
+      case 'done':
+        progress.clear();
+        terminal.print(reportText(event.report, request.reportPath, detail, style));
+        code = finish(event, context);
+        break;
+      case 'failed':
+      case 'cancelled':
+        progress.clear();
+        code = finish(event, context);
+        break;
+    }
+  }
+  return code;
+}
+
+/** The engine is another process, with another idea of what a relative path is relative to should one of them ever move. */
+async function* jobOf(request: ConvertRequest, { engineModule, signal }: CommandContext): AsyncGenerator<JobEvent, void, undefined> {
+  const client = new EngineClient({ modulePath: engineModule });
+  const { reportPath } = request;
+  const absolute: ConvertRequest = {
+    ...request,
+    source: resolve(request.source),
+    output: resolve(request.output),
+    ...(reportPath === undefined ? {} : { reportPath: resolve(reportPath) }),
+  };
+  try {
+    yield* client.convert(absolute, signal);
+  } finally {
+    await client.dispose();
+  }
+}
+
+function finish(end: JobEnd, { terminal }: CommandContext): ExitCode {
+  switch (end.type) {
+    case 'done':
+      return EXIT.done;
+    case 'failed':
+      terminal.tell(errorText(end.error));
+      return EXIT.error;
+    case 'cancelled':
+      terminal.tell('fp8: cancelled; nothing was written.');
+      return EXIT.cancelled;
+  }
+}

@@ -1,0 +1,134 @@
+/** `fp8 inspect`: the tensors of a file, what a conversion would do to each, totals and metadata. Reads the header only. */
+import { formatBytes, formatCount, formatInteger, formatShape } from '../../base/format';
+import { EngineError } from '../../engine/errors';
+import { makePlan } from '../../engine/plan/makePlan';
+import type { Plan, PlannedTensor } from '../../engine/plan/plan';
+import type { Recipe } from '../../engine/plan/recipe';
+import type { Header, TensorInfo } from '../../engine/safetensors/header';
+import { readHeader } from '../../engine/safetensors/reader';
+import { Arguments } from '../arguments';
+import { EXIT, type CommandContext, type ExitCode } from '../command';
+import { INSPECT_OPTIONS } from '../options';
+import { kindOfReason } from '../output/planText';
+import { plural, printable, shortened, table } from '../output/text';
+import type { Style } from '../output/terminal';
+import { readRecipe } from '../recipeOptions';
+import { singleFile } from '../singleFile';
+
+const LONG_VALUE = 200;
+
+export async function inspect(words: readonly string[], { terminal, version }: CommandContext): Promise<ExitCode> {
+  const given = Arguments.parse(words, INSPECT_OPTIONS);
+  const path = singleFile(given, 'inspect');
+  const recipe = readRecipe(given);
+  const header = await readHeader(path);
+  const plan = planOrWhyNot(header, recipe, version);
+  terminal.print(
+    given.has('json')
+      ? JSON.stringify(inventoryJson(path, header, plan), undefined, 2)
+      : inventoryText(path, header, plan, given.has('verbose') ? 'whole' : 'short', terminal.style),
+  );
+  return EXIT.done;
+}
+
+/** A file that cannot be converted can still be looked at. */
+function planOrWhyNot(header: Header, recipe: Recipe, toolVersion: string): Plan | EngineError {
+  try {
+    return makePlan(header, recipe, { toolVersion });
+  } catch (error) {
+    if (error instanceof EngineError && error.code !== 'Internal') return error;
+    throw error;
+  }
+}
+
+function inventoryText(path: string, header: Header, plan: Plan | EngineError, values: 'short' | 'whole', style: Style): string {
+  const planned = plannedByName(plan);
+  const rows = header.tensors.map((tensor) => {
+    const decision = planned.get(tensor.name);
+    return [
+      printable(tensor.name),
+      tensor.dtype,
+      shapeText(tensor),
+      formatBytes(tensor.end - tensor.begin),
+      decision === undefined ? '–' : decision.action,
+      decision === undefined ? '' : printable(values === 'whole' ? decision.reason : kindOfReason(decision.reason)),
+    ];
+  });
+  const left = (title: string): { readonly title: string; readonly align: 'left' } => ({ title, align: 'left' });
+  return [
+    ...table(
+      [left('tensor'), left('dtype'), left('shape'), { title: 'size', align: 'right' }, left('action'), left('why')],
+      rows,
+      style.dim,
+    ),
+    '',
+    `${style.bold(printable(path))}: ${formatBytes(header.fileSize)}, ${plural(header.tensors.length, 'tensor')}, ${formatCount(elements(header)).trim()} elements`,
+    `  dtypes    ${dtypesText(header)}`,
+    plan instanceof EngineError
+      ? `  convert   not possible: ${printable(plan.message)}`
+      : `  convert   ${actionsText(plan)}; the output would have ${formatBytes(plan.output.fileSize)}`,
+    ...metadataLines(header, values),
+  ].join('\n');
+}
+
+function metadataLines({ metadata }: Header, values: 'short' | 'whole'): readonly string[] {
+  if (metadata.size === 0) return ['  metadata  none'];
+  return [...metadata].map(([key, value], index) => {
+    const shown = values === 'whole' ? value : shortened(value, LONG_VALUE);
+    return `  ${index === 0 ? 'metadata' : '        '}  ${printable(key)} = ${printable(shown)}`;
+  });
+}
+
+function dtypesText({ tensors }: Header): string {
+  const dtypes = new Map<string, { count: number; bytes: number }>();
+  for (const { dtype, begin, end } of tensors) {
+    const known = dtypes.get(dtype) ?? { count: 0, bytes: 0 };
+    dtypes.set(dtype, { count: known.count + 1, bytes: known.bytes + end - begin });
+  }
+  const parts = [...dtypes]
+    .sort((a, b) => b[1].bytes - a[1].bytes)
+    .map(([dtype, { count, bytes }]) => `${dtype} ${formatBytes(bytes)} (${formatInteger(count)})`);
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}
+
+function actionsText({ tensors }: Plan): string {
+  const count = (action: PlannedTensor['action']): number => tensors.filter((tensor) => tensor.action === action).length;
+  return [`quantize ${count('quantize')}`, `keep ${count('keep')}`, ...(count('remove') > 0 ? [`remove ${count('remove')}`] : [])].join(
+    ', ',
+  );
+}
+
+function inventoryJson(path: string, header: Header, plan: Plan | EngineError): unknown {
+  const planned = plannedByName(plan);
+  return {
+    path,
+    fileSize: header.fileSize,
+    elements: elements(header),
+    metadata: Object.fromEntries(header.metadata),
+    ...(plan instanceof EngineError ? { notConvertible: plan.toJSON() } : { outputSize: plan.output.fileSize, warnings: plan.warnings }),
+    tensors: header.tensors.map(({ name, dtype, shape, begin, end }) => {
+      const decision = planned.get(name);
+      return {
+        name,
+        dtype,
+        shape,
+        begin,
+        end,
+        bytes: end - begin,
+        ...(decision === undefined ? {} : { action: decision.action, rule: decision.rule, reason: decision.reason }),
+      };
+    }),
+  };
+}
+
+function plannedByName(plan: Plan | EngineError): ReadonlyMap<string, PlannedTensor> {
+  return new Map(plan instanceof EngineError ? [] : plan.tensors.map((tensor) => [tensor.source.name, tensor]));
+}
+
+function elements({ tensors }: Header): number {
+  return tensors.reduce((total, { shape }) => total + shape.reduce((product, dimension) => product * dimension, 1), 0);
+}
+
+function shapeText({ shape, exactShape }: TensorInfo): string {
+  return exactShape === undefined ? formatShape(shape) : exactShape.join(' × ');
+}

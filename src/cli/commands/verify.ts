@@ -1,0 +1,98 @@
+/** `fp8 verify`: checks a converted file against its source and prints the error of every tensor. */
+import { resolve } from 'node:path';
+import { formatSeconds } from '../../base/format';
+import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from '../../engine/job/verify/verifyEvent';
+import { EngineClient } from '../../engine/process/engineClient';
+import { Arguments } from '../arguments';
+import { EXIT, type CommandContext, type ExitCode } from '../command';
+import { VERIFY_OPTIONS } from '../options';
+import { errorText } from '../output/errorText';
+import { ProgressView } from '../output/progress';
+import { errorPercent } from '../output/reportText';
+import { plural, printable, table } from '../output/text';
+import type { Style } from '../output/terminal';
+import { readThreads } from '../recipeOptions';
+import { singleFile } from '../singleFile';
+import { UsageError } from '../usageError';
+
+export async function verify(words: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const given = Arguments.parse(words, VERIFY_OPTIONS);
+  const converted = singleFile(given, 'verify');
+  const source = given.text('against');
+  if (source === undefined) throw new UsageError(`against which source? fp8 verify ${converted} --against SOURCE`);
+  const request = { converted: resolve(converted), source: resolve(source), threads: readThreads(given) };
+  const progress = new ProgressView(context.terminal);
+  let end: VerifyEnd | undefined;
+  for await (const event of eventsOf(request, context)) {
+    if (event.type === 'progress') progress.show(event);
+    else if (event.type !== 'tensorVerified') end = event;
+  }
+  progress.clear();
+  return finish(end, given.has('json') ? 'json' : 'text', context);
+}
+
+async function* eventsOf(request: VerifyRequest, { engineModule, signal }: CommandContext): AsyncGenerator<VerifyEvent, void, undefined> {
+  const client = new EngineClient({ modulePath: engineModule });
+  try {
+    yield* client.verify(request, signal);
+  } finally {
+    await client.dispose();
+  }
+}
+
+function finish(end: VerifyEnd | undefined, format: 'text' | 'json', { terminal }: CommandContext): ExitCode {
+  switch (end?.type) {
+    case 'done':
+      terminal.print(format === 'json' ? JSON.stringify(end.report, undefined, 2) : verifyText(end.report, terminal.style));
+      return end.report.ok ? EXIT.done : EXIT.error;
+    case 'cancelled':
+      terminal.tell('fp8: cancelled.');
+      return EXIT.cancelled;
+    case 'failed':
+      terminal.tell(errorText(end.error));
+      return EXIT.error;
+    case undefined:
+      throw new Error('the verification did not end');
+  }
+}
+
+function verifyText(report: VerifyReport, style: Style): string {
+  const { tensors, problems, warnings, ok, converted, source } = report;
+  const count = (state: TensorVerification['state']): number => tensors.filter((tensor) => tensor.state === state).length;
+  const bad = problems.length + tensors.reduce((total, tensor) => total + tensor.problems.length, 0);
+  const removed = count('removed');
+  return [
+    ...table(
+      [
+        { title: 'tensor', align: 'left' },
+        { title: 'state', align: 'left' },
+        { title: 'error', align: 'right' },
+        { title: 'largest', align: 'right' },
+        { title: 'scale', align: 'right' },
+      ],
+      tensors.map(rowOf),
+      style.dim,
+    ),
+    '',
+    ...tensors.flatMap((tensor) =>
+      tensor.problems.map((problem) => `${style.bad('wrong:')} ${printable(tensor.name)}: ${printable(problem)}`),
+    ),
+    ...problems.map((problem) => `${style.bad('wrong:')} ${printable(problem)}`),
+    ...warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
+    `${ok ? style.good('Good') : style.bad('Not good')}: ${printable(converted)} against ${printable(source)} (${formatSeconds(report.seconds)})`,
+    `  layout   ${report.layout}${report.writtenBy === undefined ? '' : `, written by fp8-quantizer ${printable(report.writtenBy)}`}`,
+    `  tensors  ${count('quantized')} quantized, ${count('kept')} kept byte for byte${removed === 0 ? '' : `, ${removed} removed`}, ${count('wrong')} wrong`,
+    `  error    ${errorPercent(report.relativeError)} of the weights' norm, over all quantized tensors`,
+    ...(ok ? [] : [`  ${plural(bad, 'problem')}`]),
+  ].join('\n');
+}
+
+function rowOf({ name, state, relativeError, maxAbsoluteError, scale }: TensorVerification): readonly string[] {
+  return [
+    printable(name),
+    state,
+    relativeError === undefined ? '–' : errorPercent(relativeError),
+    maxAbsoluteError === undefined ? '–' : maxAbsoluteError.toExponential(2),
+    scale === undefined ? '–' : scale.toExponential(4),
+  ];
+}

@@ -1,0 +1,77 @@
+/** help: what `fp8 --help` and `fp8 COMMAND --help` print. Pure. */
+import { flag, type OptionSpec } from './arguments';
+import { CONVERT_OPTIONS, DEVICES_OPTIONS, INSPECT_OPTIONS, VERIFY_OPTIONS } from './options';
+
+export const COMMANDS = ['convert', 'inspect', 'verify', 'devices'] as const;
+export type CommandName = (typeof COMMANDS)[number];
+
+interface CommandHelp {
+  readonly usage: string;
+  readonly summary: string;
+  readonly options: readonly OptionSpec[];
+  readonly notes: readonly string[];
+}
+
+export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
+  convert: {
+    usage: 'fp8 convert FILE [options]',
+    summary: 'Convert a model to FP8 (float8_e4m3fn) with learned rounding.',
+    options: CONVERT_OPTIONS,
+    notes: [
+      'The source is never changed, and the output appears complete or not at all.',
+      'Exit codes: 0 done, 1 error, 2 wrong usage, 130 cancelled.',
+    ],
+  },
+  inspect: {
+    usage: 'fp8 inspect FILE [options]',
+    summary: 'List the tensors of a file, and what a conversion would do to each.',
+    options: INSPECT_OPTIONS,
+    notes: [],
+  },
+  verify: {
+    usage: 'fp8 verify FILE --against SOURCE [options]',
+    summary: 'Check a converted file against its source: shapes, scales, kept bytes, layout, and the error of every tensor.',
+    options: VERIFY_OPTIONS,
+    notes: ['Exit codes: 0 the file is good, 1 it is not, 2 wrong usage, 130 cancelled.'],
+  },
+  devices: {
+    usage: 'fp8 devices [options]',
+    summary: 'List what can compute here, and why something cannot.',
+    options: DEVICES_OPTIONS,
+    notes: [],
+  },
+};
+
+export function generalHelp(): string {
+  return [
+    'fp8 converts .safetensors models to FP8 (float8_e4m3fn) with learned rounding.',
+    '',
+    ...columns(COMMANDS.map((name) => [COMMAND_HELP[name].usage, COMMAND_HELP[name].summary])),
+    '',
+    ...columns([
+      ['fp8 COMMAND --help', 'the options of a command'],
+      ['fp8 --version', 'the version'],
+    ]),
+  ].join('\n');
+}
+
+export function commandHelp(name: CommandName): string {
+  const { usage, summary, options, notes } = COMMAND_HELP[name];
+  return [
+    `usage: ${usage}`,
+    '',
+    summary,
+    '',
+    ...columns(options.map((option) => [optionUsage(option), option.help])),
+    ...(notes.length > 0 ? ['', ...notes] : []),
+  ].join('\n');
+}
+
+function optionUsage({ name, short, value }: OptionSpec): string {
+  return `${short === undefined ? '    ' : `-${short}, `}${flag(name)}${value === undefined ? '' : ` ${value}`}`;
+}
+
+function columns(rows: readonly (readonly [string, string])[]): readonly string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}

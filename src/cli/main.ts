@@ -1,0 +1,76 @@
+/** fp8: the command line. Finds the command, tells it of Ctrl-C, and turns errors into lines and exit codes. */
+import { join } from 'node:path';
+import { version } from '../base/version';
+import { EngineError } from '../engine/errors';
+import { EXIT, type Command, type ExitCode } from './command';
+import { convert } from './commands/convert';
+import { devices } from './commands/devices';
+import { inspect } from './commands/inspect';
+import { verify } from './commands/verify';
+import { commandHelp, COMMANDS, generalHelp, type CommandName } from './help';
+import { errorText } from './output/errorText';
+import { printable } from './output/text';
+import { processTerminal, type Terminal } from './output/terminal';
+import { suggest } from './suggest';
+import { UsageError } from './usageError';
+
+const IMPLEMENTATIONS: Readonly<Record<CommandName, Command>> = { convert, inspect, verify, devices };
+
+async function main(words: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const [first, ...rest] = words;
+  if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
+    const [topic] = rest;
+    terminal.print(first === 'help' && isCommand(topic) ? commandHelp(topic) : generalHelp());
+    return first === undefined ? EXIT.usage : EXIT.done;
+  }
+  if (first === '--version' || first === '-V') {
+    terminal.print(version);
+    return EXIT.done;
+  }
+  const { name, words: commandWords } = commandOf(first, words);
+  const optionWords = commandWords.slice(0, commandWords.includes('--') ? commandWords.indexOf('--') : undefined);
+  if (optionWords.includes('--help') || optionWords.includes('-h')) {
+    terminal.print(commandHelp(name));
+    return EXIT.done;
+  }
+  const cancellation = new AbortController();
+  const cancel = (): void => cancellation.abort();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cancel);
+  return IMPLEMENTATIONS[name](commandWords, {
+    terminal,
+    signal: cancellation.signal,
+    engineModule: join(__dirname, 'engine.js'),
+    version,
+  });
+}
+
+/** Options without a command are for `convert`. Throws UsageError. */
+function commandOf(first: string, words: readonly string[]): { readonly name: CommandName; readonly words: readonly string[] } {
+  if (isCommand(first)) return { name: first, words: words.slice(1) };
+  if (first.startsWith('-')) return { name: 'convert', words };
+  if (/\.(safetensors|sft)$/i.test(first)) throw new UsageError(`what should be done with ${first}? Try: fp8 convert ${first}`);
+  const meant = suggest(first, COMMANDS);
+  throw new UsageError(
+    `unknown command ${first}${meant === undefined ? `; the commands are ${COMMANDS.join(', ')}` : `; did you mean ${meant}?`}`,
+  );
+}
+
+function isCommand(word: string | undefined): word is CommandName {
+  return COMMANDS.some((name) => name === word);
+}
+
+function failed(error: unknown, terminal: Terminal): ExitCode {
+  if (error instanceof UsageError) {
+    terminal.tell(`fp8: error: ${printable(error.message)} (fp8 --help shows how)`);
+    return EXIT.usage;
+  }
+  terminal.tell(errorText(EngineError.wrap(error).toJSON()));
+  return EXIT.error;
+}
+
+const terminal = processTerminal(process.stdout, process.stderr, process.env);
+void main(process.argv.slice(2), terminal)
+  .catch((error: unknown) => failed(error, terminal))
+  .then((code) => {
+    process.exitCode = code;
+  });

@@ -1,0 +1,45 @@
+/** options: every option of every command, once, for the parser and for the help. */
+import type { OptionSpec } from './arguments';
+
+const HELP: OptionSpec = { name: 'help', short: 'h', help: 'show this help' };
+const JSON_OUTPUT: OptionSpec = { name: 'json', help: 'print JSON' };
+const VERBOSE: OptionSpec = { name: 'verbose', short: 'v', help: 'show every tensor' };
+const THREADS: OptionSpec = { name: 'threads', value: 'N', help: 'CPU threads (default: every core); the result does not depend on it' };
+
+/** What a tensor's action depends on. */
+const SELECTION: readonly OptionSpec[] = [
+  { name: 't5xxl', help: 'T5 text encoder: remove decoder and lm_head; keep norm, bias, embed_tokens, shared' },
+  { name: 'keep_distillation', help: 'keep distilled_guidance_layer, final_layer, img_in, txt_in as they are' },
+  { name: 'convolutions', value: 'keep|quantize', help: 'convolutions are kept unless asked for: ComfyUI ignores their scales' },
+];
+
+export const CONVERT_OPTIONS: readonly OptionSpec[] = [
+  { name: 'input', short: 'i', value: 'FILE', help: 'the model to convert (may also stand alone)' },
+  { name: 'output', short: 'o', value: 'FILE', help: 'where to write it (default: <input>_fp8_e4m3fn_scaled[_nodistill].safetensors)' },
+  { name: 'force', short: 'f', help: 'overwrite an existing output or report' },
+  { name: 'dry-run', help: 'only show the plan and the sizes' },
+  ...SELECTION,
+  { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
+  { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },
+  { name: 'num_iter', value: 'N', help: 'most sweeps (learned) or steps (tpec) per tensor, 1 or more (default: 500; rarely reached)' },
+  { name: 'calib_samples', value: 'N', help: 'synthetic samples for propagated statistics, 512 to 8192 (default: 3072)' },
+  { name: 'seed', value: 'N', help: 'start of every random choice (default: 0)' },
+  { name: 'layout', value: 'comfyui|comfyui-legacy', help: 'how scales are stored (default: comfyui)' },
+  { name: 'device', short: 'd', value: 'auto|cpu|cuda:N', help: 'what computes (default: auto; see fp8 devices)' },
+  THREADS,
+  { name: 'report', value: 'FILE', help: 'also write the report as JSON' },
+  { name: 'json', help: 'print the events of the job, one JSON object per line' },
+  VERBOSE,
+  HELP,
+];
+
+export const INSPECT_OPTIONS: readonly OptionSpec[] = [...SELECTION, JSON_OUTPUT, VERBOSE, HELP];
+
+export const VERIFY_OPTIONS: readonly OptionSpec[] = [
+  { name: 'against', value: 'SOURCE', help: 'the model that it was converted from' },
+  THREADS,
+  JSON_OUTPUT,
+  HELP,
+];
+
+export const DEVICES_OPTIONS: readonly OptionSpec[] = [JSON_OUTPUT, HELP];

@@ -1,0 +1,125 @@
+/** planText: a plan as a compact table. Pure. */
+import { formatBytes, formatShape } from '../../base/format';
+import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
+import type { Recipe } from '../../engine/plan/recipe';
+import { plural, printable, table } from './text';
+import type { Style } from './terminal';
+
+export interface PlanFacts {
+  readonly source: string;
+  readonly output: string;
+  readonly bytesIn: number;
+}
+
+const ACTIONS: readonly Action[] = ['quantize', 'keep', 'remove'];
+
+export function planText(plan: Plan, { source, output, bytesIn }: PlanFacts, detail: 'summary' | 'every tensor', style: Style): string {
+  const { fileSize } = plan.output;
+  return [
+    `${style.bold('Plan')} for ${printable(source)}`,
+    `  source  ${formatBytes(bytesIn)}, ${plural(plan.tensors.length, 'tensor')}`,
+    `  output  ${formatBytes(fileSize)} (${percentOf(fileSize, bytesIn)} of the source): ${printable(output)}`,
+    `  recipe  ${recipeText(plan.recipe)}`,
+    '',
+    ...groupTable(plan, style),
+    ...(detail === 'every tensor' ? ['', ...tensorTable(plan.tensors, style)] : []),
+    ...plan.warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
+    '',
+  ].join('\n');
+}
+
+export function recipeText({ rounding, topK, numIter, layout, presets, convolutions, seed }: Recipe): string {
+  const rank = topK === 'full' ? 'full rank' : `top ${topK}`;
+  const parts = {
+    nearest: ['nearest rounding'],
+    learned: ['learned rounding', rank, `at most ${plural(numIter, 'sweep')}`],
+    tpec: ['tpec rounding', rank, `at most ${plural(numIter, 'step')}`, `seed ${seed}`],
+  }[rounding];
+  return [
+    ...parts,
+    `layout ${layout}`,
+    ...presets.map((preset) => `preset ${preset}`),
+    ...(convolutions === 'quantize' ? ['convolutions too'] : []),
+  ].join(', ');
+}
+
+/** The part of a reason that many tensors share: "Norm: it is small." begins with its kind. */
+export function kindOfReason(reason: string): string {
+  const colon = reason.indexOf(': ');
+  return colon === -1 ? reason : reason.slice(0, colon);
+}
+
+/** What a tensor takes in the output, its scale included. */
+export function plannedBytes({ action, source, quantization }: PlannedTensor): number {
+  switch (action) {
+    case 'remove':
+      return 0;
+    case 'keep':
+      return source.end - source.begin;
+    case 'quantize':
+      return quantization === undefined ? 0 : quantization.rows * quantization.columns + 4 * quantization.scaleNames.length;
+  }
+}
+
+function groupTable({ tensors }: Plan, style: Style): readonly string[] {
+  const groups = new Map<
+    string,
+    { readonly action: Action; readonly kind: string; count: number; bytesIn: number; bytesOut: number; reason: string }
+  >();
+  for (const tensor of tensors) {
+    const { action, reason, source } = tensor;
+    const kind = kindOfReason(reason);
+    const key = `${action} ${kind}`;
+    const group = groups.get(key) ?? { action, kind, count: 0, bytesIn: 0, bytesOut: 0, reason };
+    group.count += 1;
+    group.bytesIn += source.end - source.begin;
+    group.bytesOut += plannedBytes(tensor);
+    groups.set(key, group);
+  }
+  const rows = [...groups.values()]
+    .sort((a, b) => ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action) || b.bytesIn - a.bytesIn)
+    .map(({ action, kind, count, bytesIn, bytesOut, reason }) => [
+      action,
+      String(count),
+      formatBytes(bytesIn),
+      formatBytes(bytesOut),
+      // A shape in the reason is one tensor's; of several only the kind is true.
+      printable(count === 1 || !/\d/.test(reason) ? reason : kind),
+    ]);
+  return table(
+    [
+      { title: 'action', align: 'left' },
+      { title: 'tensors', align: 'right' },
+      { title: 'from', align: 'right' },
+      { title: 'to', align: 'right' },
+      { title: 'why', align: 'left' },
+    ],
+    rows,
+    style.dim,
+  );
+}
+
+function tensorTable(tensors: readonly PlannedTensor[], style: Style): readonly string[] {
+  const rows = tensors.map(({ action, source: { name, dtype, shape, exactShape }, reason }) => [
+    action,
+    printable(name),
+    dtype,
+    exactShape === undefined ? formatShape(shape) : exactShape.join(' × '),
+    printable(reason),
+  ]);
+  return table(
+    [
+      { title: 'action', align: 'left' },
+      { title: 'tensor', align: 'left' },
+      { title: 'dtype', align: 'left' },
+      { title: 'shape', align: 'left' },
+      { title: 'why', align: 'left' },
+    ],
+    rows,
+    style.dim,
+  );
+}
+
+export function percentOf(part: number, whole: number): string {
+  return whole === 0 ? '–' : `${((100 * part) / whole).toFixed(0)} %`;
+}

@@ -1,0 +1,13 @@
+/** singleFile: the one file that a command is about, named by an option or standing alone. Pure. */
+import type { Arguments } from './arguments';
+import type { CommandName } from './help';
+import { UsageError } from './usageError';
+
+/** Throws UsageError. */
+export function singleFile({ positionals }: Arguments, command: CommandName, option?: string): string {
+  const files = option === undefined ? positionals : [option, ...positionals];
+  const [file, second] = files;
+  if (file === undefined || file === '') throw new UsageError(`which file? fp8 ${command} FILE`);
+  if (second !== undefined) throw new UsageError(`one file at a time: "${file}" and "${second}" are two`);
+  return file;
+}

@@ -1,0 +1,4 @@
+/** UsageError: the command line itself is wrong. The program then exits with code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}

@@ -1,0 +1,26 @@
+/** notes: what a recipe cannot do, or leaves alone, in words for the report. Pure. */
+import type { Plan } from '../plan/plan';
+import { defaultRecipe } from '../plan/recipe';
+
+export function notesOf(plan: Plan): readonly string[] {
+  const { recipe } = plan;
+  const defaults = defaultRecipe({ rounding: recipe.rounding });
+  const notes: string[] = [];
+  if (recipe.calibSamples !== defaults.calibSamples) {
+    notes.push('calib_samples has no effect: the statistics come from the weights alone (gram), so no samples are drawn.');
+  }
+  if (recipe.rounding === 'nearest') {
+    if (recipe.numIter !== defaults.numIter) notes.push('num_iter has no effect: nearest rounding does not iterate.');
+    if (recipe.topK !== defaults.topK) notes.push('top_k has no effect: nearest rounding looks at no components.');
+  }
+  const biases = keptBiases(plan);
+  if (biases > 0) {
+    const subject = biases === 1 ? '1 bias stays as it is' : `${biases} biases stay as they are`;
+    notes.push(`${subject}: the weights alone do not tell the mean of a layer's input, without which a correction only adds noise.`);
+  }
+  return notes;
+}
+
+function keptBiases(plan: Plan): number {
+  return plan.tensors.filter(({ action, rule }) => action === 'keep' && rule === 'bias').length;
+}

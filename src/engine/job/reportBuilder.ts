@@ -1,0 +1,106 @@
+/** ReportBuilder: folds what happens to tensors into the report of the job. */
+import type { Action, Plan, PlannedTensor } from '../plan/plan';
+import type { QuantizedResult } from './quantizer';
+import type { JobReport, JobSummary, TensorReport } from './report';
+
+type Counts = Readonly<Record<Action, number>>;
+
+export function countActions(plan: Plan): Counts {
+  const counts = { quantize: 0, keep: 0, remove: 0 };
+  for (const { action } of plan.tensors) counts[action] += 1;
+  return counts;
+}
+
+/** What only the job as a whole knows. */
+export type JobFacts = Pick<JobReport, 'tool' | 'source' | 'output' | 'notes'> &
+  Pick<JobSummary, 'device' | 'deviceName' | 'threads' | 'bytesIn' | 'peakMemoryBytes' | 'peakDeviceMemoryBytes' | 'deviceBusySeconds'> & {
+    readonly seconds: Pick<JobSummary['seconds'], 'total' | 'plan' | 'convert' | 'finish'>;
+  };
+
+export class ReportBuilder {
+  readonly #tensors = new Map<string, TensorReport>();
+  readonly #warnings: string[] = [];
+  #squaredError = 0;
+  #squaredSource = 0;
+  #objective = 0;
+  #objectiveNearest = 0;
+  readonly #seconds = { read: 0, compute: 0, write: 0, copy: 0 };
+
+  warn(message: string): void {
+    this.#warnings.push(message);
+  }
+
+  removed(tensor: PlannedTensor): TensorReport {
+    return this.#add({ ...common(tensor), action: 'remove', bytesOut: 0, seconds: 0 });
+  }
+
+  kept(tensor: PlannedTensor, seconds: number): TensorReport {
+    this.#seconds.copy += seconds;
+    const shared = common(tensor);
+    return this.#add({ ...shared, action: 'keep', targetDtype: shared.sourceDtype, bytesOut: shared.bytesIn, seconds });
+  }
+
+  quantized(tensor: PlannedTensor, result: QuantizedResult): TensorReport {
+    const { rows, columns, scaleNames, targetDtype } = requireQuantization(tensor);
+    const { relativeError, squaredSource, readSeconds, computeSeconds, writeSeconds, objective, objectiveNearest, objectiveLearned } =
+      result;
+    this.#squaredError += relativeError ** 2 * squaredSource;
+    this.#squaredSource += squaredSource;
+    this.#objective += objective ?? 0;
+    this.#objectiveNearest += objectiveNearest ?? 0;
+    this.#seconds.read += readSeconds;
+    this.#seconds.compute += computeSeconds;
+    this.#seconds.write += writeSeconds;
+    return this.#add({
+      ...common(tensor),
+      action: 'quantize',
+      targetDtype,
+      bytesOut: rows * columns + 4 * scaleNames.length,
+      scale: result.scale,
+      relativeError,
+      ...(objective === undefined ? {} : { objective }),
+      ...(objectiveNearest === undefined ? {} : { objectiveNearest }),
+      ...(objectiveLearned === undefined ? {} : { objectiveLearned }),
+      sweeps: result.sweeps,
+      keptNearest: result.keptNearest,
+      changedShare: result.changedShare,
+      device: result.device,
+      seconds: readSeconds + computeSeconds + writeSeconds,
+    });
+  }
+
+  build(plan: Plan, facts: JobFacts): JobReport {
+    const { tool, source, output, notes, seconds, ...summary } = facts;
+    return {
+      tool,
+      source,
+      output,
+      recipe: plan.recipe,
+      summary: {
+        ...summary,
+        bytesOut: plan.output.fileSize,
+        counts: countActions(plan),
+        relativeError: this.#squaredSource === 0 ? 0 : Math.sqrt(this.#squaredError / this.#squaredSource),
+        ...(this.#objectiveNearest === 0 ? {} : { objectiveRatio: this.#objective / this.#objectiveNearest }),
+        seconds: { ...seconds, ...this.#seconds },
+      },
+      warnings: this.#warnings,
+      notes,
+      tensors: plan.tensors.flatMap(({ source: { name } }) => this.#tensors.get(name) ?? []),
+    };
+  }
+
+  #add(report: TensorReport): TensorReport {
+    this.#tensors.set(report.name, report);
+    return report;
+  }
+}
+
+function common({ source, reason }: PlannedTensor): Pick<TensorReport, 'name' | 'reason' | 'shape' | 'sourceDtype' | 'bytesIn'> {
+  return { name: source.name, reason, shape: source.shape, sourceDtype: source.dtype, bytesIn: source.end - source.begin };
+}
+
+function requireQuantization(tensor: PlannedTensor): NonNullable<PlannedTensor['quantization']> {
+  if (tensor.quantization === undefined) throw new Error(`"${tensor.source.name}" was quantized without being planned so`);
+  return tensor.quantization;
+}

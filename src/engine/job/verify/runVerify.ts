@@ -1,0 +1,137 @@
+/** runVerify: one converted file against its source, from the request to its terminal event. Reads only. */
+import { EngineError } from '../../errors';
+import { openSafetensors } from '../../safetensors/reader';
+import { ProgressMeter, type MeteredTask } from '../progressMeter';
+import type { ComparedResult, Quantizer } from '../quantizer';
+import { checkLayout } from './checkLayout';
+import { checkTensors, type TensorCheck } from './checkTensors';
+import { readConverted } from './convertedFile';
+import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from './verifyEvent';
+
+const PROGRESS_INTERVAL_SECONDS = 0.1;
+
+/**
+ * E4M3 keeps four significant bits, and learned rounding may take the neighbour of the nearest value: the error of a whole tensor
+ * cannot reach this unless its codes or its scale are not its own.
+ */
+const LARGEST_RELATIVE_ERROR = 0.2;
+
+/** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. */
+export async function* runVerify(
+  request: VerifyRequest,
+  quantizer: Quantizer,
+  signal: AbortSignal,
+): AsyncGenerator<VerifyEvent, void, undefined> {
+  let end: VerifyEnd;
+  try {
+    end = { type: 'done', report: yield* verify(request, quantizer, signal) };
+  } catch (error) {
+    const failure = EngineError.wrap(error);
+    end = signal.aborted || failure.code === 'Cancelled' ? { type: 'cancelled' } : { type: 'failed', error: failure.toJSON() };
+  }
+  yield end;
+}
+
+async function* verify(
+  request: VerifyRequest,
+  quantizer: Quantizer,
+  signal: AbortSignal,
+): AsyncGenerator<VerifyEvent, VerifyReport, undefined> {
+  const startedAt = performance.now();
+  const source = await openSafetensors(request.source);
+  const converted = await openSafetensors(request.converted).catch(async (error: unknown) => {
+    await source.close();
+    throw error;
+  });
+  try {
+    const file = await readConverted(converted);
+    const checks = checkTensors(source.header, file);
+    const layout = checkLayout(source.header, file, checks);
+    const compared = yield* compare(checks, request, quantizer, signal);
+    const tensors = checks.map((check, id) => verificationOf(check, compared.get(id)));
+    const quantized = [...compared].filter(([id]) => checks[id]?.state === 'quantized').map(([, result]) => result);
+    return {
+      converted: request.converted,
+      source: request.source,
+      layout: file.layout,
+      ...(file.provenance === undefined ? {} : { writtenBy: file.provenance.version }),
+      ok: layout.problems.length === 0 && tensors.every(({ problems }) => problems.length === 0),
+      tensors,
+      ...layout,
+      relativeError: relativeError(sum(quantized, 'squaredError'), sum(quantized, 'squaredSource')),
+      seconds: (performance.now() - startedAt) / 1000,
+    };
+  } finally {
+    await source.close();
+    await converted.close();
+  }
+}
+
+async function* compare(
+  checks: readonly TensorCheck[],
+  request: VerifyRequest,
+  quantizer: Quantizer,
+  signal: AbortSignal,
+): AsyncGenerator<VerifyEvent, ReadonlyMap<number, ComparedResult>, undefined> {
+  const compared = new Map<number, ComparedResult>();
+  const tasks = checks.flatMap(({ task }) => task ?? []).sort((a, b) => a.source.offset - b.source.offset);
+  for (const check of checks) {
+    if (check.task === undefined) yield { type: 'tensorVerified', tensor: verificationOf(check, undefined) };
+  }
+  if (tasks.length === 0) return compared;
+  const meter = new ProgressMeter(
+    new Map(tasks.map(({ id, name, source: { length } }): [number, MeteredTask] => [id, { name, work: length, bytes: length }])),
+  );
+  const job = { files: [request.source, request.converted], tasks, device: 'cpu', threads: request.threads };
+  let lastProgress = -Infinity;
+  for await (const event of quantizer.run(job, signal)) {
+    if (event.type === 'started') meter.started(event.id);
+    else if (event.type === 'progress') meter.advanced(event.id, event.fraction);
+    else if (event.type === 'compared') {
+      const { id } = event;
+      const check = checks[id];
+      if (check === undefined) throw new EngineError('Internal', `the quantizer told of task ${id}, which the job does not have`);
+      compared.set(id, event);
+      meter.finished(id);
+      yield { type: 'tensorVerified', tensor: verificationOf(check, event) };
+    }
+    const now = performance.now() / 1000;
+    if (now - lastProgress < PROGRESS_INTERVAL_SECONDS) continue;
+    lastProgress = now;
+    yield meter.snapshot();
+  }
+  return compared;
+}
+
+function verificationOf(check: TensorCheck, result: ComparedResult | undefined): TensorVerification {
+  const { source, state, problems, scale } = check;
+  const common = { name: source.name, ...(scale === undefined ? {} : { scale }) };
+  if (result === undefined) return { ...common, state, problems };
+  if (state === 'kept') {
+    return result.equal
+      ? { ...common, state, problems }
+      : { ...common, state: 'wrong', problems: [...problems, 'Its bytes differ from the source although it is kept.'] };
+  }
+  const error = relativeError(result.squaredError, result.squaredSource);
+  const found = [...problems];
+  if (result.nonFiniteCount > 0) found.push(`${result.nonFiniteCount} of its values are NaN or infinite.`);
+  else if (!(error <= LARGEST_RELATIVE_ERROR)) {
+    found.push(`It differs from the source by ${(error * 100).toFixed(0)} %, so its codes or its scale are not its own.`);
+  }
+  return {
+    ...common,
+    state: found.length === 0 ? state : 'wrong',
+    problems: found,
+    relativeError: error,
+    maxAbsoluteError: result.maxAbsoluteError,
+  };
+}
+
+/** Zeros for zeros is exact; anything else for zeros is infinitely wrong. */
+function relativeError(squaredError: number, squaredSource: number): number {
+  return squaredError === 0 ? 0 : Math.sqrt(squaredError / squaredSource);
+}
+
+function sum(results: readonly ComparedResult[], field: 'squaredError' | 'squaredSource'): number {
+  return results.reduce((total, result) => total + result[field], 0);
+}

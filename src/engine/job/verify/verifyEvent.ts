@@ -1,0 +1,60 @@
+/** VerifyEvent: the stream of one verification, and the report that ends it. */
+import type { SerializedError } from '../../errors';
+
+export interface VerifyRequest {
+  readonly converted: string;
+  readonly source: string;
+  /** 0 means all cores. */
+  readonly threads: number;
+}
+
+/** What has become of a source tensor. */
+export type VerifiedState = 'quantized' | 'kept' | 'removed' | 'wrong';
+
+export interface TensorVerification {
+  readonly name: string;
+  readonly state: VerifiedState;
+  /** What is wrong with it, in sentences; empty for a good one. */
+  readonly problems: readonly string[];
+  readonly scale?: number;
+  /** ‖converted − source‖_F / ‖source‖_F. */
+  readonly relativeError?: number;
+  readonly maxAbsoluteError?: number;
+}
+
+export interface VerifyReport {
+  readonly converted: string;
+  readonly source: string;
+  readonly layout: 'comfyui' | 'comfyui-legacy' | 'unknown';
+  /** The version of this tool that wrote the file, where the file says so. */
+  readonly writtenBy?: string;
+  readonly ok: boolean;
+  /** Every source tensor, in the source's order. */
+  readonly tensors: readonly TensorVerification[];
+  /** Of the file as a whole. */
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+  /** Over all quantized tensors together. */
+  readonly relativeError: number;
+  readonly seconds: number;
+}
+
+export type VerifyEvent =
+  | {
+      readonly type: 'progress';
+      readonly fraction: number;
+      readonly bytesDone: number;
+      readonly bytesTotal: number;
+      readonly bytesPerSecond: number;
+      readonly elapsedSeconds: number;
+      readonly remainingSeconds?: number;
+      readonly current: readonly string[];
+    }
+  | { readonly type: 'tensorVerified'; readonly tensor: TensorVerification }
+  | VerifyEnd;
+
+/** Exactly one ends every verification. `done` also where the files do not belong together: see `report.ok`. */
+export type VerifyEnd =
+  | { readonly type: 'done'; readonly report: VerifyReport }
+  | { readonly type: 'failed'; readonly error: SerializedError }
+  | { readonly type: 'cancelled' };

@@ -1,0 +1,17 @@
+/** EngineApi: what the engine process can be asked for. */
+import type { ConvertRequest } from '../job/convertRequest';
+import type { JobEvent } from '../job/jobEvent';
+import type { QuantizerDevice } from '../job/quantizer';
+import type { VerifyEvent, VerifyRequest } from '../job/verify/verifyEvent';
+
+export interface EngineApi {
+  devices(): Promise<readonly QuantizerDevice[]>;
+  convert(params: ConvertParams, signal: AbortSignal): AsyncIterable<JobEvent>;
+  verify(request: VerifyRequest, signal: AbortSignal): AsyncIterable<VerifyEvent>;
+}
+
+export interface ConvertParams {
+  readonly request: ConvertRequest;
+  /** Chosen by the client, who can find the job's temporary files by it after a crash. */
+  readonly token: string;
+}
