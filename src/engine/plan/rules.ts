@@ -4,11 +4,11 @@
  * Which layers are quantized matters more than how they are rounded, so whatever is not known to be the weight of a matrix product is kept.
  */
 import { formatInteger, formatShape } from '../../base/format';
-import { isSourceDtype } from '../dtype';
+import { DTYPES, isSourceDtype, type Dtype } from '../dtype';
 import type { Header, TensorInfo } from '../safetensors/header';
 import type { Action, Decision, RuleId } from './decision';
 import { PRESETS } from './presets';
-import type { PresetName, Recipe } from './recipe';
+import type { Recipe } from './recipe';
 import {
   DIFFUSION_MODEL_PREFIX,
   isBias,
@@ -34,8 +34,8 @@ export interface RuleContext {
 interface Rule {
   readonly id: RuleId;
   readonly action: Action;
-  /** The reason where the rule applies, otherwise undefined. */
-  readonly reasonFor: (tensor: TensorInfo, context: RuleContext) => string | undefined;
+  readonly applies: (tensor: TensorInfo, context: RuleContext) => boolean;
+  readonly reason: (tensor: TensorInfo, context: RuleContext) => string;
 }
 
 /** Below this a scale and its header entries take about as much as FP8 saves. */
@@ -46,80 +46,118 @@ const VOCABULARY_ROWS = 16_384;
 const VOCABULARY_RATIO = 16;
 
 export const RULES: readonly Rule[] = [
-  { id: 'preset-remove', action: 'remove', reasonFor: ({ name }, { recipe }) => presetReason(name, recipe, 'remove') },
-  { id: 'told', action: 'keep', reasonFor: ({ name }, { keepAnyway }) => keepAnyway.get(name) },
-  { id: 'empty', action: 'keep', reasonFor: ({ shape }) => when(shape.includes(0), 'Empty: it has no elements.') },
-  { id: 'quantized', action: 'keep', reasonFor: quantizedReason },
+  {
+    id: 'preset-remove',
+    action: 'remove',
+    applies: ({ name }, { recipe }) => presetMatch(name, recipe, 'remove') !== undefined,
+    reason: ({ name }, { recipe }) => `${presetMatch(name, recipe, 'remove')} are removed.`,
+  },
+  {
+    id: 'told',
+    action: 'keep',
+    applies: ({ name }, { keepAnyway }) => keepAnyway.has(name),
+    reason: ({ name }, { keepAnyway }) => keepAnyway.get(name) ?? '',
+  },
+  { id: 'empty', action: 'keep', applies: ({ shape }) => shape.includes(0), reason: () => 'Empty: it has no elements.' },
+  {
+    id: 'quantized',
+    action: 'keep',
+    applies: ({ dtype }) => isSmallFloat(dtype),
+    reason: ({ dtype }) => `Already quantized: ${dtype} is kept as it is.`,
+  },
+  {
+    id: 'quantized',
+    action: 'keep',
+    applies: ({ name }) => isScaledFp8Marker(name) || layerOfCompanion(name) !== undefined,
+    reason: () => 'Already quantized: it says how a weight in this file is stored.',
+  },
+  {
+    id: 'quantized',
+    action: 'keep',
+    applies: ({ name }, { scaledLayers }) => scaledLayers.has(layerOfWeight(name) ?? ''),
+    reason: () => 'Already quantized: the file stores a scale for this weight.',
+  },
   {
     id: 'dtype',
     action: 'keep',
-    reasonFor: ({ dtype }) => when(!isSourceDtype(dtype), `Dtype: ${dtype} is kept; only F32, F16 and BF16 are quantized.`),
+    applies: ({ dtype }) => !isSourceDtype(dtype),
+    reason: ({ dtype }) => `Dtype: ${dtype} is kept; only F32, F16 and BF16 are quantized.`,
   },
-  { id: 'bias', action: 'keep', reasonFor: ({ name }) => when(isBias(name), 'Bias: it is added and has no matrix product.') },
-  { id: 'preset-keep', action: 'keep', reasonFor: ({ name }, { recipe }) => presetReason(name, recipe, 'keep') },
-  { id: 'norm', action: 'keep', reasonFor: ({ name }) => when(isNorm(name), 'Norm: it is small, and everything passes through it.') },
+  { id: 'bias', action: 'keep', applies: ({ name }) => isBias(name), reason: () => 'Bias: it is added and has no matrix product.' },
+  {
+    id: 'preset-keep',
+    action: 'keep',
+    applies: ({ name }, { recipe }) => presetMatch(name, recipe, 'keep') !== undefined,
+    reason: ({ name }, { recipe }) => `${presetMatch(name, recipe, 'keep')} are kept.`,
+  },
+  { id: 'norm', action: 'keep', applies: ({ name }) => isNorm(name), reason: () => 'Norm: it is small, and everything passes through it.' },
   {
     id: 'vector',
     action: 'keep',
-    reasonFor: ({ shape }) =>
-      when(shape.length < 2, `Vector: with ${shape.length === 0 ? 'no dimension' : 'one dimension'} it is no matrix.`),
+    applies: ({ shape }) => shape.length < 2,
+    reason: ({ shape }) => `Vector: with ${shape.length === 0 ? 'no dimension' : 'one dimension'} it is no matrix.`,
   },
   {
     id: 'name',
     action: 'keep',
-    reasonFor: ({ name }) => when(layerOfWeight(name) === undefined, 'Name: loaders look for a scale only beside ".weight".'),
+    applies: ({ name }) => layerOfWeight(name) === undefined,
+    reason: () => 'Name: loaders look for a scale only beside ".weight".',
   },
   {
     id: 'outside-model',
     action: 'keep',
-    reasonFor: ({ name }, { hasDiffusionModelPrefix }) =>
-      when(
-        hasDiffusionModelPrefix && !name.startsWith(DIFFUSION_MODEL_PREFIX),
-        `Part: it is outside ${DIFFUSION_MODEL_PREFIX.slice(0, -1)}, where loaders of checkpoints read no scales.`,
-      ),
+    applies: ({ name }, { hasDiffusionModelPrefix }) => hasDiffusionModelPrefix && !name.startsWith(DIFFUSION_MODEL_PREFIX),
+    reason: () => `Part: it is outside "${DIFFUSION_MODEL_PREFIX}", and loaders of checkpoints read no scales there.`,
   },
-  { id: 'lora', action: 'keep', reasonFor: ({ name }) => when(isLora(name), 'LoRA: loaders add it to other weights and read no scales.') },
-  { id: 'embedding', action: 'keep', reasonFor: ({ name }) => when(isEmbedding(name), 'Embedding: it is looked up or feeds every layer.') },
+  {
+    id: 'lora',
+    action: 'keep',
+    applies: ({ name }) => isLora(name),
+    reason: () => 'LoRA: loaders add it to other weights and read no scales.',
+  },
+  {
+    id: 'embedding',
+    action: 'keep',
+    applies: ({ name }) => isEmbedding(name),
+    reason: () => 'Embedding: it is looked up, or everything passes through it.',
+  },
   {
     id: 'output-head',
     action: 'keep',
-    reasonFor: ({ name }) => when(isOutputHead(name), 'Output head: its errors reach the result directly.'),
+    applies: ({ name }) => isOutputHead(name),
+    reason: () => 'Output head: its errors reach the result directly.',
   },
   {
     id: 'convolution',
     action: 'keep',
-    reasonFor: ({ shape }, { recipe }) =>
-      when(
-        isConvolution(shape) && recipe.convolutions === 'keep',
-        'Convolution: loaders such as ComfyUI ignore its scale, so it is quantized only on request.',
-      ),
+    applies: ({ shape }, { recipe }) => isConvolution(shape) && recipe.convolutions === 'keep',
+    reason: () => 'Convolution: loaders such as ComfyUI ignore its scale, so it is quantized only on request.',
   },
   {
     id: 'rank',
     action: 'keep',
-    reasonFor: ({ shape }) => when(shape.length > 5, `Rank: with ${shape.length} dimensions it is neither linear nor a convolution.`),
+    applies: ({ shape }) => shape.length > 5,
+    reason: ({ shape }) => `Rank: with ${shape.length} dimensions it is neither linear nor a convolution.`,
   },
   {
     id: 'tiny',
     action: 'keep',
-    reasonFor: ({ shape }) =>
-      when(elementCount(shape) < TINY_ELEMENTS, `Tiny: under ${formatInteger(TINY_ELEMENTS)} elements FP8 saves nothing.`),
+    applies: ({ shape }) => elementCount(shape) < TINY_ELEMENTS,
+    reason: () => `Tiny: under ${formatInteger(TINY_ELEMENTS)} elements FP8 saves nothing.`,
   },
   {
     id: 'vocabulary',
     action: 'keep',
-    reasonFor: ({ shape: [rows = 0, columns = 0, ...rest] }) =>
-      when(
-        rest.length === 0 && rows >= VOCABULARY_ROWS && rows > VOCABULARY_RATIO * columns,
-        `Vocabulary: ${formatInteger(rows)} rows of ${formatInteger(columns)} look like an embedding or output head.`,
-      ),
+    applies: ({ shape }) => looksLikeVocabulary(shape),
+    reason: ({ shape }) => `Vocabulary: ${formatShape(shape)} looks like an embedding or output head.`,
   },
   {
     id: 'convolution-on-request',
     action: 'quantize',
-    reasonFor: ({ shape }) => when(isConvolution(shape), `Convolution: ${formatShape(shape)}, quantized on request.`),
+    applies: ({ shape }) => isConvolution(shape),
+    reason: ({ shape }) => `Convolution: ${formatShape(shape)}, quantized on request.`,
   },
-  { id: 'linear', action: 'quantize', reasonFor: ({ shape }) => `Linear weight: ${formatShape(shape)}.` },
+  { id: 'linear', action: 'quantize', applies: () => true, reason: ({ shape }) => `Linear weight: ${formatShape(shape)}.` },
 ];
 
 export function ruleContext(header: Header, recipe: Recipe, keepAnyway: ReadonlyMap<string, string>): RuleContext {
@@ -132,39 +170,30 @@ export function ruleContext(header: Header, recipe: Recipe, keepAnyway: Readonly
 }
 
 export function decide(tensor: TensorInfo, context: RuleContext): Decision {
-  for (const { id, action, reasonFor } of RULES) {
-    const reason = reasonFor(tensor, context);
-    if (reason !== undefined) return { action, rule: id, reason };
-  }
-  throw new Error(`no rule applies to ${tensor.name}`);
+  const rule = RULES.find(({ applies }) => applies(tensor, context));
+  if (rule === undefined) throw new Error(`no rule applies to ${tensor.name}`);
+  return { action: rule.action, rule: rule.id, reason: rule.reason(tensor, context) };
 }
 
-function when(applies: boolean, reason: string): string | undefined {
-  return applies ? reason : undefined;
-}
-
-function presetReason(name: string, recipe: Recipe, list: 'remove' | 'keep'): string | undefined {
+/** The beginning of a sentence, e.g. `Preset t5xxl: names with "decoder"`, where a preset's list has part of the name. */
+function presetMatch(name: string, recipe: Recipe, list: 'remove' | 'keep'): string | undefined {
   for (const preset of recipe.presets) {
     const pattern = PRESETS[preset][list].find((part) => name.includes(part));
-    if (pattern !== undefined) return presetSentence(preset, pattern, list);
+    if (pattern !== undefined) return `Preset ${preset}: names with "${pattern}"`;
   }
   return undefined;
 }
 
-function presetSentence(preset: PresetName, pattern: string, list: 'remove' | 'keep'): string {
-  return `Preset ${preset}: names with "${pattern}" are ${list === 'remove' ? 'removed' : 'kept'}.`;
-}
-
-function quantizedReason({ name, dtype }: TensorInfo, { scaledLayers }: RuleContext): string | undefined {
-  if (dtype.startsWith('F8_') || dtype.startsWith('F6_') || dtype === 'F4') return `Already quantized: ${dtype} is kept as it is.`;
-  if (isScaledFp8Marker(name) || layerOfCompanion(name) !== undefined)
-    return 'Already quantized: it describes how a weight in this file is stored.';
-  const layer = layerOfWeight(name);
-  return when(layer !== undefined && scaledLayers.has(layer), 'Already quantized: the file stores a scale for this weight.');
+function isSmallFloat(dtype: Dtype): boolean {
+  return DTYPES[dtype].kind === 'float' && DTYPES[dtype].bits <= 8;
 }
 
 function isConvolution(shape: readonly number[]): boolean {
   return shape.length >= 3 && shape.length <= 5;
+}
+
+function looksLikeVocabulary([rows = 0, columns = 0, ...rest]: readonly number[]): boolean {
+  return rest.length === 0 && rows >= VOCABULARY_ROWS && rows > VOCABULARY_RATIO * columns;
 }
 
 function elementCount(shape: readonly number[]): number {

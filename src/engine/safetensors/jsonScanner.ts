@@ -123,9 +123,11 @@ export class JsonScanner {
   skipValue(): void {
     switch (this.peek()) {
       case '{':
-        return this.object(() => this.skipValue());
+        this.object(() => this.skipValue());
+        return;
       case '[':
-        return this.array(() => this.skipValue());
+        this.array(() => this.skipValue());
+        return;
       case '"':
         this.string();
         return;

@@ -3,6 +3,7 @@ import { lstat, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { formatBytes } from '../../base/format';
 import { EngineError } from '../errors';
+import { errnoOf, outputExists } from './outputErrors';
 
 export type Overwrite = 'refuse' | 'replace';
 
@@ -21,10 +22,6 @@ export async function checkOutputPath(path: string, sourcePaths: readonly string
     throw new EngineError('NotAFile', `${path} is a device or pipe, not a file. Choose another output path.`, { path });
   }
   if (overwrite === 'refuse') throw outputExists(path);
-}
-
-export function outputExists(path: string): EngineError {
-  return new EngineError('OutputExists', `${path} exists already. Choose another output path, or allow it to be overwritten.`, { path });
 }
 
 /** Throws EngineError DiskFull. A file system that does not tell its size is trusted; a disk that fills up later ends the job then. */
@@ -67,6 +64,6 @@ async function resolved(path: string): Promise<string> {
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  if (errnoOf(error) === 'ENOENT') return undefined;
   throw error;
 }

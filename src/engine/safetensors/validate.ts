@@ -24,8 +24,7 @@ export function validateEntries(entries: readonly HeaderEntry[], dataStart: numb
 
 function inFileOrder(entries: readonly HeaderEntry[]): readonly HeaderEntry[] {
   const order = (a: HeaderEntry, b: HeaderEntry): number => compare(a.begin, b.begin) || compare(a.end, b.end);
-  const isSorted = entries.every((entry, index) => index === 0 || order(entries[index - 1] as HeaderEntry, entry) <= 0);
-  return isSorted ? entries : [...entries].sort(order);
+  return [...entries].sort(order);
 }
 
 function compare(a: Whole, b: Whole): number {

@@ -4,10 +4,12 @@
  * It is written as a temporary file beside its place, in any order and by anyone who knows `temporaryPath`; `commit` makes it durable and gives
  * it its name. An output path that is a symbolic link is replaced itself; what it points to is never touched.
  */
-import { link, open, rename, unlink, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { EngineError } from '../errors';
-import { checkFreeSpace, checkOutputPath, outputExists, type Overwrite } from './outputPlace';
+import { renameUnlessTaken, syncFolder } from './durableName';
+import { errnoOf, explainWriteError } from './outputErrors';
+import { checkFreeSpace, checkOutputPath, type Overwrite } from './outputPlace';
 import { temporaryPathFor } from './temporaryPath';
 
 export interface OutputFileOptions {
@@ -53,7 +55,7 @@ export class OutputFile {
       });
       return output;
     } catch (error) {
-      throw explained(error, path, options.fileSize);
+      throw explainWriteError(error, path, options.fileSize);
     }
   }
 
@@ -63,7 +65,7 @@ export class OutputFile {
     try {
       await writeAll(handle, bytes, position);
     } catch (error) {
-      throw explained(error, this.path, this.options.fileSize);
+      throw explainWriteError(error, this.path, this.options.fileSize);
     }
   }
 
@@ -81,7 +83,7 @@ export class OutputFile {
         await this.#giveName();
       });
     } catch (error) {
-      throw explained(error, this.path, this.options.fileSize);
+      throw explainWriteError(error, this.path, this.options.fileSize);
     }
     await syncFolder(dirname(this.path));
   }
@@ -99,7 +101,7 @@ export class OutputFile {
         await checkOutputPath(this.path, this.options.sourcePaths, 'replace');
         return rename(this.temporaryPath, this.path);
       case 'refuse':
-        return nameUnlessTaken(this.temporaryPath, this.path);
+        return renameUnlessTaken(this.temporaryPath, this.path);
     }
   }
 
@@ -141,47 +143,6 @@ export class OutputFile {
   }
 }
 
-/** A hard link fails where the name is taken, however late somebody took it; a rename would overwrite. */
-async function nameUnlessTaken(temporaryPath: string, path: string): Promise<void> {
-  try {
-    await link(temporaryPath, path);
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') throw outputExists(path);
-    if (!NO_HARD_LINKS.has(codeOf(error) ?? '')) throw error;
-    return renameOntoClaim(temporaryPath, path);
-  }
-  await unlink(temporaryPath);
-}
-
-/** FAT, some network drives and some containers have no hard links. */
-const NO_HARD_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV', 'EINVAL', 'UNKNOWN']);
-
-/** Takes the name with an empty file of ours, which only then is replaced. */
-async function renameOntoClaim(temporaryPath: string, path: string): Promise<void> {
-  const claim = await open(path, 'wx').catch((error: unknown) => {
-    throw codeOf(error) === 'EEXIST' ? outputExists(path) : error;
-  });
-  await claim.close();
-  try {
-    await rename(temporaryPath, path);
-  } catch (error) {
-    await unlink(path);
-    throw error;
-  }
-}
-
-/** Makes the new name durable. Windows and some network drives cannot; the file itself is safe by then. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined);
-  try {
-    await handle?.sync();
-  } catch {
-    // See above.
-  } finally {
-    await handle?.close();
-  }
-}
-
 async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
@@ -190,33 +151,6 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number)
   }
 }
 
-function explained(error: unknown, path: string, fileSize: number): EngineError {
-  if (error instanceof EngineError) return error;
-  const folder = dirname(path);
-  const { code, message } = EngineError.wrap(error);
-  const sentence = ((): string => {
-    switch (codeOf(error)) {
-      case 'EFBIG':
-        return `The disk of ${folder} takes no file of ${fileSize} bytes. Choose an output on a disk with another file system.`;
-      case 'ENAMETOOLONG':
-        return `The name ${basename(path)} is too long. Choose a shorter output path.`;
-    }
-    switch (code) {
-      case 'PermissionDenied':
-        return `${path} cannot be written: the folder ${folder} is read-only for you. Change its permissions, or choose another output path.`;
-      case 'DiskFull':
-        return `The disk of ${folder} is full. Free some space, or choose an output on another disk.`;
-      default:
-        return `${path} cannot be written: ${message}`;
-    }
-  })();
-  return new EngineError(code, sentence, { path }, { cause: error });
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | undefined)?.code;
-}
-
 function ignoreMissing(error: unknown): void {
-  if (codeOf(error) !== 'ENOENT') throw error;
+  if (errnoOf(error) !== 'ENOENT') throw error;
 }
