@@ -1,0 +1,143 @@
+// The bundled model through the real tool, against the promises that the product makes of its rounding: nearest is the reference cast,
+// learned is never worse, the report is true, and the model's predictions move less.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareWithReferenceCast } from '../../bench/model/castCheck';
+import { decodeValues } from '../../bench/model/decode';
+import { scaleOf, weightValues } from '../../bench/model/dequantize';
+import { klDivergence, logProbabilities } from '../../bench/model/divergence';
+import { castScaledToE4m3 } from '../../bench/model/float8';
+import { forward, loadLlama } from '../../bench/model/llama';
+import { matrix, type Matrix } from '../../bench/model/matrix';
+import { gramObjective, relativeError } from '../../bench/model/objective';
+import { findTensor, readTensorFile, tensorBytes, tensorValues, type TensorFile } from '../../bench/model/tensorFile';
+import { convertModel } from '../../bench/quality/convert';
+import { readEvaluationText, SAMPLE_MODEL } from '../../bench/quality/evaluationText';
+import { objectiveRatios } from '../../bench/quality/measure';
+import { ratioOfMeans } from '../../bench/quality/statistics';
+import type { JobReport, TensorReport } from '../../src/engine/job/report';
+import { temporaryFolder, type TemporaryFolder } from '../support/temporaryFolder';
+
+/** What the objective adds to the diagonal of the normalised Gram. */
+const GRAM_DAMPING = 1;
+/** One of each shape and kind. */
+const ONE_LAYER = 'model.layers.2.';
+const EVALUATION_ROWS = 8;
+
+const VARIANTS = {
+  nearest: ['--rounding', 'nearest'],
+  learned: ['--rounding', 'learned'],
+  'learned, top_k 64': ['--rounding', 'learned', '--top_k', '64'],
+  tpec: ['--rounding', 'tpec', '--num_iter', '50'],
+} as const;
+type VariantName = keyof typeof VARIANTS;
+const VARIANT_NAMES = Object.keys(VARIANTS) as readonly VariantName[];
+const OPTIMISED = VARIANT_NAMES.filter((name) => name !== 'nearest');
+
+interface Converted {
+  readonly file: TensorFile;
+  readonly report: JobReport;
+}
+
+let folder: TemporaryFolder;
+let source: TensorFile;
+const conversions = new Map<VariantName, Converted>();
+
+function converted(name: VariantName): Converted {
+  return conversions.get(name)!;
+}
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  source = await readTensorFile(SAMPLE_MODEL);
+  for (const [index, name] of VARIANT_NAMES.entries()) {
+    const { outputPath, report } = await convertModel(SAMPLE_MODEL, folder.path, String(index), [...VARIANTS[name], '--device', 'cpu']);
+    conversions.set(name, { file: await readTensorFile(outputPath), report });
+  }
+}, 180_000);
+
+afterAll(() => folder[Symbol.asyncDispose]());
+
+describe('nearest', () => {
+  it('equals the reference cast bit for bit, with the expected scale, in every tensor', () => {
+    const tensors = compareWithReferenceCast(source, converted('nearest').file);
+    expect(tensors).toHaveLength(35);
+    expect(tensors.filter(({ different, scale, expectedScale }) => different > 0 || scale !== expectedScale)).toEqual([]);
+  });
+});
+
+describe.each(OPTIMISED)('%s', (name) => {
+  it('is never worse than nearest', () => {
+    const ratios = objectiveRatios(converted(name).report);
+    expect(ratios).toHaveLength(35);
+    expect(ratios.filter(({ ratio }) => !(ratio <= 1))).toEqual([]);
+  });
+
+  it('reports the objective and the error that the file has', () => {
+    const { file, report } = converted(name);
+    const tensors = quantizedTensors(report).filter((tensor) => tensor.name.startsWith(ONE_LAYER));
+    expect(tensors).toHaveLength(7);
+    for (const tensor of tensors) {
+      const weights = matrixOf(source, tensor.name);
+      const result = matrixOf(file, tensor.name);
+      expectClose(tensor.relativeError, relativeError(weights, result));
+      expectClose(tensor.objective, gramObjective(weights, result, GRAM_DAMPING));
+      expectClose(tensor.objectiveNearest, gramObjective(weights, nearestOf(weights, tensor.scale!), GRAM_DAMPING));
+    }
+  });
+});
+
+describe.each(VARIANT_NAMES)('the file of %s', (name) => {
+  it('has the scales of the report', () => {
+    const { file, report } = converted(name);
+    const scales = quantizedTensors(report).map((tensor) => [tensor.name, tensor.scale]);
+    expect(scales).toEqual(quantizedTensors(report).map((tensor) => [tensor.name, tensorValues(file, scaleOf(file, tensor.name)!)[0]]));
+  });
+
+  it('has every kept tensor as it was', () => {
+    const { file, report } = converted(name);
+    const kept = report.tensors.filter((tensor) => tensor.action === 'keep');
+    expect(kept).toHaveLength(13);
+    for (const tensor of kept) {
+      const before = Buffer.from(tensorBytes(source, findTensor(source, tensor.name)));
+      expect(before.equals(tensorBytes(file, findTensor(file, tensor.name)))).toBe(true);
+    }
+  });
+});
+
+describe('the model', () => {
+  it('predicts closer to its original with learned rounding than with nearest', async () => {
+    const rows = (await readEvaluationText()).slice(0, EVALUATION_ROWS).map((row) => row.tokens);
+    const predictions = (file: TensorFile): readonly Matrix[] => {
+      const model = loadLlama(file);
+      return rows.map((tokens) => logProbabilities(forward(model, tokens)));
+    };
+    const original = predictions(source);
+    const divergences = (name: VariantName): readonly number[] =>
+      predictions(converted(name).file).map((row, index) => klDivergence(original[index]!, row));
+    const ratio = ratioOfMeans(divergences('learned'), divergences('nearest'));
+    expect(ratio.value).toBeLessThan(0.65);
+  }, 120_000);
+});
+
+function quantizedTensors(report: JobReport): readonly TensorReport[] {
+  return report.tensors.filter((tensor) => tensor.action === 'quantize');
+}
+
+function matrixOf(file: TensorFile, name: string): Matrix {
+  const [rows = 0, columns = 0] = findTensor(file, name).shape;
+  return matrix(rows, columns, weightValues(file, name));
+}
+
+function nearestOf(weights: Matrix, scale: number): Matrix {
+  return matrix(
+    weights.rows,
+    weights.columns,
+    decodeValues('F8_E4M3', castScaledToE4m3(weights.values, scale)).map((value) => value * scale),
+  );
+}
+
+/** The engine sums in its own order and precision. */
+function expectClose(reported: number | undefined, computed: number): void {
+  expect(reported).toBeDefined();
+  expect(Math.abs(reported! / computed - 1)).toBeLessThan(1e-4);
+}
