@@ -45,7 +45,7 @@ export function savedState(): SavedState {
   };
 }
 
-const initialState: SavedState = { order: { column: 'file', direction: 'ascending' }, scrollTop: 0 };
+const initialState: SavedState = { order: { column: 'name', direction: 'ascending' }, scrollTop: 0 };
 const columns: readonly unknown[] = ['file', 'name', 'dtype', 'shape', 'bytes', 'action'] satisfies readonly Order['column'][];
 
 function isColumn(value: unknown): value is Order['column'] {

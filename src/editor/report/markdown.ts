@@ -29,6 +29,5 @@ export function inlineCode(text: string): string {
 }
 
 function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters in names are what this is for.
   return text.replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ');
 }

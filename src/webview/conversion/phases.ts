@@ -8,13 +8,25 @@ import type { StripEvents } from './strip';
 
 type Phase<Name extends ConversionView['phase']> = Extract<ConversionView, { readonly phase: Name }>;
 
-export function ready(output: OutputView, sourceBytes: number, events: StripEvents): readonly Node[] {
+export interface Proposal {
+  readonly output: OutputView;
+  readonly sourceBytes: number;
+  /** How many tensors would be quantized. */
+  readonly tensors: number;
+}
+
+export function ready({ output, sourceBytes, tensors }: Proposal, events: StripEvents): readonly Node[] {
+  const recipe = element('span', { class: 'dim', text: output.recipe });
+  const settings = element('button', { class: 'link', text: 'Settings', title: 'Change rounding, layout and device' });
+  settings.type = 'button';
+  settings.addEventListener('click', () => events.onIntent('openSettings'));
+  const convert = { label: 'Convert to FP8', appearance: 'primary', onPress: () => events.onConvert() } as const;
   return [
     lines(
-      [element('span', { class: 'strip-name', text: output.fileName, title: `${output.directory}/${output.fileName}` })],
-      [sizes(sourceBytes, output.fileSize), element('span', { class: 'dim', text: output.recipe })],
+      [dim('Output'), element('span', { class: 'strip-name', text: output.fileName, title: `${output.directory}/${output.fileName}` })],
+      [...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []), recipe, settings],
     ),
-    buttons(button({ label: 'Convert to FP8', appearance: 'primary', onPress: () => events.onConvert() })),
+    buttons(button(tensors > 0 ? convert : { ...convert, disabled: 'There is nothing to quantize' })),
   ];
 }
 
@@ -32,14 +44,14 @@ export function makeRunning(events: StripEvents): RunningStrip {
   const bar = element('div', { class: 'bar', role: 'progressbar', aria: { label: 'Conversion', valuemin: 0, valuemax: 100 } }, [fill]);
   return {
     nodes: [
-      lines([percent, name], [numbers, current]),
+      lines([percent, dim('Writing'), name], [numbers, current]),
       buttons(button({ label: 'Cancel', appearance: 'secondary', onPress: () => events.onCancel() })),
       bar,
     ],
     show(view) {
       const { progress } = view;
       bar.classList.toggle('indeterminate', progress === undefined);
-      setText(name, `Writing ${view.outputName}`);
+      setText(name, view.outputName);
       setText(percent, progress === undefined ? '' : `${Math.floor(progress.fraction * 100)} %`);
       setText(numbers, progress === undefined ? 'Starting the engine' : progressNumbers(progress));
       setText(current, progress?.current ?? '');
@@ -53,7 +65,7 @@ export function makeRunning(events: StripEvents): RunningStrip {
 export function queued(view: Phase<'queued'>, events: StripEvents): readonly Node[] {
   return [
     lines(
-      [element('span', { class: 'strip-name', text: view.outputName })],
+      [dim('Output'), element('span', { class: 'strip-name', text: view.outputName })],
       [element('span', { class: 'dim', text: 'Waiting for another conversion to end' })],
     ),
     buttons(button({ label: 'Cancel', appearance: 'secondary', onPress: () => events.onCancel() })),
@@ -66,7 +78,7 @@ export function ended(view: Phase<'done' | 'failed' | 'cancelled'>, events: Stri
     case 'done':
       return [
         lines(
-          [icon('check'), element('span', { class: 'strip-name', text: view.outputName })],
+          [icon('check'), dim('Converted to'), element('span', { class: 'strip-name', text: view.outputName })],
           [sizes(view.bytesIn, view.bytesOut), element('span', { class: 'dim', text: quality(view) })],
         ),
         buttons(
@@ -99,6 +111,10 @@ function lines(first: readonly Node[], second: readonly Node[]): HTMLElement {
     element('div', { class: 'strip-line' }, first),
     element('div', { class: 'strip-line second' }, second),
   ]);
+}
+
+function dim(text: string): HTMLElement {
+  return element('span', { class: 'dim label', text });
 }
 
 function buttons(...all: readonly HTMLElement[]): HTMLElement {

@@ -1,8 +1,8 @@
 /** The conversion strip: what Convert will write, then how far it is, then what came of it. Its height does not depend on which. */
 import { element } from '../dom';
 import type { Intent } from '../protocol/editorApi';
-import type { ConversionView, OutputView } from '../protocol/views';
-import { ended, makeRunning, queued, ready, type RunningStrip } from './phases';
+import type { ConversionView } from '../protocol/views';
+import { ended, makeRunning, queued, ready, type Proposal, type RunningStrip } from './phases';
 
 export interface StripEvents {
   onConvert(): void;
@@ -15,17 +15,15 @@ export class ConversionStrip {
   readonly #live = element('div', { class: 'visually-hidden', aria: { live: 'polite' } });
   readonly #content = element('div', { class: 'strip-content' });
   #running: RunningStrip | undefined;
-  #output: OutputView | undefined;
-  #sourceBytes = 0;
+  #proposal: Proposal | undefined;
   #conversion: ConversionView = { phase: 'idle' };
 
   constructor(private readonly events: StripEvents) {
     this.root.append(this.#content, this.#live);
   }
 
-  showOutput(output: OutputView, sourceBytes: number): void {
-    this.#output = output;
-    this.#sourceBytes = sourceBytes;
+  showProposal(proposal: Proposal): void {
+    this.#proposal = proposal;
     this.#draw();
   }
 
@@ -41,13 +39,13 @@ export class ConversionStrip {
   }
 
   #draw(): void {
-    if (this.#output === undefined) return;
+    if (this.#proposal === undefined) return;
     const hadFocus = this.#content.contains(document.activeElement);
     this.root.dataset['phase'] = this.#conversion.phase;
     this.#running = undefined;
     switch (this.#conversion.phase) {
       case 'idle':
-        this.#content.replaceChildren(...ready(this.#output, this.#sourceBytes, this.events));
+        this.#content.replaceChildren(...ready(this.#proposal, this.events));
         break;
       case 'queued':
         this.#content.replaceChildren(...queued(this.#conversion, this.events));

@@ -60,7 +60,7 @@ export function makeRow(): RowCells {
       setText(shape, row?.shape ?? '');
       setText(size, row === undefined ? '' : formatBytes(row.bytes));
       size.title = row === undefined ? '' : `${formatInteger(row.bytes)} bytes`;
-      setText(verb, row === undefined ? '' : verbOf(row));
+      setText(verb, row === undefined ? '' : ACTION_LABELS[row.action]);
       setText(reason, row?.reason ?? '');
       action.title = row === undefined ? '' : `${verbOf(row)}: ${row.reason}`;
     },

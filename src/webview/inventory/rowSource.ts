@@ -44,14 +44,15 @@ export class RowSource {
   }
 
   async #load(page: number): Promise<void> {
-    try {
-      const rows = await this.fetchRows(page * PAGE_ROWS, (page + 1) * PAGE_ROWS, this.#abort.signal);
-      if (this.#abort.signal.aborted || !this.#pages.has(page)) return;
+    const start = page * PAGE_ROWS;
+    // A page that fails to arrive is asked for again by the next look at it.
+    const rows = await this.fetchRows(start, start + PAGE_ROWS, this.#abort.signal).catch(() => undefined);
+    if (this.#abort.signal.aborted || !this.#pages.has(page)) return;
+    if (rows === undefined) {
+      this.#pages.delete(page);
+    } else {
       this.#pages.set(page, rows);
       this.onRows();
-    } catch {
-      // The next look at these rows asks again.
-      this.#pages.delete(page);
     }
   }
 }

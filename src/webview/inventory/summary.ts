@@ -9,8 +9,8 @@ export function makeSummary(view: InventoryView): HTMLElement {
     element('div', { class: 'title' }, [element('h1', { text: view.fileName, title: `${view.directory}/${view.fileName}` })]),
     element('dl', { class: 'facts' }, [
       fact('Size', formatBytes(view.fileSize), `${formatInteger(view.fileSize)} bytes`),
-      fact('Parameters', formatCount(view.parameters), formatInteger(view.parameters)),
-      fact('Tensors', formatInteger(view.tensorCount)),
+      fact(view.parameters === 1 ? 'Parameter' : 'Parameters', formatCount(view.parameters), formatInteger(view.parameters)),
+      fact(view.tensorCount === 1 ? 'Tensor' : 'Tensors', formatInteger(view.tensorCount)),
     ]),
     ...(view.dtypes.length > 0 ? [dtypeBar(view.dtypes), dtypeLegend(view.dtypes)] : []),
   ]);

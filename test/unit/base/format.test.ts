@@ -4,7 +4,14 @@ import { formatBytes, formatCount, formatInteger, formatPercent, formatSeconds, 
 describe('format', () => {
   it('writes sizes with three significant digits in decimal units', () => {
     expect([0, 999, 999.6, 1000, 8_301_376, 99_960_000, 999_500_000, 6.7e10].map(formatBytes)).toEqual([
-      '0 B', '999 B', '1.00 kB', '1.00 kB', '8.30 MB', '100 MB', '1.00 GB', '67.0 GB',
+      '0 B',
+      '999 B',
+      '1.00 kB',
+      '1.00 kB',
+      '8.30 MB',
+      '100 MB',
+      '1.00 GB',
+      '67.0 GB',
     ]);
   });
 
@@ -15,7 +22,15 @@ describe('format', () => {
 
   it('writes durations without a unit that does not matter', () => {
     expect([0, 0.44, 9.94, 9.96, 59.6, 65, 3599.7, 7800, NaN].map(formatSeconds)).toEqual([
-      '0.0 s', '0.4 s', '9.9 s', '10 s', '1 min 00 s', '1 min 05 s', '1 h 00 min', '2 h 10 min', '–',
+      '0.0 s',
+      '0.4 s',
+      '9.9 s',
+      '10 s',
+      '1 min 00 s',
+      '1 min 05 s',
+      '1 h 00 min',
+      '2 h 10 min',
+      '–',
     ]);
   });
 

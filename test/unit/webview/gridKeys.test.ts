@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import { destination } from '../../../src/webview/inventory/gridKeys';
+
+it('moves the active row within the table', () => {
+  const at = { active: 5, count: 100, page: 20 };
+  expect(['ArrowDown', 'ArrowUp', 'PageDown', 'PageUp', 'Home', 'End', 'x'].map((key) => destination(key, at))).toEqual([
+    6,
+    4,
+    25,
+    0,
+    0,
+    99,
+    undefined,
+  ]);
+  expect(destination('ArrowDown', { ...at, active: 99 })).toBe(99);
+  expect(['ArrowDown', 'ArrowUp', 'PageDown', 'End'].map((key) => destination(key, { ...at, active: -1 }))).toEqual([0, 0, 20, 99]);
+  expect(destination('Home', { active: -1, count: 0, page: 20 })).toBeUndefined();
+});
