@@ -83,7 +83,8 @@ function unitTests() {
 
 /** @returns {number} the exit code */
 function printSummary() {
-  const all = [...outcomes];
+  const order = rows.flat().map((stage) => stage.name);
+  const all = [...outcomes].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
   const total = (/** @type {'passed' | 'failed'} */ key) => all.reduce((sum, [, outcome]) => sum + outcome[key], 0);
   console.log(`\n${'stage'.padEnd(24)} ${['passed', 'failed', 'skipped', 'time'].map((title) => title.padStart(8)).join(' ')}`);
   for (const [name, { passed, failed, skipped, seconds }] of all) {

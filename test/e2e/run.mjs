@@ -1,5 +1,5 @@
 // Runs the scenarios in test/e2e/*.e2e.ts against the packaged extension; `node test/e2e/run.mjs NAME ...` runs those whose names contain one of these.
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packagePath } from '../../scripts/package.mjs';
@@ -7,6 +7,7 @@ import { hostFolder, installHost } from '../../scripts/setup/host.mjs';
 import { findBrowser } from '../../scripts/setup/programs.mjs';
 import { bundleTests, root } from '../support/bundleTests.mjs';
 
+if (!existsSync(packagePath)) throw new Error(`${packagePath} is missing; make it with: npm run package`);
 const e2eFolder = join(root, 'test/e2e');
 const files = readdirSync(e2eFolder).filter((name) => name.endsWith('.e2e.ts'));
 const names = files.map((name) => name.slice(0, -'.ts'.length));

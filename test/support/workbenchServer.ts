@@ -66,9 +66,7 @@ async function startIn(folder: string, options: WorkbenchServerOptions, owned: A
     index % 2 === 0 ? value : join(folder, value),
   );
   const shared = [...folders, '--accept-server-license-terms', '--disable-telemetry'];
-  if (options.vsix !== undefined) {
-    await promisify(execFile)(process.execPath, [main, ...shared, '--install-extension', options.vsix], { env: environment });
-  }
+  if (options.vsix !== undefined) await installExtension(options.vsix, [main, ...shared], environment);
 
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
@@ -83,15 +81,7 @@ async function startIn(folder: string, options: WorkbenchServerOptions, owned: A
     server.once('exit', () => resolve());
     server.once('error', () => resolve());
   });
-  const log = async () => {
-    const text = await readFile(join(folder, 'server.log'), 'utf8');
-    // Before this line it only lists the compiled modules that this installation does without.
-    return text
-      .slice(Math.max(0, text.indexOf('Extension host agent started')))
-      .split('\n')
-      .slice(-40)
-      .join('\n');
-  };
+  const log = async () => withoutNoise(await readFile(join(folder, 'server.log'), 'utf8'));
   try {
     await waitUntilUp(origin, server);
   } catch (error) {
@@ -112,6 +102,22 @@ async function startIn(folder: string, options: WorkbenchServerOptions, owned: A
       await owned[Symbol.asyncDispose]();
     },
   };
+}
+
+async function installExtension(vsix: string, command: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
+  try {
+    await promisify(execFile)(process.execPath, [...command, '--install-extension', vsix], { env: environment });
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { readonly stdout?: string; readonly stderr?: string };
+    throw new Error(`${vsix} could not be installed:\n${stdout}${withoutNoise(stderr)}`, { cause: error });
+  }
+}
+
+/** The last lines, less what the server says about the compiled modules that this installation does without. */
+function withoutNoise(text: string): string {
+  const ofModules = /bindings file|spdlog|bindings\.js|vsda|tries: \[|node:internal|server-main\.js|^\s*[\]}]\s*$/;
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !ofModules.test(line));
+  return lines.slice(-40).join('\n');
 }
 
 function isolation(folder: string): Readonly<Record<string, string>> {
