@@ -44,6 +44,8 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
       // Asks for what no-non-null-assertion forbids.
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
+      // A string is spread for its code points.
+      '@typescript-eslint/no-misused-spread': ['error', { allow: ['string'] }],
       // The first bytes by which file formats are known are control characters.
       'no-control-regex': 'off',
       // `while (true)` in a read loop ends by return or throw.

@@ -17,7 +17,7 @@ export async function packageExtension() {
   if (missing.length > 0) throw new Error(`Build first: ${missing.join(', ')} is missing.`);
   mkdirSync(join(root, 'out'), { recursive: true });
   const vsce = ['node_modules/@vscode/vsce/vsce', 'package', '--no-dependencies', '--target', target, '--out', packagePath];
-  await runQuietly(process.execPath, [...vsce, '--allow-missing-repository']);
+  await runQuietly(process.execPath, [...vsce, '--allow-missing-repository', '--no-rewrite-relative-links']);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
