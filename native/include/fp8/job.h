@@ -36,10 +36,10 @@ struct QuantizeTask {
   SourceDtype dtype = SourceDtype::bf16;
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  std::uint64_t weight_offset = 0;            // rows × columns codes, one byte each
-  std::vector<std::uint64_t> scale_offsets;   // each receives the F32 scale
+  std::uint64_t weight_offset = 0;           // rows × columns codes, one byte each
+  std::vector<std::uint64_t> scale_offsets;  // each receives the F32 scale
   Rounding rounding = Rounding::learned;
-  std::uint32_t top_k = 0;                    // 0: full rank
+  std::uint32_t top_k = 0;  // 0: full rank
   std::uint32_t num_iter = 500;
   std::uint64_t seed = 0;
 };
@@ -62,8 +62,8 @@ struct Job {
   std::vector<std::string> files;
   std::optional<std::string> output;  // exists and has its final size
   std::vector<Task> tasks;
-  std::string device;                 // "auto", "cpu", "cuda:0"
-  std::uint32_t threads = 0;          // 0: all cores
+  std::string device;         // "auto", "cpu", "cuda:0"
+  std::uint32_t threads = 0;  // 0: all cores
 };
 
 struct Started {

@@ -61,7 +61,8 @@ int open_or_throw(const std::string& path, int flags, const char* purpose) {
 
 // Errors of copy_file_range that mean "not between these two files", not "the copy failed".
 bool unsupported(int error) {
-  return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EPERM || error == EBADF || error == ETXTBSY;
+  return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EPERM || error == EBADF ||
+         error == ETXTBSY;
 }
 
 void copy_through_buffer(const File& source, std::uint64_t from, const File& output, std::uint64_t to, std::uint64_t length,
@@ -138,7 +139,8 @@ const File& JobFiles::output() const {
   return output_.front();
 }
 
-void read_range(const File& file, std::uint64_t offset, std::span<std::byte> bytes, const std::string& tensor, const std::stop_token& stop) {
+void read_range(const File& file, std::uint64_t offset, std::span<std::byte> bytes, const std::string& tensor,
+                const std::stop_token& stop) {
   while (!bytes.empty()) {
     throw_if_stopped(stop);
     const std::span<std::byte> piece = bytes.first(std::min(bytes.size(), io_chunk_bytes));
@@ -174,7 +176,8 @@ void copy_range(const File& source, const FileRange& range, const File& output, 
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && unsupported(errno)) break;
     if (count < 0) {
-      fail(errno, "Cannot copy the data" + quoted(tensor) + " from \"" + source.path() + "\" to \"" + output.path() + "\"", output.path(), tensor);
+      fail(errno, "Cannot copy the data" + quoted(tensor) + " from \"" + source.path() + "\" to \"" + output.path() + "\"", output.path(),
+           tensor);
     }
     // Some file systems report 0 although there is data: the buffered copy then tells an early end from that.
     if (count == 0) break;

@@ -1,5 +1,5 @@
-// Byte ranges of files: whole reads, whole writes and copies, with errors that name the path and the tensor. Thread-safe: nothing here has a
-// file position.
+// Byte ranges of files: whole reads, whole writes and copies, with errors that name the path and the tensor. Thread-safe: nothing here has
+// a file position.
 #pragma once
 
 #include <cstddef>

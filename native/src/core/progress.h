@@ -15,6 +15,8 @@ class TaskProgress {
 
   // The next phase takes the progress from where it is to `fraction` of the task, in `units` steps.
   void begin_phase(double fraction, double units);
+  // Where the last phase ends.
+  double fraction() const { return phase_end_; }
   // May be called from several threads at once.
   void advance(double units = 1);
 

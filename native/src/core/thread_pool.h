@@ -1,5 +1,5 @@
-// ThreadPool: runs loops over fixed blocks on a fixed number of threads. What a block computes never depends on how many threads there are or on
-// which one runs it, so results are the same for every pool size.
+// ThreadPool: runs loops over fixed blocks on a fixed number of threads. What a block computes never depends on how many threads there are
+// or on which one runs it, so results are the same for every pool size.
 #pragma once
 
 #include <condition_variable>
@@ -23,8 +23,8 @@ class ThreadPool {
 
   std::size_t size() const { return threads_.size(); }
 
-  // Calls body(0) … body(count − 1), each once, on the pool's threads, and returns when all have ended. May be called from any thread, also from
-  // inside a body: a pool thread then works on its own loop. The first exception of a body ends the loop and is rethrown here; a stop
+  // Calls body(0) … body(count − 1), each once, on the pool's threads, and returns when all have ended. May be called from any thread, also
+  // from inside a body: a pool thread then works on its own loop. The first exception of a body ends the loop and is rethrown here; a stop
   // request ends it with Cancelled.
   void parallel_for(std::size_t count, const std::stop_token& stop, const std::function<void(std::size_t)>& body);
 

@@ -33,7 +33,8 @@ void gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, double 
               size(stride_c));
 }
 
-void gram_upper(std::size_t n, std::size_t k, float alpha, const float* a, std::size_t stride_a, float beta, float* c, std::size_t stride_c) {
+void gram_upper(std::size_t n, std::size_t k, float alpha, const float* a, std::size_t stride_a, float beta, float* c,
+                std::size_t stride_c) {
   cblas_ssyrk(CblasColMajor, CblasUpper, CblasTrans, size(n), size(k), alpha, a, size(stride_a), beta, c, size(stride_c));
 }
 

@@ -1,5 +1,5 @@
-// The few BLAS and LAPACK routines that the solver needs, column-major, each on the calling thread alone: the solver cuts the work itself, so that
-// the order of every sum is the same for any number of threads.
+// The few BLAS and LAPACK routines that the solver needs, column-major, each on the calling thread alone: the solver cuts the work itself,
+// so that the order of every sum is the same for any number of threads.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,8 @@ void gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, double 
           const double* b, std::size_t stride_b, double beta, double* c, std::size_t stride_c);
 
 // Upper triangle of C (n × n) = alpha · Aᵀ·A + beta · C, A is k × n.
-void gram_upper(std::size_t n, std::size_t k, float alpha, const float* a, std::size_t stride_a, float beta, float* c, std::size_t stride_c);
+void gram_upper(std::size_t n, std::size_t k, float alpha, const float* a, std::size_t stride_a, float beta, float* c,
+                std::size_t stride_c);
 
 // Upper triangle of A = RᵀR, R upper triangular, in place. False when A is not positive definite.
 bool cholesky_upper(std::size_t n, float* a, std::size_t stride);

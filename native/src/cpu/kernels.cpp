@@ -8,7 +8,8 @@
 #include "core/half_float.h"
 #include "fp8/fp8.h"
 
-// Two tables on x86-64 besides the baseline: AVX2 and AVX-512. libhwy's own chooser is not used, because Debian has it as a shared library only.
+// Two tables on x86-64 besides the baseline: AVX2 and AVX-512. libhwy's own chooser is not used, because Debian has it as a shared library
+// only.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/kernels.cpp"
@@ -435,8 +436,20 @@ SweepGain sweep(const SweepBlock& block, const Grid& grid) {
 
 const Kernels& table() {
   static const Kernels kernels{
-      hwy::TargetName(HWY_TARGET), scan,           decode_scaled, encode_e4m3,   encode_e5m2, quantize_e4m3, add_squares,
-      sum_of_squares,              dot,            nearest_error, round_to_grid, finish_e4m3, feedback,      sweep,
+      hwy::TargetName(HWY_TARGET),
+      scan,
+      decode_scaled,
+      encode_e4m3,
+      encode_e5m2,
+      quantize_e4m3,
+      add_squares,
+      sum_of_squares,
+      dot,
+      nearest_error,
+      round_to_grid,
+      finish_e4m3,
+      feedback,
+      sweep,
   };
   return kernels;
 }

@@ -1,7 +1,7 @@
 // Kernels: the vector code of the CPU backend, one table per instruction set; `kernels()` is the table for the CPU at hand.
 //
-// Matrices that the solver works on are transposed: a column of W (one input) is contiguous over the rows (outputs), because the rows are what is
-// independent. "rows" is always a multiple of `row_quantum`; padding rows are zero and stay zero.
+// Matrices that the solver works on are transposed: a column of W (one input) is contiguous over the rows (outputs), because the rows are
+// what is independent. "rows" is always a multiple of `row_quantum`; padding rows are zero and stay zero.
 #pragma once
 
 #include <cstddef>
@@ -37,15 +37,15 @@ struct CodeStatistics {
 struct FeedbackBlock {
   std::size_t rows;
   std::size_t columns;
-  std::size_t stride;       // of q, e and correction
+  std::size_t stride;  // of q, e and correction
   std::size_t w_stride;
   const float* w;           // targets before any correction, in units of the scale
   float* q;                 // out: grid values
   float* e;                 // out: q − w
   const float* correction;  // Σ over the columns done before this block of e_i · u_ij, times 1 / correction_factor[j]
   const float* correction_factor;
-  const float* u;           // u[j * columns + i] = u_ij for i > j: columns go from the last to the first
-  const float* d;           // weight of column j in the objective
+  const float* u;  // u[j * columns + i] = u_ij for i > j: columns go from the last to the first
+  const float* d;  // weight of column j in the objective
 };
 
 // One column block of a coordinate sweep.

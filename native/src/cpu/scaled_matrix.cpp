@@ -13,8 +13,8 @@ namespace {
 // Rows that one block of the energy pass takes; part of the definition of the result, since sums follow it.
 constexpr std::size_t energy_rows = 256;
 
-std::vector<double> column_energies(std::span<const std::byte> source, SourceDtype dtype, std::size_t rows, std::size_t columns, float scale,
-                                    Context& context) {
+std::vector<double> column_energies(std::span<const std::byte> source, SourceDtype dtype, std::size_t rows, std::size_t columns,
+                                    float scale, Context& context) {
   const std::size_t blocks = block_count(rows, energy_rows);
   std::vector<double> partial(blocks * columns, 0.0);
   context.pool.parallel_for(blocks, context.stop, [&](std::size_t index) {
@@ -47,9 +47,8 @@ ScaledMatrix scale_and_transpose(std::span<const std::byte> source, SourceDtype 
   matrix.order.resize(columns);
   std::iota(matrix.order.begin(), matrix.order.end(), 0U);
   // Among equals the column with the smaller index is rounded first, which is last here.
-  std::sort(matrix.order.begin(), matrix.order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return energies[a] != energies[b] ? energies[a] < energies[b] : a > b;
-  });
+  std::sort(matrix.order.begin(), matrix.order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return energies[a] != energies[b] ? energies[a] < energies[b] : a > b; });
 
   matrix.values = Buffer<float>(matrix.stride * columns);
   std::vector<std::uint32_t> position(columns);

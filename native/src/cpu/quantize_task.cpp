@@ -1,0 +1,237 @@
+#include "cpu/quantize_task.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/stop.h"
+#include "core/stopwatch.h"
+#include "cpu/buffer.h"
+#include "cpu/kernels.h"
+#include "cpu/learned_rounding.h"
+#include "cpu/scaled_matrix.h"
+#include "fp8/fp8.h"
+
+namespace fp8 {
+
+namespace {
+
+// Elements of one block of a pass over a tensor: part of the definition of the error sums, which follow the blocks.
+constexpr std::size_t pass_elements = std::size_t{1} << 20;
+// A tensor up to this size is read once and held; a larger one is read again for the second pass of nearest rounding.
+constexpr std::uint64_t held_bytes = std::uint64_t{128} << 20;
+
+struct Seconds {
+  double read = 0;
+  double compute = 0;
+  double write = 0;
+
+  Seconds& operator+=(const Seconds& other) {
+    read += other.read;
+    compute += other.compute;
+    write += other.write;
+    return *this;
+  }
+};
+
+Scan merged(std::span<const Scan> parts) {
+  Scan total;
+  for (const Scan& part : parts) {
+    total.largest_magnitude = std::max(total.largest_magnitude, part.largest_magnitude);
+    total.non_finite += part.non_finite;
+  }
+  return total;
+}
+
+double relative_error(double squared_error, double squared_value) {
+  return squared_value > 0 ? std::sqrt(squared_error / squared_value) : 0;
+}
+
+class QuantizeRun {
+ public:
+  QuantizeRun(const QuantizeTask& task, const JobFiles& files, Observer& observer, Context& context)
+      : task_(task),
+        source_(files.source(task.source)),
+        output_(files.output()),
+        observer_(observer),
+        context_(context),
+        count_(static_cast<std::size_t>(task.rows * task.columns)) {}
+
+  void run() {
+    if (task_.rounding == Rounding::nearest && task_.source.length > held_bytes) {
+      stream_nearest();
+    } else {
+      hold();
+    }
+  }
+
+ private:
+  std::size_t element_bytes() const { return byte_size(task_.dtype); }
+
+  void hold() {
+    Stopwatch watch;
+    context_.progress.begin_phase(task_.rounding == Rounding::nearest ? 0.4 : 0.02, 1);
+    Buffer<std::byte> source(count_ * element_bytes());
+    read_range(source_, task_.source.offset, source.span(), task_.name, context_.stop);
+    seconds_.read = watch.restart();
+
+    std::vector<Scan> scans(block_count(count_, pass_elements));
+    context_.pool.parallel_for(scans.size(), context_.stop, [&](std::size_t index) {
+      const Block block = block_at(index, pass_elements, count_);
+      scans[index] = kernels().scan(source.data() + block.begin * element_bytes(), task_.dtype, block.size());
+    });
+    const Scan scan = merged(scans);
+    if (report_non_finite(scan)) return;
+    result_.scale = e4m3_scale(scan.largest_magnitude);
+
+    // An all-zero matrix has nothing to learn, and no statistics.
+    if (task_.rounding == Rounding::nearest || scan.largest_magnitude == 0) {
+      Buffer<std::uint8_t> codes(count_);
+      std::vector<RoundingError> errors(scans.size());
+      context_.pool.parallel_for(scans.size(), context_.stop, [&](std::size_t index) {
+        const Block block = block_at(index, pass_elements, count_);
+        errors[index] = kernels().quantize_e4m3(source.data() + block.begin * element_bytes(), task_.dtype, block.size(), result_.scale,
+                                                codes.data() + block.begin);
+      });
+      set_error(errors);
+      if (task_.rounding != Rounding::nearest) set_zero_objectives();
+      seconds_.compute = watch.restart();
+      finish(codes.span());
+      return;
+    }
+    const RoundedMatrix rounded = round(source);
+    seconds_.compute = watch.restart();
+    finish(rounded.codes.span());
+  }
+
+  RoundedMatrix round(Buffer<std::byte>& source) {
+    const ScaledMatrix matrix = scale_and_transpose(source.span(), task_.dtype, static_cast<std::size_t>(task_.rows),
+                                                    static_cast<std::size_t>(task_.columns), result_.scale, context_);
+    source.clear();
+    RoundedMatrix rounded = round_learned(matrix, task_.top_k, task_.num_iter, task_.seed, 1.0, context_);
+    const double unit = static_cast<double>(result_.scale) * static_cast<double>(result_.scale);
+    result_.objective = rounded.objective * unit;
+    result_.objective_nearest = rounded.objective_nearest * unit;
+    result_.sweeps = rounded.sweeps;
+    result_.kept_nearest = rounded.kept_nearest;
+    result_.relative_error = relative_error(rounded.statistics.squared_error, rounded.statistics.squared_value);
+    result_.changed_share = static_cast<double>(rounded.statistics.changed) / static_cast<double>(count_);
+    return rounded;
+  }
+
+  // Two passes over the file, block by block on all threads, each of which reads, computes and writes.
+  void stream_nearest() {
+    const std::size_t blocks = block_count(count_, pass_elements);
+    std::vector<Scan> scans(blocks);
+    std::vector<RoundingError> errors(blocks);
+    std::vector<Seconds> seconds(blocks);
+    const auto read_block = [&](std::size_t index, Buffer<std::byte>& bytes) {
+      const Block block = block_at(index, pass_elements, count_);
+      bytes = Buffer<std::byte>(block.size() * element_bytes());
+      source_.read(task_.source.offset + block.begin * element_bytes(), bytes.span(), task_.name);
+      return block;
+    };
+    context_.progress.begin_phase(0.4, static_cast<double>(blocks));
+    context_.pool.parallel_for(blocks, context_.stop, [&](std::size_t index) {
+      Stopwatch watch;
+      Buffer<std::byte> bytes;
+      const Block block = read_block(index, bytes);
+      seconds[index].read = watch.restart();
+      scans[index] = kernels().scan(bytes.data(), task_.dtype, block.size());
+      seconds[index].compute = watch.restart();
+      context_.progress.advance();
+    });
+    const Scan scan = merged(scans);
+    if (report_non_finite(scan)) return;
+    result_.scale = e4m3_scale(scan.largest_magnitude);
+    context_.progress.begin_phase(1.0, static_cast<double>(blocks));
+    context_.pool.parallel_for(blocks, context_.stop, [&](std::size_t index) {
+      Stopwatch watch;
+      Buffer<std::byte> bytes;
+      const Block block = read_block(index, bytes);
+      seconds[index].read += watch.restart();
+      Buffer<std::uint8_t> codes(block.size());
+      errors[index] = kernels().quantize_e4m3(bytes.data(), task_.dtype, block.size(), result_.scale, codes.data());
+      seconds[index].compute += watch.restart();
+      output_.write(task_.weight_offset + block.begin, std::as_bytes(codes.span()), task_.name);
+      seconds[index].write = watch.restart();
+      context_.progress.advance();
+    });
+    for (const Seconds& part : seconds) seconds_ += part;
+    set_error(errors);
+    write_scale();
+    report();
+  }
+
+  bool report_non_finite(const Scan& scan) {
+    if (scan.non_finite == 0) return false;
+    observer_.on_event(NonFinite{task_.id, scan.non_finite, total_.seconds()});
+    return true;
+  }
+
+  void set_error(std::span<const RoundingError> parts) {
+    RoundingError total;
+    for (const RoundingError& part : parts) {
+      total.squared_error += part.squared_error;
+      total.squared_value += part.squared_value;
+    }
+    result_.relative_error = relative_error(total.squared_error, total.squared_value);
+  }
+
+  void set_zero_objectives() {
+    result_.objective = 0;
+    result_.objective_nearest = 0;
+    if (task_.rounding == Rounding::tpec) result_.objective_learned = 0;
+    result_.kept_nearest = task_.rounding == Rounding::learned;
+  }
+
+  void finish(std::span<const std::uint8_t> codes) {
+    Stopwatch watch;
+    write_range(output_, task_.weight_offset, std::as_bytes(codes), task_.name, context_.stop);
+    write_scale();
+    seconds_.write += watch.seconds();
+    report();
+  }
+
+  void write_scale() {
+    const float scale = result_.scale;
+    for (const std::uint64_t offset : task_.scale_offsets) output_.write(offset, std::as_bytes(std::span(&scale, 1)), task_.name);
+  }
+
+  void report() {
+    result_.id = task_.id;
+    result_.device = "cpu";
+    result_.read_seconds = seconds_.read;
+    result_.compute_seconds = seconds_.compute;
+    result_.write_seconds = seconds_.write;
+    observer_.on_event(result_);
+  }
+
+  const QuantizeTask& task_;
+  const File& source_;
+  const File& output_;
+  Observer& observer_;
+  Context& context_;
+  const std::size_t count_;
+  Stopwatch total_;
+  Seconds seconds_;
+  Quantized result_;
+};
+
+}  // namespace
+
+void run_quantize_task(const QuantizeTask& task, const JobFiles& files, Observer& observer, Context& context) {
+  QuantizeRun(task, files, observer, context).run();
+}
+
+std::uint64_t quantize_task_bytes(const QuantizeTask& task, std::size_t threads) {
+  const std::uint64_t count = task.rows * task.columns;
+  if (task.rounding == Rounding::nearest) {
+    if (task.source.length <= held_bytes) return task.source.length + count;
+    return threads * pass_elements * (byte_size(task.dtype) + 1);
+  }
+  const std::uint64_t matrix = scaled_matrix_bytes(static_cast<std::size_t>(task.rows), static_cast<std::size_t>(task.columns));
+  return matrix + std::max(task.source.length, learned_rounding_bytes(task.rows, task.columns, task.top_k, threads));
+}
+
+}  // namespace fp8

@@ -1,0 +1,275 @@
+#include "napi/convert.h"
+
+#include <cmath>
+#include <limits>
+#include <optional>
+
+namespace fp8::addon {
+
+namespace {
+
+[[noreturn]] void reject(Napi::Env env, const std::string& what, const char* expected) {
+  throw Napi::TypeError::New(env, "startJob: " + what + " must be " + expected);
+}
+
+Napi::Object object_from(const Napi::Value& value, const std::string& what) {
+  if (!value.IsObject()) reject(value.Env(), what, "an object");
+  return value.As<Napi::Object>();
+}
+
+std::string text(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsString()) reject(object.Env(), name, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+// Offsets and lengths stay below 2⁵³, which JavaScript's numbers hold exactly.
+std::uint64_t whole_number(const Napi::Value& value, const char* name) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0 && number <= 9007199254740991.0) || std::floor(number) != number) reject(value.Env(), name, "a whole number");
+  return static_cast<std::uint64_t>(number);
+}
+
+std::uint64_t whole_number(const Napi::Object& object, const char* name) { return whole_number(object.Get(name), name); }
+
+std::uint32_t small_number(const Napi::Object& object, const char* name) {
+  const std::uint64_t number = whole_number(object, name);
+  if (number > std::numeric_limits<std::uint32_t>::max()) reject(object.Env(), name, "below 2^32");
+  return static_cast<std::uint32_t>(number);
+}
+
+template <typename Visit>
+void for_each(const Napi::Object& object, const char* name, const Visit& visit) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsArray()) reject(object.Env(), name, "an array");
+  const auto array = value.As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(object.Env());
+    visit(array.Get(i));
+  }
+}
+
+FileRange range_from(const Napi::Object& object, const char* name) {
+  const Napi::Object range = object_from(object.Get(name), name);
+  return {small_number(range, "file"), whole_number(range, "offset"), whole_number(range, "length")};
+}
+
+SourceDtype dtype_from(const Napi::Object& object) {
+  const std::string name = text(object, "dtype");
+  if (name == "F32") return SourceDtype::f32;
+  if (name == "F16") return SourceDtype::f16;
+  if (name == "BF16") return SourceDtype::bf16;
+  reject(object.Env(), "dtype", "F32, F16 or BF16");
+}
+
+Rounding rounding_from(const Napi::Object& object) {
+  const std::string name = text(object, "rounding");
+  if (name == "nearest") return Rounding::nearest;
+  if (name == "learned") return Rounding::learned;
+  if (name == "tpec") return Rounding::tpec;
+  reject(object.Env(), "rounding", "nearest, learned or tpec");
+}
+
+// Checks what the arithmetic relies on: the plan has made sure of it, and a slip there must not become a wild read here.
+void check_matrix(const Napi::Object& object, const FileRange& range, std::uint64_t rows, std::uint64_t columns, std::uint64_t element) {
+  constexpr std::uint64_t limit = std::numeric_limits<std::int32_t>::max();
+  if (rows > limit || columns > limit || rows * columns * element != range.length) {
+    reject(object.Env(), "rows and columns", "the shape of the source range");
+  }
+}
+
+QuantizeTask quantize_from(const Napi::Object& object) {
+  QuantizeTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.source = range_from(object, "source");
+  task.dtype = dtype_from(object);
+  task.rows = whole_number(object, "rows");
+  task.columns = whole_number(object, "columns");
+  check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  task.weight_offset = whole_number(object, "weightOffset");
+  for_each(object, "scaleOffsets", [&](const Napi::Value& value) { task.scale_offsets.push_back(whole_number(value, "scaleOffsets")); });
+  task.rounding = rounding_from(object);
+  task.top_k = small_number(object, "topK");
+  task.num_iter = small_number(object, "numIter");
+  task.seed = whole_number(object, "seed");
+  return task;
+}
+
+CompareTask compare_from(const Napi::Object& object) {
+  CompareTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.converted = range_from(object, "converted");
+  task.source = range_from(object, "source");
+  const Napi::Value scale = object.Get("scale");
+  if (!scale.IsUndefined()) {
+    if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
+    task.scale = scale.As<Napi::Number>().FloatValue();
+    task.dtype = dtype_from(object);
+    task.rows = whole_number(object, "rows");
+    task.columns = whole_number(object, "columns");
+    check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+    check_matrix(object, task.converted, task.rows, task.columns, 1);
+  }
+  return task;
+}
+
+Task task_from(const Napi::Value& value) {
+  const Napi::Object object = object_from(value, "a task");
+  const std::string kind = text(object, "kind");
+  if (kind == "copy") {
+    return CopyTask{small_number(object, "id"), text(object, "name"), range_from(object, "source"), whole_number(object, "outputOffset")};
+  }
+  if (kind == "quantize") return quantize_from(object);
+  if (kind == "compare") return compare_from(object);
+  reject(object.Env(), "kind", "copy, quantize or compare");
+}
+
+std::vector<FileRange> ranges_of(const Task& task) {
+  if (const auto* compare = std::get_if<CompareTask>(&task)) return {compare->converted, compare->source};
+  if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
+  return {std::get<QuantizeTask>(task).source};
+}
+
+class ObjectBuilder {
+ public:
+  explicit ObjectBuilder(Napi::Env env) : object_(Napi::Object::New(env)) {}
+
+  ObjectBuilder& set(const char* name, const std::string& value) {
+    object_.Set(name, value);
+    return *this;
+  }
+  ObjectBuilder& set(const char* name, const char* value) {
+    object_.Set(name, value);
+    return *this;
+  }
+  ObjectBuilder& set(const char* name, double value) {
+    object_.Set(name, value);
+    return *this;
+  }
+  ObjectBuilder& set(const char* name, bool value) {
+    object_.Set(name, value);
+    return *this;
+  }
+  ObjectBuilder& set(const char* name, std::uint32_t value) { return set(name, static_cast<double>(value)); }
+  ObjectBuilder& set(const char* name, std::uint64_t value) { return set(name, static_cast<double>(value)); }
+  template <typename T>
+  ObjectBuilder& set(const char* name, const std::optional<T>& value) {
+    return value ? set(name, *value) : *this;
+  }
+  ObjectBuilder& set_unless_empty(const char* name, const std::string& value) { return value.empty() ? *this : set(name, value); }
+
+  Napi::Object take() { return object_; }
+
+ private:
+  Napi::Object object_;
+};
+
+struct EventToJs {
+  Napi::Env env;
+
+  ObjectBuilder start(const char* type, std::uint32_t id) const {
+    ObjectBuilder builder(env);
+    builder.set("type", type).set("id", id);
+    return builder;
+  }
+  Napi::Object operator()(const Started& event) const { return start("started", event.id).set("device", event.device).take(); }
+  Napi::Object operator()(const Progress& event) const { return start("progress", event.id).set("fraction", event.fraction).take(); }
+  Napi::Object operator()(const Copied& event) const { return start("copied", event.id).set("seconds", event.seconds).take(); }
+  Napi::Object operator()(const NonFinite& event) const {
+    return start("nonFinite", event.id).set("count", event.count).set("seconds", event.seconds).take();
+  }
+  Napi::Object operator()(const Note& event) const { return start("note", event.id).set("message", event.message).take(); }
+  Napi::Object operator()(const Quantized& event) const {
+    return start("quantized", event.id)
+        .set("scale", static_cast<double>(event.scale))
+        .set("relativeError", event.relative_error)
+        .set("objective", event.objective)
+        .set("objectiveNearest", event.objective_nearest)
+        .set("objectiveLearned", event.objective_learned)
+        .set("sweeps", event.sweeps)
+        .set("keptNearest", event.kept_nearest)
+        .set("changedShare", event.changed_share)
+        .set("device", event.device)
+        .set("readSeconds", event.read_seconds)
+        .set("computeSeconds", event.compute_seconds)
+        .set("writeSeconds", event.write_seconds)
+        .take();
+  }
+  Napi::Object operator()(const Compared& event) const {
+    return start("compared", event.id)
+        .set("equal", event.equal)
+        .set("squaredError", event.squared_error)
+        .set("squaredSource", event.squared_source)
+        .set("maxAbsoluteError", event.max_absolute_error)
+        .set("nonFiniteCount", event.non_finite_count)
+        .take();
+  }
+};
+
+}  // namespace
+
+Job job_from(const Napi::Value& value) {
+  const Napi::Object object = object_from(value, "the job");
+  Job job;
+  for_each(object, "files", [&](const Napi::Value& path) {
+    if (!path.IsString()) reject(path.Env(), "files", "an array of strings");
+    job.files.push_back(path.As<Napi::String>().Utf8Value());
+  });
+  if (!object.Get("output").IsUndefined()) job.output = text(object, "output");
+  for_each(object, "tasks", [&](const Napi::Value& task) {
+    job.tasks.push_back(task_from(task));
+    for (const FileRange& range : ranges_of(job.tasks.back())) {
+      if (range.file >= job.files.size()) reject(object.Env(), "file", "an index into files");
+    }
+    if (!job.output && !std::holds_alternative<CompareTask>(job.tasks.back())) reject(object.Env(), "output", "given for tasks that write");
+  });
+  job.device = text(object, "device");
+  job.threads = small_number(object, "threads");
+  return job;
+}
+
+Napi::Object to_js(Napi::Env env, const Event& event) { return std::visit(EventToJs{env}, event); }
+
+Napi::Object to_js(Napi::Env env, const Device& device) {
+  return ObjectBuilder(env)
+      .set("id", device.id)
+      .set("kind", device.kind)
+      .set("name", device.name)
+      .set("available", device.available)
+      .set_unless_empty("reason", device.reason)
+      .set("memoryBytes", device.memory_bytes)
+      .set("freeMemoryBytes", device.free_memory_bytes)
+      .set_unless_empty("computeCapability", device.compute_capability)
+      .set_unless_empty("driverVersion", device.driver_version)
+      .set("threads", device.threads)
+      .set_unless_empty("instructionSet", device.instruction_set)
+      .take();
+}
+
+const char* code_name(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::file_not_found:
+      return "FileNotFound";
+    case ErrorCode::permission_denied:
+      return "PermissionDenied";
+    case ErrorCode::disk_full:
+      return "DiskFull";
+    case ErrorCode::file_changed:
+      return "FileChanged";
+    case ErrorCode::device_unavailable:
+      return "DeviceUnavailable";
+    case ErrorCode::device_failed:
+      return "DeviceFailed";
+    case ErrorCode::out_of_memory:
+      return "OutOfMemory";
+    case ErrorCode::io:
+      return "Io";
+    case ErrorCode::internal:
+      return "Internal";
+  }
+  return "Internal";
+}
+
+}  // namespace fp8::addon
