@@ -16,7 +16,6 @@ const forBuild = [
   { package: 'cmake', isPresent: () => hasProgram('cmake') },
   { package: 'ninja-build', isPresent: () => hasProgram('ninja') },
   { package: 'libopenblas-dev', isPresent: () => hasHeader('cblas.h') && hasLibrary('libopenblas.a') },
-  { package: 'liblapacke-dev', isPresent: () => hasHeader('lapacke.h') },
   { package: 'libhwy-dev', isPresent: () => hasHeader('hwy/highway.h') },
 ];
 
