@@ -72,7 +72,7 @@ it('has no ratio of objectives where nothing was optimised', () => {
   const builder = new ReportBuilder();
   builder.quantized(
     plan.tensors.find(({ action }) => action === 'quantize')!,
-    nearest,
+    NEAREST,
   );
   expect(builder.build(plan, FACTS).summary).not.toHaveProperty('objectiveRatio');
 });
