@@ -86,6 +86,7 @@ function codeOf(error: unknown): EngineErrorCode {
     case 'EIO':
       return 'Io';
     default:
-      return 'Internal';
+      // Any other answer of the operating system is not our mistake.
+      return 'syscall' in error ? 'Io' : 'Internal';
   }
 }

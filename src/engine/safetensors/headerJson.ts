@@ -60,38 +60,67 @@ function scanMetadata(scanner: JsonScanner): ReadonlyMap<string, string> {
   return metadata;
 }
 
+/** An object, or an array of dtype, shape and data_offsets: the reference reads both. */
 function scanTensor(scanner: JsonScanner, name: string): HeaderEntry {
-  let dtype: Dtype | undefined;
-  let shape: readonly Whole[] | undefined;
-  let offsets: readonly [Whole, Whole] | undefined;
-  if (scanner.peek() !== '{') scanner.fail('expected an object with dtype, shape and data_offsets');
-  scanner.object((field) => {
-    switch (field) {
-      case 'dtype':
-        if (dtype !== undefined) scanner.fail('dtype is given twice');
-        dtype = scanDtype(scanner);
-        break;
-      case 'shape':
-        if (shape !== undefined) scanner.fail('shape is given twice');
-        shape = scanWholes(scanner);
-        break;
-      case 'data_offsets':
-        if (offsets !== undefined) scanner.fail('data_offsets is given twice');
-        offsets = scanOffsets(scanner);
-        break;
-      default:
-        scanner.skipValue();
-    }
-  });
+  const fields: TensorFields = {};
+  switch (scanner.peek()) {
+    case '{':
+      scanner.object((field) => scanField(scanner, field, fields));
+      break;
+    case '[':
+      scanner.array((index) =>
+        scanField(scanner, FIELDS[index] ?? scanner.fail('expected dtype, shape, data_offsets and no more'), fields),
+      );
+      break;
+    default:
+      scanner.fail('expected an object with dtype, shape and data_offsets');
+  }
+  const { dtype, shape, data_offsets: offsets } = fields;
   if (dtype === undefined) return scanner.fail('dtype is missing');
   if (shape === undefined) return scanner.fail('shape is missing');
   if (offsets === undefined) return scanner.fail('data_offsets is missing');
   return { name, dtype, shape, begin: offsets[0], end: offsets[1] };
 }
 
+interface TensorFields {
+  dtype?: Dtype;
+  shape?: readonly Whole[];
+  data_offsets?: readonly [Whole, Whole];
+}
+
+const FIELDS = ['dtype', 'shape', 'data_offsets'] as const;
+
+function scanField(scanner: JsonScanner, field: string, fields: TensorFields): void {
+  switch (field) {
+    case 'dtype':
+      if (fields.dtype !== undefined) scanner.fail('dtype is given twice');
+      fields.dtype = scanDtype(scanner);
+      break;
+    case 'shape':
+      if (fields.shape !== undefined) scanner.fail('shape is given twice');
+      fields.shape = scanWholes(scanner);
+      break;
+    case 'data_offsets':
+      if (fields.data_offsets !== undefined) scanner.fail('data_offsets is given twice');
+      fields.data_offsets = scanOffsets(scanner);
+      break;
+    default:
+      scanner.skipValue();
+  }
+}
+
+/** A string; or, as the reference's parser has it for every enumeration, an object such as `{"F32":null}`. */
 function scanDtype(scanner: JsonScanner): Dtype {
-  if (scanner.peek() !== '"') scanner.fail('dtype must be a string');
-  const text = scanner.string();
+  if (scanner.peek() !== '{') return dtypeNamed(scanner, scanner.string());
+  let dtype: Dtype | undefined;
+  scanner.object((text) => {
+    if (dtype !== undefined || !scanner.takeNull()) scanner.fail('dtype must be a string');
+    dtype = dtypeNamed(scanner, text);
+  });
+  return dtype ?? scanner.fail('dtype must be a string');
+}
+
+function dtypeNamed(scanner: JsonScanner, text: string): Dtype {
   return isDtype(text) ? text : scanner.fail(`dtype ${quoted(text)} is unknown`);
 }
 
