@@ -14,9 +14,10 @@ if(NOT FP8_CUDA STREQUAL "OFF")
     # Both must be set before the first CUDA target is made.
     set(CMAKE_CUDA_ARCHITECTURES ${FP8_CUDA_ARCHITECTURES})
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+    enable_language(CUDA)
+    # Before that, CMake's own trial programs would ask for a dialect that it does not know yet.
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-    enable_language(CUDA)
     find_package(CUDAToolkit REQUIRED)
     set(FP8_CUDA_FOUND ON)
   elseif(FP8_CUDA STREQUAL "ON")
