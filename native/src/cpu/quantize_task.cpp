@@ -114,7 +114,7 @@ class QuantizeRun {
     result_.objective_nearest = rounded.objective_nearest * unit;
     result_.sweeps = rounded.sweeps;
     result_.kept_nearest = rounded.kept_nearest;
-    result_.relative_error = relative_error(rounded.statistics.squared_error, rounded.statistics.squared_value);
+    set_error(rounded.statistics.squared_error, rounded.statistics.squared_value);
     result_.changed_share = static_cast<double>(rounded.statistics.changed) / static_cast<double>(count_);
     return rounded;
   }
@@ -175,7 +175,13 @@ class QuantizeRun {
       total.squared_error += part.squared_error;
       total.squared_value += part.squared_value;
     }
-    result_.relative_error = relative_error(total.squared_error, total.squared_value);
+    set_error(total.squared_error, total.squared_value);
+  }
+
+  // Both in units of the scale.
+  void set_error(double squared_error, double squared_value) {
+    result_.relative_error = relative_error(squared_error, squared_value);
+    result_.squared_source = squared_value * static_cast<double>(result_.scale) * static_cast<double>(result_.scale);
   }
 
   void set_zero_objectives() {
