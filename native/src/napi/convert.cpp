@@ -185,6 +185,7 @@ struct EventToJs {
     return start("quantized", event.id)
         .set("scale", static_cast<double>(event.scale))
         .set("relativeError", event.relative_error)
+        .set("squaredSource", event.squared_source)
         .set("objective", event.objective)
         .set("objectiveNearest", event.objective_nearest)
         .set("objectiveLearned", event.objective_learned)
