@@ -104,6 +104,19 @@ describe.each(VARIANT_NAMES)('the file of %s', (name) => {
   });
 });
 
+describe('the summary', () => {
+  it('has the error of the whole model that the report states', () => {
+    const { file, report } = converted('learned');
+    const parts = quantizedTensors(report).map((tensor) => {
+      const weights = matrixOf(source, tensor.name);
+      const squaredSource = weights.values.reduce((sum, value) => sum + value * value, 0);
+      return { squaredSource, squaredError: relativeError(weights, matrixOf(file, tensor.name)) ** 2 * squaredSource };
+    });
+    const squaredError = parts.reduce((sum, part) => sum + part.squaredError, 0);
+    expectClose(report.summary.relativeError, Math.sqrt(squaredError / parts.reduce((sum, part) => sum + part.squaredSource, 0)));
+  });
+});
+
 describe('the model', () => {
   it('predicts closer to its original with learned rounding than with nearest', async () => {
     const rows = (await readEvaluationText()).slice(0, EVALUATION_ROWS).map((row) => row.tokens);
