@@ -22,7 +22,12 @@ export class CommandFailed extends Error {
 export function runQuietly(program, parameters, { cwd = root, env = {}, timeoutSeconds = 900 } = {}) {
   return new Promise((resolve, reject) => {
     // A process group of its own, so that a time-out ends what the command itself has started.
-    const child = spawn(program, parameters, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(program, parameters, {
+      cwd,
+      env: { ...process.env, NO_COLOR: '1', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     const endGroup = () => endProcessGroup(child.pid);
     // A Ctrl-C does not reach that group: leave through `exit`, which ends it.
     const leave = () => process.exit(130);

@@ -50,8 +50,16 @@ export async function installSystemPackages(purpose) {
   await step(`Install Debian packages: ${missing.join(', ')}`, async () => {
     // Another apt may hold the lock, for example a machine's daily update: wait for it.
     const apt = (/** @type {readonly string[]} */ parameters) => {
-      const [program = 'apt-get', ...rest] = [...prefix, 'apt-get', '-o', 'DPkg::Lock::Timeout=300', ...parameters];
-      return runQuietly(program, rest, { env: { DEBIAN_FRONTEND: 'noninteractive' } });
+      const [program = '', ...rest] = [
+        ...prefix,
+        'env',
+        'DEBIAN_FRONTEND=noninteractive',
+        'apt-get',
+        '-o',
+        'DPkg::Lock::Timeout=300',
+        ...parameters,
+      ];
+      return runQuietly(program, rest);
     };
     await apt(['update']);
     await apt(['install', '-y', '--no-install-recommends', ...missing]);
@@ -66,7 +74,7 @@ async function rootPrefix() {
     () => true,
     () => false,
   );
-  return granted ? ['sudo', '-n', '--preserve-env=DEBIAN_FRONTEND'] : undefined;
+  return granted ? ['sudo', '-n'] : undefined;
 }
 
 /** @param {string} name */
