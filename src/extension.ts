@@ -4,6 +4,7 @@ import { registerCommands } from './editor/commands';
 import { Conversions } from './editor/conversion/conversions';
 import { logEvent } from './editor/conversion/logEvents';
 import { ConvertCommand } from './editor/convertCommand';
+import type { DrawnFile } from './editor/editorSession';
 import { intents } from './editor/intents';
 import { Reports } from './editor/report/reports';
 import { SafetensorsEditor } from './editor/safetensorsEditor';
@@ -12,7 +13,7 @@ import { EngineClient } from './engine/process/engineClient';
 /** What other extensions and tests may use. */
 export interface ExtensionApi {
   /** Fires when an editor has drawn its file: the first rows, or why there are none. */
-  readonly onDidDraw: vscode.Event<vscode.Uri>;
+  readonly onDidDraw: vscode.Event<DrawnFile>;
 }
 
 let engine: EngineClient | undefined;
@@ -24,8 +25,12 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   engine = client;
 
   const reports = new Reports(vscode.Uri.joinPath(context.globalStorageUri, 'reports').fsPath);
-  const conversions = new Conversions(client, (source, event) => logEvent(log, source, event));
-  const drawn = new vscode.EventEmitter<vscode.Uri>();
+  const conversions = new Conversions(
+    client,
+    (source, event) => logEvent(log, source, event),
+    () => void vscode.commands.executeCommand('setContext', 'fp8.converting', conversions.active.length > 0),
+  );
+  const drawn = new vscode.EventEmitter<DrawnFile>();
   const { actions, perform } = intents({ conversions, reports, log });
   const command = new ConvertCommand(conversions, actions);
   const editor = new SafetensorsEditor(bundles, {
@@ -35,7 +40,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     },
     cancel: (path) => conversions.cancel(path),
     changed: (path) => conversions.forgetOutcome(path),
-    drawn: (uri) => drawn.fire(uri),
+    drawn: (file) => drawn.fire(file),
     perform,
   });
 
@@ -44,7 +49,12 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     drawn,
     reports.register(),
     editor.register(),
-    registerCommands({ convert: (uri, output) => command.run(uri, output), showLog: () => log.show() }),
+    registerCommands({
+      convert: (uri, output) => command.run(uri, output),
+      showLog: () => log.show(),
+      active: () => conversions.active,
+      cancel: (path) => conversions.cancel(path),
+    }),
   );
   return { onDidDraw: drawn.event };
 }

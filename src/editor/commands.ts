@@ -1,4 +1,5 @@
 /** The commands that the extension contributes, and which file each acts on. */
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { ChosenOutput } from './conversion/chooseOutput';
 import type { ConversionOutcome } from './conversion/conversionState';
@@ -7,6 +8,9 @@ import { VIEW_TYPE } from './safetensorsEditor';
 export interface CommandHandlers {
   convert(uri: vscode.Uri, output?: ChosenOutput): Promise<ConversionOutcome | undefined>;
   showLog(): void;
+  /** Paths of the models whose conversion runs or waits. */
+  active(): readonly string[];
+  cancel(path: string): void;
 }
 
 export function registerCommands(handlers: CommandHandlers): vscode.Disposable {
@@ -20,6 +24,10 @@ export function registerCommands(handlers: CommandHandlers): vscode.Disposable {
       const output = chosenOutput(more);
       const [first] = await Promise.all(sources.map((source) => handlers.convert(source, output)));
       return first;
+    }),
+    vscode.commands.registerCommand('fp8.cancelConversion', async (uri?: unknown) => {
+      const path = uri instanceof vscode.Uri ? uri.fsPath : await chooseActive(handlers.active());
+      if (path !== undefined) handlers.cancel(path);
     }),
     vscode.commands.registerCommand('fp8.showLog', () => handlers.showLog()),
   );
@@ -46,6 +54,15 @@ function activeModel(): vscode.Uri | undefined {
   if (input instanceof vscode.TabInputCustom && input.viewType === VIEW_TYPE) return input.uri;
   if (input instanceof vscode.TabInputText && isModel(input.uri)) return input.uri;
   return undefined;
+}
+
+/** The model in the active tab where it is being converted, else the only one, else the one that the user picks. */
+async function chooseActive(active: readonly string[]): Promise<string | undefined> {
+  const current = activeModel()?.fsPath;
+  if (current !== undefined && active.includes(current)) return current;
+  if (active.length <= 1) return active[0];
+  const items = active.map((path) => ({ label: basename(path), description: dirname(path), path }));
+  return (await vscode.window.showQuickPick(items, { title: 'Cancel Which Conversion?' }))?.path;
 }
 
 function isModel(uri: vscode.Uri): boolean {

@@ -15,7 +15,12 @@ export interface SessionServices {
   convert(uri: vscode.Uri): Promise<void>;
   cancel(path: string): void;
   perform(uri: vscode.Uri, intent: Exclude<Intent, 'reload'>): Promise<void>;
-  drawn(uri: vscode.Uri): void;
+  drawn(file: DrawnFile): void;
+}
+
+export interface DrawnFile {
+  readonly uri: vscode.Uri;
+  readonly state: ModelState;
 }
 
 export class EditorSession implements EditorApi {
@@ -60,7 +65,7 @@ export class EditorSession implements EditorApi {
   }
 
   async drawn(): Promise<void> {
-    this.services.drawn(this.document.uri);
+    this.services.drawn({ uri: this.document.uri, state: this.document.state.value });
   }
 
   /** `undefined` where the webview asks about a file that has changed since: it hears of the change by itself. */

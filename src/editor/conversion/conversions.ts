@@ -22,10 +22,16 @@ export class Conversions {
   constructor(
     private readonly converter: Converter,
     private readonly onEvent: (source: string, event: JobEvent) => void,
+    private readonly onActiveChange: () => void = () => undefined,
   ) {}
 
   of(source: string): ReadonlyObservable<ConversionState> {
     return this.#entry(source).state;
+  }
+
+  /** The sources of the conversions that run or wait, in the order they were asked for. */
+  get active(): readonly string[] {
+    return [...this.#entries].filter(([, { abort }]) => abort !== undefined).map(([source]) => source);
   }
 
   isActive(source: string): boolean {
@@ -46,6 +52,7 @@ export class Conversions {
     const abort = new AbortController();
     entry.abort = abort;
     entry.state.value = { phase: 'queued', output: request.output };
+    this.onActiveChange();
     const before = this.#last;
     const ended = (async () => {
       await Promise.race([before, aborted(abort.signal)]);
@@ -57,6 +64,7 @@ export class Conversions {
       return await ended;
     } finally {
       entry.abort = undefined;
+      this.onActiveChange();
     }
   }
 

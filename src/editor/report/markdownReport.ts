@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import type { Recipe } from '../../engine/plan/recipe';
-import { escapeMarkdown, inlineCode, table } from './markdown';
+import { escapeMarkdown, inlineCode, table, unbroken } from './markdown';
 
 const WORST_TENSORS = 10;
 
@@ -94,19 +94,19 @@ function quantizedTable(tensors: readonly TensorReport[]): string {
     ],
     tensors.map((tensor) => [
       inlineCode(tensor.name),
-      formatShape(tensor.shape),
-      formatBytes(tensor.bytesOut),
-      tensor.relativeError === undefined ? '' : formatPercent(tensor.relativeError),
+      unbroken(formatShape(tensor.shape)),
+      unbroken(formatBytes(tensor.bytesOut)),
+      tensor.relativeError === undefined ? '' : unbroken(formatPercent(tensor.relativeError)),
       objectiveShare(tensor),
       tensor.sweeps === undefined ? '' : formatInteger(tensor.sweeps),
-      formatSeconds(tensor.seconds),
+      unbroken(formatSeconds(tensor.seconds)),
     ]),
   );
 }
 
 function objectiveShare({ objective, objectiveNearest, keptNearest }: TensorReport): string {
   if (objective === undefined || objectiveNearest === undefined || objectiveNearest === 0) return '';
-  return keptNearest === true ? '100 % (nearest kept)' : formatPercent(objective / objectiveNearest);
+  return keptNearest === true ? '100 % (nearest kept)' : unbroken(formatPercent(objective / objectiveNearest));
 }
 
 /** What was kept or removed, grouped by reason. */

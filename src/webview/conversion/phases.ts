@@ -15,7 +15,7 @@ export interface Proposal {
   readonly tensors: number;
 }
 
-export function ready({ output, sourceBytes, tensors }: Proposal, events: StripEvents): readonly Node[] {
+export function ready({ output, sourceBytes, tensors }: Proposal, phase: 'idle' | 'cancelled', events: StripEvents): readonly Node[] {
   const recipe = element('span', { class: 'dim', text: output.recipe });
   const settings = element('button', { class: 'link', text: 'Settings', title: 'Change rounding, layout and device' });
   settings.type = 'button';
@@ -24,7 +24,12 @@ export function ready({ output, sourceBytes, tensors }: Proposal, events: StripE
   return [
     lines(
       [dim('Output'), element('span', { class: 'strip-name', text: output.fileName, title: `${output.directory}/${output.fileName}` })],
-      [...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []), recipe, settings],
+      [
+        ...(phase === 'cancelled' ? [element('span', { text: 'Cancelled: nothing was written' })] : []),
+        ...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []),
+        recipe,
+        settings,
+      ],
     ),
     buttons(button(tensors > 0 ? convert : { ...convert, disabled: 'There is nothing to quantize' })),
   ];
@@ -72,14 +77,14 @@ export function queued(view: Phase<'queued'>, events: StripEvents): readonly Nod
   ];
 }
 
-export function ended(view: Phase<'done' | 'failed' | 'cancelled'>, events: StripEvents): readonly Node[] {
+export function ended(view: Phase<'done' | 'failed'>, events: StripEvents): readonly Node[] {
   const again = button({ label: 'Convert Again', appearance: 'secondary', onPress: () => events.onConvert() });
   switch (view.phase) {
     case 'done':
       return [
         lines(
           [icon('check'), dim('Converted to'), element('span', { class: 'strip-name', text: view.outputName })],
-          [sizes(view.bytesIn, view.bytesOut), element('span', { class: 'dim', text: quality(view) })],
+          [sizes(view.bytesIn, view.bytesOut), element('span', { class: 'dim', text: quality(view), title: quality(view) })],
         ),
         buttons(
           button({ label: 'Open', appearance: 'primary', onPress: () => events.onIntent('openOutput') }),
@@ -94,14 +99,6 @@ export function ended(view: Phase<'done' | 'failed' | 'cancelled'>, events: Stri
           [element('span', { class: 'message', text: view.message })],
         ),
         buttons(button({ label: 'Show Log', appearance: 'secondary', onPress: () => events.onIntent('showLog') }), again),
-      ];
-    case 'cancelled':
-      return [
-        lines(
-          [element('span', { class: 'strip-name', text: 'Conversion cancelled' })],
-          [element('span', { class: 'dim', text: 'Nothing was written.' })],
-        ),
-        buttons(again),
       ];
   }
 }
@@ -141,7 +138,7 @@ function progressNumbers(progress: ProgressView): string {
 }
 
 function quality(view: Phase<'done'>): string {
-  const parts = [formatSeconds(view.seconds), `relative error ${formatPercent(view.relativeError)}`];
-  if (view.objectiveRatio !== undefined) parts.push(`objective ${formatPercent(view.objectiveRatio)} of nearest rounding`);
+  const parts = [formatSeconds(view.seconds), `error ${formatPercent(view.relativeError)}`];
+  if (view.objectiveRatio !== undefined) parts.push(`objective ${formatPercent(view.objectiveRatio)} of nearest`);
   return parts.join(' · ');
 }

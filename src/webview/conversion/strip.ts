@@ -45,7 +45,8 @@ export class ConversionStrip {
     this.#running = undefined;
     switch (this.#conversion.phase) {
       case 'idle':
-        this.#content.replaceChildren(...ready(this.#proposal, this.events));
+      case 'cancelled':
+        this.#content.replaceChildren(...ready(this.#proposal, this.#conversion.phase, this.events));
         break;
       case 'queued':
         this.#content.replaceChildren(...queued(this.#conversion, this.events));
@@ -57,7 +58,6 @@ export class ConversionStrip {
         break;
       case 'done':
       case 'failed':
-      case 'cancelled':
         this.#content.replaceChildren(...ended(this.#conversion, this.events));
         break;
     }

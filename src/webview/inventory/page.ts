@@ -51,6 +51,7 @@ export class InventoryPage {
   async showFile(view: InventoryView): Promise<void> {
     const active = await this.#activeIndexIn(view);
     this.#view = view;
+    this.#drawn = false;
     this.#strip.showProposal({ output: view.output, sourceBytes: view.fileSize, tensors: view.actions.quantize.tensors });
     this.#summary.replaceChildren(makeSummary(view));
     this.#aboveTable.replaceChildren(...makeWarnings(view.warnings), makeTotals(view.actions));
