@@ -30,9 +30,12 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   },
   verify: {
     usage: 'fp8 verify FILE --against SOURCE [options]',
-    summary: 'Check a converted file against its source: shapes, scales, kept bytes, layout, and the error of every tensor.',
+    summary: 'Check a converted file against its source.',
     options: VERIFY_OPTIONS,
-    notes: ['Exit codes: 0 the file is good, 1 it is not, 2 wrong usage, 130 cancelled.'],
+    notes: [
+      'Checks shapes, scales, kept bytes and what loaders need, and prints the error of every tensor and of all.',
+      'Exit codes: 0 the file is good, 1 it is not, 2 wrong usage, 130 cancelled.',
+    ],
   },
   devices: {
     usage: 'fp8 devices [options]',

@@ -25,6 +25,7 @@ export class EngineProcess {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     const name = `engine ${this.#child.pid ?? '?'}`;
+    log(`${name}: started`);
     this.ended = new Promise((resolve) => {
       const end = (code: number | null, signal: NodeJS.Signals | null, startError?: Error): void => {
         log(`${name}: ended ${signal === null ? `with code ${code ?? '?'}` : `by ${signal}`}`);
@@ -45,7 +46,7 @@ export class EngineProcess {
     void this.ended.then(() => this.rpc.close(new Error('the engine process has gone')));
     eachLine(this.#child.stdout, (line) => log(`${name}: ${line}`));
     eachLine(this.#child.stderr, (line) => {
-      if (line.trim() !== '') this.#lastWords = line.trim();
+      if (isTelling(line)) this.#lastWords = line.trim();
       log(`${name}: ${line}`);
     });
   }
@@ -53,6 +54,11 @@ export class EngineProcess {
   kill(): void {
     this.#child.kill('SIGKILL');
   }
+}
+
+/** Node surrounds what went wrong with a stack and its own version. */
+function isTelling(line: string): boolean {
+  return line.trim() !== '' && !/^\s*at |^Node\.js v/.test(line);
 }
 
 function eachLine(stream: Readable | null, listener: (line: string) => void): void {
