@@ -88,17 +88,15 @@ DenseHessian make_gram_hessian(const ScaledMatrix& matrix, float damping, Contex
 
 // Left-looking Cholesky by panels: each tile of a panel gets all earlier columns in one product, whatever the number of threads.
 // In column-major terms the lower triangle of the row-major square is an upper triangle R with H = RᵀR.
-void factorise(DenseHessian& hessian, Context& context) {
-  float* square = hessian.square.data();
-  const std::size_t stride = hessian.stride;
-  const std::size_t panels = block_count(hessian.size, panel);
+bool factorise_lower(float* square, std::size_t size, std::size_t stride, Context& context) {
+  const std::size_t panels = block_count(size, panel);
   const double work = static_cast<double>(panels) * static_cast<double>(panels) * static_cast<double>(panels);
   for (std::size_t k = 0; k < panels; ++k) {
-    const Block columns = block_at(k, panel, hessian.size);
+    const Block columns = block_at(k, panel, size);
     const auto at = [&](std::size_t i, std::size_t j) { return square + i * stride + j; };
     if (columns.begin > 0) {
       context.pool.parallel_for(panels - k, context.stop, [&](std::size_t offset) {
-        const Block rows = block_at(k + offset, panel, hessian.size);
+        const Block rows = block_at(k + offset, panel, size);
         if (offset == 0) {
           blas::gram_upper(columns.size(), columns.begin, -1.0F, at(columns.begin, 0), stride, 1.0F, at(columns.begin, columns.begin),
                            stride);
@@ -110,14 +108,19 @@ void factorise(DenseHessian& hessian, Context& context) {
       });
     }
     throw_if_stopped(context.stop);
-    if (!blas::cholesky_upper(columns.size(), at(columns.begin, columns.begin), stride)) {
-      throw Error(ErrorCode::internal, "The matrix of the objective is not positive definite.");
-    }
+    if (!blas::cholesky_upper(columns.size(), at(columns.begin, columns.begin), stride)) return false;
     context.pool.parallel_for(panels - k - 1, context.stop, [&](std::size_t offset) {
-      const Block rows = block_at(k + 1 + offset, panel, hessian.size);
+      const Block rows = block_at(k + 1 + offset, panel, size);
       blas::solve_upper_transposed(columns.size(), rows.size(), at(columns.begin, columns.begin), stride, at(rows.begin, columns.begin),
                                    stride);
     });
+  }
+  return true;
+}
+
+void factorise(DenseHessian& hessian, Context& context) {
+  if (!factorise_lower(hessian.square.data(), hessian.size, hessian.stride, context)) {
+    throw Error(ErrorCode::internal, "The matrix of the objective is not positive definite.");
   }
 }
 

@@ -38,6 +38,10 @@ DenseHessian make_gram_hessian(const ScaledMatrix& matrix, float damping, Contex
 // Takes one unit of progress.
 void factorise(DenseHessian& hessian, Context& context);
 
+// Row-major Cholesky factor L of a symmetric matrix, in place of its part on and below the diagonal; what is above stays as it is. False
+// when the matrix is not positive definite. Takes one unit of progress.
+bool factorise_lower(float* square, std::size_t size, std::size_t stride, Context& context);
+
 std::uint64_t dense_hessian_bytes(std::size_t size);
 
 }  // namespace fp8

@@ -1,44 +1,18 @@
 #include "cpu/learned_rounding.h"
 
 #include <algorithm>
-#include <vector>
 
+#include "cpu/block_results.h"
 #include "cpu/code_writer.h"
-#include "cpu/dense_solver.h"
+#include "cpu/low_rank_solver.h"
+#include "cpu/principal_subspace.h"
 
 namespace fp8 {
 
 namespace {
 
-struct BlockResult {
-  RowBlockResult solved;
-  CodeStatistics statistics;
-};
-
-// Solves every block of rows with `solve(rows, state)` and adds up what they report, in the order of the blocks.
-template <typename Solve>
-RoundedMatrix solve_all(const ScaledMatrix& matrix, Context& context, const Solve& solve) {
-  RoundedMatrix result;
-  result.codes = Buffer<std::uint8_t>(matrix.rows * matrix.columns);
-  const std::size_t blocks = block_count(matrix.padded_rows, solver_block_rows(matrix.rows));
-  std::vector<BlockResult> parts(blocks);
-  context.pool.parallel_for(blocks, context.stop, [&](std::size_t index) {
-    const Block rows = solver_block(matrix, index);
-    RowBlockState state(rows.size(), matrix.columns);
-    parts[index].solved = solve(rows, state);
-    parts[index].statistics = store_rows(matrix, rows, state, result.codes.data());
-    context.progress.advance(1.0 / static_cast<double>(blocks));
-  });
-  for (const BlockResult& part : parts) {
-    result.objective += part.solved.objective;
-    result.objective_nearest += part.solved.objective_nearest;
-    result.sweeps = std::max(result.sweeps, part.solved.sweeps);
-    result.statistics.squared_error += part.statistics.squared_error;
-    result.statistics.squared_value += part.statistics.squared_value;
-    result.statistics.changed += part.statistics.changed;
-  }
-  return result;
-}
+// With as many components as WᵀW has directions, the approximation is H itself.
+bool is_full_rank(std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k) { return top_k == 0 || top_k >= std::min(rows, columns); }
 
 void keep_nearest_if_not_better(const ScaledMatrix& matrix, RoundedMatrix& result, Context& context) {
   if (result.statistics.changed != 0 && result.objective < result.objective_nearest) return;
@@ -47,31 +21,67 @@ void keep_nearest_if_not_better(const ScaledMatrix& matrix, RoundedMatrix& resul
   if (result.statistics.changed != 0) result.statistics = store_nearest(matrix, result.codes.data(), context);
 }
 
+RoundedMatrix solve_full_rank(const ScaledMatrix& matrix, ExactHessian& exact, const LearnedOptions& options, double progress_end,
+                              Context& context) {
+  const double start = context.progress.fraction();
+  const double preparation = static_cast<double>(matrix.columns) / 6;
+  const double solving = 4 * static_cast<double>(matrix.rows);
+  context.progress.begin_phase(start + (progress_end - start) * preparation / (preparation + solving), 1);
+  exact.prepare(context);
+  context.progress.begin_phase(progress_end, 1);
+  return solve_blocks(matrix, context, [&](Block rows, RowBlockState& state) {
+    return exact.solve_rows(matrix, e4m3_grid, options.sweep_limit, rows, state, context.stop);
+  });
+}
+
+// Steered by the top k components, judged by the exact H.
+RoundedMatrix solve_top_k(const ScaledMatrix& matrix, const ExactHessian& exact, const LearnedOptions& options, double progress_end,
+                          Context& context) {
+  const double start = context.progress.fraction();
+  context.progress.begin_phase(start + (progress_end - start) * 0.3, 1);
+  LowRankHessian steering = make_top_k_hessian(find_principal_subspace(exact, matrix.columns, options.top_k, options.seed, context),
+                                               matrix.columns, gram_damping, context);
+  context.progress.begin_phase(start + (progress_end - start) * 0.5, 1);
+  prepare_feedback(steering, context);
+  prepare_sweeps(steering, context);
+  context.progress.begin_phase(progress_end, 1);
+  return solve_blocks(matrix, context, [&](Block rows, RowBlockState& state) {
+    RowBlockResult result = solve_rows(matrix, steering, e4m3_grid, options.sweep_limit, rows, state, context.stop);
+    result.objective = exact.objective_of(state, context.stop);
+    for (std::size_t c = 0; c < matrix.columns; ++c) {
+      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), e4m3_grid, state.e.data() + c * state.stride);
+    }
+    result.objective_nearest = exact.objective_of(state, context.stop);
+    return result;
+  });
+}
+
 }  // namespace
 
-RoundedMatrix round_learned(const ScaledMatrix& matrix, std::uint32_t, std::uint32_t sweep_limit, std::uint64_t, double progress_end,
+RoundedMatrix round_learned(const ScaledMatrix& matrix, ExactHessian& exact, const LearnedOptions& options, double progress_end,
                             Context& context) {
-  const double m = static_cast<double>(matrix.rows);
-  const double n = static_cast<double>(matrix.columns);
-  const double start = context.progress.fraction();
-  const double gram = m / 2;
-  const double factor = n / 6;
-  const double total = gram + factor + 4 * m;
-  context.progress.begin_phase(start + (progress_end - start) * gram / total, 1);
-  DenseHessian hessian = make_gram_hessian(matrix, gram_damping, context);
-  context.progress.begin_phase(start + (progress_end - start) * (gram + factor) / total, 1);
-  factorise(hessian, context);
-  context.progress.begin_phase(progress_end, 1);
-  RoundedMatrix result = solve_all(matrix, context, [&](Block rows, RowBlockState& state) {
-    return solve_rows(matrix, hessian, e4m3_grid, sweep_limit, rows, state, context.stop);
-  });
+  RoundedMatrix result = is_full_rank(matrix.rows, matrix.columns, options.top_k)
+                             ? solve_full_rank(matrix, exact, options, progress_end, context)
+                             : solve_top_k(matrix, exact, options, progress_end, context);
   keep_nearest_if_not_better(matrix, result, context);
   return result;
 }
 
-std::uint64_t learned_rounding_bytes(std::uint64_t rows, std::uint64_t columns, std::uint32_t, std::size_t threads) {
-  const std::uint64_t blocks = block_count(rows, solver_block_rows(rows));
-  return dense_hessian_bytes(columns) + rows * columns + std::min<std::uint64_t>(threads, blocks) * row_block_state_bytes(rows, columns);
+RoundedMatrix round_learned(const ScaledMatrix& matrix, const LearnedOptions& options, double progress_end, Context& context) {
+  const double start = context.progress.fraction();
+  context.progress.begin_phase(start + (progress_end - start) * 0.1, 1);
+  ExactHessian exact(matrix, gram_damping, context);
+  return round_learned(matrix, exact, options, progress_end, context);
+}
+
+std::uint64_t learned_rounding_bytes(std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k, std::size_t threads) {
+  const std::uint64_t block_rows = solver_block_rows(rows);
+  const std::uint64_t at_once = std::min<std::uint64_t>(threads, block_count(rows, block_rows));
+  std::uint64_t bytes = ExactHessian::bytes(rows, columns, at_once) + rows * columns + at_once * row_block_state_bytes(rows, columns);
+  if (!is_full_rank(rows, columns, top_k)) {
+    bytes += low_rank_hessian_bytes(columns, top_k) + 2 * columns * top_k * sizeof(float) + at_once * block_rows * top_k * sizeof(float);
+  }
+  return bytes;
 }
 
 }  // namespace fp8

@@ -5,6 +5,7 @@
 
 #include "cpu/buffer.h"
 #include "cpu/context.h"
+#include "cpu/exact_hessian.h"
 #include "cpu/kernels.h"
 #include "cpu/scaled_matrix.h"
 
@@ -16,16 +17,25 @@ inline constexpr float gram_damping = 1.0F;
 struct RoundedMatrix {
   Buffer<std::uint8_t> codes;  // rows × columns, row-major
   CodeStatistics statistics;
-  // tr(E H Eᵀ), in units of scale².
+  // tr(E H Eᵀ) with the exact H, in units of scale².
   double objective = 0;
   double objective_nearest = 0;
   std::uint32_t sweeps = 0;
   bool kept_nearest = false;
 };
 
-// `top_k` 0 uses every component of H. At most `sweep_limit` sweeps. Takes the progress from where it is to `progress_end`.
-RoundedMatrix round_learned(const ScaledMatrix& matrix, std::uint32_t top_k, std::uint32_t sweep_limit, std::uint64_t seed,
-                            double progress_end, Context& context);
+struct LearnedOptions {
+  std::uint32_t top_k = 0;  // 0: every component
+  std::uint32_t sweep_limit = 500;
+  std::uint64_t seed = 0;
+};
+
+// Takes the progress from where it is to `progress_end`.
+RoundedMatrix round_learned(const ScaledMatrix& matrix, const LearnedOptions& options, double progress_end, Context& context);
+
+// The same with the exact Hessian of the matrix at hand, which must not be prepared yet; it is afterwards, unless top_k has its own.
+RoundedMatrix round_learned(const ScaledMatrix& matrix, ExactHessian& exact, const LearnedOptions& options, double progress_end,
+                            Context& context);
 
 // What round_learned needs at its peak besides the matrix, for `threads` threads.
 std::uint64_t learned_rounding_bytes(std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k, std::size_t threads);

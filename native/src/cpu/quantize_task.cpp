@@ -10,6 +10,7 @@
 #include "cpu/kernels.h"
 #include "cpu/learned_rounding.h"
 #include "cpu/scaled_matrix.h"
+#include "cpu/tpec.h"
 #include "fp8/fp8.h"
 
 namespace fp8 {
@@ -108,16 +109,28 @@ class QuantizeRun {
     const ScaledMatrix matrix = scale_and_transpose(source.span(), task_.dtype, static_cast<std::size_t>(task_.rows),
                                                     static_cast<std::size_t>(task_.columns), result_.scale, context_);
     source.clear();
-    RoundedMatrix rounded = round_learned(matrix, task_.top_k, task_.num_iter, task_.seed, 1.0, context_);
-    const double unit = static_cast<double>(result_.scale) * static_cast<double>(result_.scale);
-    result_.objective = rounded.objective * unit;
-    result_.objective_nearest = rounded.objective_nearest * unit;
+    RoundedMatrix rounded = task_.rounding == Rounding::tpec
+                                ? round_as_tpec(matrix)
+                                : round_learned(matrix, {task_.top_k, task_.num_iter, task_.seed}, 1.0, context_);
+    result_.objective = rounded.objective * squared_scale();
+    result_.objective_nearest = rounded.objective_nearest * squared_scale();
     result_.sweeps = rounded.sweeps;
     result_.kept_nearest = rounded.kept_nearest;
-    set_error(rounded.statistics.squared_error, rounded.statistics.squared_value);
+    result_.relative_error = relative_error(rounded.statistics.squared_error, rounded.statistics.squared_value);
     result_.changed_share = static_cast<double>(rounded.statistics.changed) / static_cast<double>(count_);
     return rounded;
   }
+
+  RoundedMatrix round_as_tpec(const ScaledMatrix& matrix) {
+    context_.progress.begin_phase(0.1, 1);
+    ExactHessian exact(matrix, gram_damping, context_);
+    const TpecOptions options{std::max(task_.top_k, 1U), task_.num_iter, task_.seed, result_.scale};
+    RoundedMatrix rounded = round_tpec(matrix, exact, options, 0.3, context_);
+    result_.objective_learned = round_learned(matrix, exact, {}, 1.0, context_).objective * squared_scale();
+    return rounded;
+  }
+
+  double squared_scale() const { return static_cast<double>(result_.scale) * static_cast<double>(result_.scale); }
 
   // Two passes over the file, block by block on all threads, each of which reads, computes and writes.
   void stream_nearest() {
@@ -237,7 +250,10 @@ std::uint64_t quantize_task_bytes(const QuantizeTask& task, std::size_t threads)
     return threads * pass_elements * (byte_size(task.dtype) + 1);
   }
   const std::uint64_t matrix = scaled_matrix_bytes(static_cast<std::size_t>(task.rows), static_cast<std::size_t>(task.columns));
-  return matrix + std::max(task.source.length, learned_rounding_bytes(task.rows, task.columns, task.top_k, threads));
+  const bool is_tpec = task.rounding == Rounding::tpec;
+  std::uint64_t rounding = learned_rounding_bytes(task.rows, task.columns, is_tpec ? 0 : task.top_k, threads);
+  if (is_tpec) rounding += tpec_bytes(task.rows, task.columns, task.top_k);
+  return matrix + std::max(task.source.length, rounding);
 }
 
 }  // namespace fp8

@@ -1,0 +1,37 @@
+// ExactHessian: H of a matrix's own gram statistics, in whichever of its two exact forms is cheaper for the matrix's shape. It also is what
+// results are judged by, whatever steered them.
+#pragma once
+
+#include <variant>
+
+#include "cpu/dense_hessian.h"
+#include "cpu/low_rank_hessian.h"
+#include "cpu/row_solver.h"
+
+namespace fp8 {
+
+class ExactHessian {
+ public:
+  // H = WᵀW normalised to mean diagonal 1, plus damping · I. Takes one unit of progress.
+  ExactHessian(const ScaledMatrix& matrix, float damping, Context& context);
+
+  // Makes it ready for solve_rows. Takes one unit of progress.
+  void prepare(Context& context);
+  RowBlockResult solve_rows(const ScaledMatrix& matrix, const Grid& grid, std::uint32_t sweep_limit, Block rows, RowBlockState& state,
+                            const std::stop_token& stop) const;
+  // tr(E H Eᵀ) of the errors in state.e; overwrites state.gradient. Does not need prepare.
+  double objective_of(RowBlockState& state, const std::stop_token& stop) const;
+  // out (k × N) = in (k × N) · WᵀW / mean energy: H without its damping. Column j of both at j * rank.
+  void multiply_undamped(const Buffer<float>& in, std::size_t rank, Buffer<float>& out, Context& context) const;
+
+  // The full form costs M·N² a pass and N³/6 once, the low-rank form 2·M²·N a pass.
+  static bool prefers_low_rank(std::uint64_t rows, std::uint64_t columns) { return 5 * rows <= 2 * columns; }
+  // `threads` blocks of rows are solved at a time.
+  static std::uint64_t bytes(std::uint64_t rows, std::uint64_t columns, std::size_t threads);
+
+ private:
+  float damping_;
+  std::variant<DenseHessian, LowRankHessian> form_;
+};
+
+}  // namespace fp8
