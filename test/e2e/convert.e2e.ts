@@ -140,6 +140,9 @@ async function outputsIn(workspace: string): Promise<readonly string[]> {
 }
 
 async function takePicture({ workbench, repository }: ScenarioContext, name: string): Promise<void> {
+  // Toasts slide in, and the pointer must not colour what it left.
+  await workbench.page.mouse.move(640, 790);
+  await workbench.page.waitForTimeout(800);
   const path = await workbench.screenshot(name);
   if (!makesPictures) return;
   const folder = join(repository, 'docs/images');

@@ -46,7 +46,11 @@ async function runScenario(
   const start = performance.now();
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`;
   await using workspace = await temporaryWorkspace(repository);
-  await using browserContext = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  await using browserContext = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    // The documentation's pictures are seen on screens of every density.
+    deviceScaleFactor: process.env['FP8_PICTURES'] === '1' ? 2 : 1,
+  });
   const page = await browserContext.newPage();
   const workbench = new Workbench(page, server, join(repository, 'out/e2e'));
   let current = 'open the workbench';

@@ -1,5 +1,5 @@
 /** The workspace folder that tests open: a real model and a file that is none. */
-import { copyFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder, type TemporaryFolder } from './temporaryFolder';
 
@@ -9,7 +9,10 @@ export const brokenName = 'broken.safetensors';
 
 export async function temporaryWorkspace(repositoryFolder: string): Promise<TemporaryFolder> {
   const folder = await temporaryFolder();
-  await copyFile(join(repositoryFolder, 'samples', modelName), join(folder.path, modelName));
-  await writeFile(join(folder.path, brokenName), '<!DOCTYPE html><html><body>Please log in to download this model.</body></html>\n');
-  return folder;
+  // Under a name of its own, which pictures show.
+  const path = join(folder.path, 'models');
+  await mkdir(path);
+  await copyFile(join(repositoryFolder, 'samples', modelName), join(path, modelName));
+  await writeFile(join(path, brokenName), '<!DOCTYPE html><html><body>Please log in to download this model.</body></html>\n');
+  return { path, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
 }

@@ -6,6 +6,8 @@ import type { Recipe } from '../../engine/plan/recipe';
 import { escapeMarkdown, inlineCode, table, unbroken } from './markdown';
 
 const WORST_TENSORS = 10;
+const LEGEND =
+  '*Error*: size of the rounding error relative to the weights. *Objective*: what is minimised, as a share of what nearest rounding reaches.';
 
 export function markdownReport(report: JobReport): string {
   const quantized = report.tensors.filter(({ action }) => action === 'quantize');
@@ -14,11 +16,11 @@ export function markdownReport(report: JobReport): string {
     headline(report),
     overview(report),
     ...(report.warnings.length > 0 ? ['## Warnings', list(report.warnings)] : []),
+    ...(quantized.length > WORST_TENSORS ? ['## Largest errors', quantizedTable(worst(quantized)), LEGEND] : []),
+    ...(quantized.length > 0 ? ['## Quantized tensors', quantizedTable(quantized), LEGEND] : []),
+    ...others(report.tensors),
     '## Time',
     timeTable(report),
-    ...(quantized.length > WORST_TENSORS ? ['## Largest errors', quantizedTable(worst(quantized))] : []),
-    ...(quantized.length > 0 ? ['## Quantized tensors', quantizedTable(quantized)] : []),
-    ...others(report.tensors),
     ...(report.notes.length > 0 ? ['## Notes', list(report.notes)] : []),
     `Made by ${escapeMarkdown(report.tool.name)} ${escapeMarkdown(report.tool.version)}.`,
   ];
@@ -87,8 +89,8 @@ function quantizedTable(tensors: readonly TensorReport[]): string {
       { title: 'Tensor' },
       { title: 'Shape', align: 'end' },
       { title: 'Size', align: 'end' },
-      { title: 'Relative error', align: 'end' },
-      { title: 'Objective of nearest', align: 'end' },
+      { title: 'Error', align: 'end' },
+      { title: 'Objective', align: 'end' },
       { title: 'Sweeps', align: 'end' },
       { title: 'Time', align: 'end' },
     ],

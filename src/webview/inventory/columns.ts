@@ -28,9 +28,10 @@ export interface RowCells {
 
 /** One recyclable row. */
 export function makeRow(): RowCells {
-  const prefix = element('span', { class: 'name-path' });
+  const prefix = element('bdi');
+  prefix.dir = 'ltr';
   const leaf = element('span', { class: 'name-leaf' });
-  const name = element('div', { class: 'cell name', role: 'gridcell' }, [prefix, leaf]);
+  const name = element('div', { class: 'cell name', role: 'gridcell' }, [element('span', { class: 'name-path' }, [prefix]), leaf]);
   const dtype = element('div', { class: 'cell dtype', role: 'gridcell' });
   const shape = element('div', { class: 'cell shape end', role: 'gridcell' });
   const size = element('div', { class: 'cell size end', role: 'gridcell' });

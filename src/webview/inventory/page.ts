@@ -21,6 +21,7 @@ export class InventoryPage {
   #order: Order;
   #restore: SavedState | undefined;
   #saving: number | undefined;
+  #unsaved = false;
   #drawn = false;
 
   constructor(
@@ -104,11 +105,19 @@ export class InventoryPage {
     });
   }
 
+  /** The first change at once, for the tab may be hidden next; those that follow at most every 100 ms, for scrolling changes every frame. */
   #save(): void {
-    window.clearTimeout(this.#saving);
+    if (this.#saving !== undefined) {
+      this.#unsaved = true;
+      return;
+    }
+    const activeTensor = this.#table.activeTensor;
+    saveState({ order: this.#order, scrollTop: this.#table.scrollTop, ...(activeTensor === undefined ? undefined : { activeTensor }) });
     this.#saving = window.setTimeout(() => {
-      const activeTensor = this.#table.activeTensor;
-      saveState({ order: this.#order, scrollTop: this.#table.scrollTop, ...(activeTensor === undefined ? undefined : { activeTensor }) });
+      this.#saving = undefined;
+      if (!this.#unsaved) return;
+      this.#unsaved = false;
+      this.#save();
     }, 100);
   }
 

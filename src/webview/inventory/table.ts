@@ -9,7 +9,9 @@ import type { RowSource } from './rowSource';
 
 export const ROW_HEIGHT = 22;
 export const HEADER_HEIGHT = 26;
+/** Rows that exist beyond the visible ones, and rows that are fetched beyond them before they are needed. */
 const OVERSCAN = 12;
+const PREFETCH = 128;
 
 export interface TableEvents {
   onSort(order: Order): void;
@@ -125,7 +127,7 @@ export class Table {
     const items = this.#virtualizer.getVirtualItems();
     this.#body.style.height = `${this.#count * ROW_HEIGHT}px`;
     const range = this.#virtualizer.range;
-    if (range !== null) this.#source?.want(range.startIndex - OVERSCAN, Math.min(this.#count, range.endIndex + 1 + OVERSCAN));
+    if (range !== null) this.#source?.want(range.startIndex - PREFETCH, Math.min(this.#count, range.endIndex + 1 + PREFETCH));
 
     const shown = new Set(items.map((item) => item.index));
     for (const [index, row] of this.#rows) {

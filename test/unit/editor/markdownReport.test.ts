@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest';
+import { markdownReport } from '../../../src/editor/report/markdownReport';
+import type { JobReport, TensorReport } from '../../../src/engine/job/report';
+import { defaultRecipe } from '../../../src/engine/plan/recipe';
+
+const quantized: TensorReport = {
+  name: 'layer|0`.weight',
+  action: 'quantize',
+  reason: 'Linear weight: 2 × 2.',
+  shape: [2, 2],
+  sourceDtype: 'F16',
+  targetDtype: 'F8_E4M3',
+  bytesIn: 8,
+  bytesOut: 4,
+  relativeError: 0.026,
+  objective: 1,
+  objectiveNearest: 2,
+  sweeps: 7,
+  seconds: 0.25,
+};
+const kept: TensorReport = {
+  name: 'norm.weight',
+  action: 'keep',
+  reason: 'Norm: <small>.',
+  shape: [2],
+  sourceDtype: 'F16',
+  targetDtype: 'F16',
+  bytesIn: 4,
+  bytesOut: 4,
+  seconds: 0,
+};
+const report: JobReport = {
+  tool: { name: 'fp8-quantizer', version: '1.2.3' },
+  source: '/models/a.safetensors',
+  output: '/models/a_fp8.safetensors',
+  recipe: defaultRecipe(),
+  tensors: [quantized, kept, { ...kept, name: 'norm2.weight' }],
+  warnings: ['Mind *this*'],
+  notes: [],
+  summary: {
+    bytesIn: 16,
+    bytesOut: 12,
+    counts: { quantize: 1, keep: 2, remove: 0 },
+    relativeError: 0.026,
+    objectiveRatio: 0.5,
+    seconds: { total: 1, plan: 0, convert: 1, finish: 0, read: 0, compute: 1, write: 0, copy: 0 },
+    device: 'cpu',
+    deviceName: 'Test CPU',
+    threads: 2,
+    peakMemoryBytes: 1e6,
+  },
+};
+
+it('tells what was done, with every name kept in its cell', () => {
+  const text = markdownReport(report);
+  expect(text).toContain('**16 B → 12 B** (25 % smaller) · relative error **2.6 %** · objective **50 %** of nearest rounding');
+  expect(text).toContain('| ``layer\\|0`.weight`` | 2\u00a0×\u00a02 | 4\u00a0B | 2.6\u00a0% | 50\u00a0% | 7 |');
+  expect(text).toContain('| Kept | Norm: \\<small\\>. | 2 | 8 B |');
+  expect(text).toContain('- Mind \\*this\\*');
+  expect(text).not.toContain('## Largest errors');
+});
