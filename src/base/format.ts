@@ -20,6 +20,11 @@ export function formatInteger(count: number): string {
     .replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** A number of things: `1 tensor`, `20,000 tensors`; `many` where an s does not make the plural. */
+export function formatQuantity(count: number, one: string, many = `${one}s`): string {
+  return `${formatInteger(count)} ${count === 1 ? one : many}`;
+}
+
 /** `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`. */
 export function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return '–';

@@ -1,5 +1,5 @@
 /** What a user should know of a plan before running it. Pure. */
-import { formatInteger } from '../../base/format';
+import { formatQuantity } from '../../base/format';
 import type { PlannedTensor } from './plan';
 import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
@@ -18,9 +18,9 @@ export function planWarnings(tensors: readonly PlannedTensor[], recipe: Recipe):
 function nothingToQuantize(tensors: readonly PlannedTensor[]): string | undefined {
   if (tensors.some(({ action }) => action === 'quantize')) return undefined;
   const already = count(tensors, 'quantized');
-  if (already > 0) return `Nothing to quantize: the model is quantized already (${formatInteger(already)} tensors).`;
+  if (already > 0) return `Nothing to quantize: the model is quantized already (${formatQuantity(already, 'tensor')}).`;
   const convolutions = count(tensors, 'convolution');
-  if (convolutions > 0) return `Nothing to quantize but ${formatInteger(convolutions)} convolutions, which are quantized only on request.`;
+  if (convolutions > 0) return `Nothing to quantize but ${formatQuantity(convolutions, 'convolution')}, done only on request.`;
   return 'Nothing to quantize: no tensor is the weight of a linear layer in F32, F16 or BF16.';
 }
 
@@ -34,7 +34,7 @@ function idlePreset(tensors: readonly PlannedTensor[], preset: keyof typeof PRES
 function quantizedConvolutions(tensors: readonly PlannedTensor[]): string | undefined {
   const convolutions = count(tensors, 'convolution-on-request');
   if (convolutions === 0) return undefined;
-  return `${formatInteger(convolutions)} convolutions are quantized: ComfyUI ignores the scale of a quantized convolution, so load the file with something else.`;
+  return `${formatQuantity(convolutions, 'convolution')} will be quantized, and ComfyUI ignores their scales: load the file with something else.`;
 }
 
 function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string | undefined {
@@ -43,7 +43,7 @@ function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string 
     ({ action, source: { name, shape } }) => action === 'keep' && shape.length === 2 && name.endsWith('.weight'),
   ).length;
   if (kept === 0) return undefined;
-  return `ComfyUI before December 2025 reads every linear weight of this layout as FP8, so the ${formatInteger(kept)} matrices that are kept lose precision there.`;
+  return `ComfyUI before December 2025 casts every linear weight of this layout to FP8, also the ${formatQuantity(kept, 'matrix', 'matrices')} kept here.`;
 }
 
 /** Their loaders rename and fuse weights, and leave the scales behind. */

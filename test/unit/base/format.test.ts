@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatCount, formatInteger, formatPercent, formatSeconds, formatShape } from '../../../src/base/format';
+import {
+  formatBytes,
+  formatCount,
+  formatInteger,
+  formatPercent,
+  formatQuantity,
+  formatSeconds,
+  formatShape,
+} from '../../../src/base/format';
 
 describe('format', () => {
   it('writes sizes with three significant digits in decimal units', () => {
@@ -32,6 +40,15 @@ describe('format', () => {
       '2 h 10 min',
       '–',
     ]);
+  });
+
+  it('writes numbers of things', () => {
+    expect([formatQuantity(0, 'tensor'), formatQuantity(1, 'tensor'), formatQuantity(20_000, 'tensor')]).toEqual([
+      '0 tensors',
+      '1 tensor',
+      '20,000 tensors',
+    ]);
+    expect([formatQuantity(1, 'matrix', 'matrices'), formatQuantity(2, 'matrix', 'matrices')]).toEqual(['1 matrix', '2 matrices']);
   });
 
   it('writes shares and shapes', () => {

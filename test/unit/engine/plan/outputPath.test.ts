@@ -1,0 +1,20 @@
+/** The name of an output follows the source's, as the original scripts do it. */
+import { expect, it } from 'vitest';
+import { defaultOutputPath } from '../../../../src/engine/plan/outputPath';
+import { defaultRecipe } from '../../../../src/engine/plan/recipe';
+
+it.each([
+  ['/models/flux.safetensors', '/models/flux_fp8_e4m3fn_scaled.safetensors'],
+  ['/models/flux.v1.0.safetensors', '/models/flux.v1.0_fp8_e4m3fn_scaled.safetensors'],
+  ['flux.SAFETENSORS', 'flux_fp8_e4m3fn_scaled.safetensors'],
+  ['flux.sft', 'flux_fp8_e4m3fn_scaled.safetensors'],
+  ['/models/no-ending', '/models/no-ending_fp8_e4m3fn_scaled.safetensors'],
+  ['/models.safetensors/x', '/models.safetensors/x_fp8_e4m3fn_scaled.safetensors'],
+])('%s → %s', (source, output) => {
+  expect(defaultOutputPath(source, defaultRecipe())).toBe(output);
+});
+
+it('says that the distillation layers are kept', () => {
+  const recipe = defaultRecipe({ presets: ['t5xxl', 'keep_distillation'] });
+  expect(defaultOutputPath('/models/chroma.safetensors', recipe)).toBe('/models/chroma_fp8_e4m3fn_scaled_nodistill.safetensors');
+});

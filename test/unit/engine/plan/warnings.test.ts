@@ -1,0 +1,46 @@
+/** What a plan warns of, and that it does not cry wolf. */
+import { expect, it } from 'vitest';
+import { makePlan } from '../../../../src/engine/plan/makePlan';
+import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
+import { headerOf, type TensorSpec } from '../../../support/headerOf';
+
+const MATRIX: TensorSpec = ['BF16', 64, 64];
+
+function warnings(tensors: Readonly<Record<string, TensorSpec>>, overrides: Partial<Recipe> = {}): readonly string[] {
+  return makePlan(headerOf(tensors), defaultRecipe(overrides), { toolVersion: '1.2.3' }).warnings;
+}
+
+it('an ordinary model has none', () => {
+  expect(
+    warnings({ 'a.weight': MATRIX, 'a.bias': ['F32', 64], 'embed.weight': MATRIX, 'transformer_blocks.0.attn.to_q.weight': MATRIX }),
+  ).toEqual([]);
+  expect(warnings({ 'a.weight': MATRIX, 'a.bias': ['F32', 64] }, { layout: 'comfyui-legacy' })).toEqual([]);
+});
+
+it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>([
+  ['nothing to quantize', { 'embed.weight': MATRIX }, {}, 'Nothing to quantize: no tensor is'],
+  ['an empty file', {}, {}, 'Nothing to quantize: no tensor is'],
+  ['already quantized', { 'a.weight': ['F8_E4M3', 64, 64] }, {}, 'Nothing to quantize: the model is quantized already (1 tensor)'],
+  ['only convolutions', { 'a.weight': ['BF16', 64, 64, 3, 3] }, {}, 'Nothing to quantize but 1 convolution,'],
+  ['a preset for another model', { 'a.weight': MATRIX }, { presets: ['t5xxl'] }, 'The preset t5xxl matches no tensor'],
+  [
+    'quantized convolutions',
+    { 'a.weight': ['BF16', 64, 64, 3, 3] },
+    { convolutions: 'quantize' },
+    '1 convolution will be quantized, and ComfyUI ignores',
+  ],
+  [
+    'old loaders of the legacy layout',
+    { 'a.weight': MATRIX, 'embed.weight': MATRIX },
+    { layout: 'comfyui-legacy' },
+    'also the 1 matrix kept here',
+  ],
+  [
+    'diffusers names',
+    { 'single_transformer_blocks.0.attn.to_q.weight': MATRIX },
+    {},
+    'named as in diffusers (e.g. "single_transformer_blocks.0.attn.to_q.weight")',
+  ],
+])('%s', (_what, tensors, overrides, expected) => {
+  expect(warnings(tensors, overrides)).toEqual([expect.stringContaining(expected)]);
+});
