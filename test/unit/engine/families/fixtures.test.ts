@@ -1,0 +1,58 @@
+/** Every family on the names and shapes of its released models: recognised as itself and as nothing else, and planned as expected. */
+import { describe, expect, test } from 'vitest';
+import { FAMILIES } from '../../../../src/engine/families/families';
+import { familyRules } from '../../../../src/engine/families/familyRules';
+import { recognise } from '../../../../src/engine/families/recognise';
+import { KNOWN_FIXTURES, UNKNOWN_FIXTURES } from '../../../fixtures/families/all';
+import { headerOf } from '../../../fixtures/families/template';
+import { plannedActions } from './plannedAction';
+
+describe.each(KNOWN_FIXTURES)('$model', ({ family, naming, templates, expected }) => {
+  const header = headerOf(templates);
+  const recognition = recognise(header);
+
+  test('is recognised as its family, with its prefix, naming and evidence', () => {
+    expect(recognition).toMatchObject({ family, naming, prefix: templates[0].prefix });
+    expect(recognition.evidence.length).toBeGreaterThanOrEqual(3);
+    for (const sentence of recognition.evidence) expect(sentence).toMatch(/^`[^`]+` is \[[\d, ]*\]\.$/);
+  });
+
+  test('has one component for each part of the file, and none else', () => {
+    const parts = templates.filter(({ prefix }, index) => index === 0 || prefix !== '').map(({ prefix }) => prefix);
+    expect([...recognition.components.map(({ prefix }) => prefix)].sort()).toEqual([...parts].sort());
+  });
+
+  test('is planned as expected', () => {
+    const actions = plannedActions(header, familyRules(header, recognition));
+    const count = (wanted: string) => [...actions.values()].filter((action) => action === wanted).length;
+    expect({ quantized: count('quantize'), kept: count('keep'), removed: count('remove') }).toEqual({
+      quantized: expected.quantized,
+      kept: expected.kept,
+      removed: expected.removed,
+    });
+    const named = Object.keys(expected.named).map((name) => [name, actions.get(templates[0].prefix + name)]);
+    expect(Object.fromEntries(named)).toEqual(expected.named);
+  });
+});
+
+test('every family has a fixture', () => {
+  const covered = new Set(KNOWN_FIXTURES.flatMap(({ templates }) => recognise(headerOf(templates)).components.map(({ family }) => family)));
+  expect(FAMILIES.map(({ id }) => id).filter((id) => !covered.has(id))).toEqual([]);
+});
+
+test('every way to recognise a family has a fixture', () => {
+  const seen = new Set(
+    KNOWN_FIXTURES.flatMap(({ templates }) => recognise(headerOf(templates)).components.map(({ family, naming }) => `${family} ${naming}`)),
+  );
+  const told = FAMILIES.flatMap(({ id, signatures }) => signatures.map(({ naming }) => `${id} ${naming}`));
+  expect([...new Set(told)].filter((way) => !seen.has(way))).toEqual([]);
+});
+
+describe.each(UNKNOWN_FIXTURES)('$model', ({ templates }) => {
+  test('is unknown, and it is said why', () => {
+    const recognition = recognise(headerOf(templates));
+    expect(recognition).toMatchObject({ family: 'unknown', naming: 'unknown', components: [] });
+    expect(recognition.evidence[0]).toMatch(/^None of the \d+ known families has tensors of these names and shapes\.$/);
+    expect(recognition.unrecognised.tensorCount).toBeGreaterThan(0);
+  });
+});
