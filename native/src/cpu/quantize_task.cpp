@@ -116,7 +116,7 @@ class QuantizeRun {
     result_.objective_nearest = rounded.objective_nearest * squared_scale();
     result_.sweeps = rounded.sweeps;
     result_.kept_nearest = rounded.kept_nearest;
-    result_.relative_error = relative_error(rounded.statistics.squared_error, rounded.statistics.squared_value);
+    set_error(rounded.statistics.squared_error, rounded.statistics.squared_value);
     result_.changed_share = static_cast<double>(rounded.statistics.changed) / static_cast<double>(count_);
     return rounded;
   }
