@@ -2,11 +2,17 @@
 import { formatBytes, formatInteger, formatPercent, formatSeconds, formatThroughput } from '../../base/format';
 import { element, setText } from '../dom';
 import { icon } from '../icons';
+import type { Intent } from '../protocol/editorApi';
 import type { ConversionView, OutputView, ProgressView } from '../protocol/views';
 import { button } from '../ui';
-import type { StripEvents } from './strip';
 
 type Phase<Name extends ConversionView['phase']> = Extract<ConversionView, { readonly phase: Name }>;
+
+export interface StripEvents {
+  onConvert(): void;
+  onCancel(): void;
+  onIntent(intent: Intent): void;
+}
 
 export interface Proposal {
   readonly output: OutputView;

@@ -1,14 +1,7 @@
 /** The conversion strip: what Convert will write, then how far it is, then what came of it. Its height does not depend on which. */
 import { element } from '../dom';
-import type { Intent } from '../protocol/editorApi';
 import type { ConversionView } from '../protocol/views';
-import { ended, makeRunning, queued, ready, type Proposal, type RunningStrip } from './phases';
-
-export interface StripEvents {
-  onConvert(): void;
-  onCancel(): void;
-  onIntent(intent: Intent): void;
-}
+import { ended, makeRunning, queued, ready, type Proposal, type RunningStrip, type StripEvents } from './phases';
 
 export class ConversionStrip {
   readonly root = element('section', { class: 'strip', aria: { label: 'Conversion to FP8' } });

@@ -20,8 +20,8 @@ export class InventoryPage {
   #view: InventoryView | undefined;
   #order: Order;
   #restore: SavedState | undefined;
-  #saving: number | undefined;
-  #unsaved = false;
+  /** Known even while the row of it is not here. */
+  #activeTensor: number | undefined;
   #drawn = false;
 
   constructor(
@@ -30,6 +30,7 @@ export class InventoryPage {
   ) {
     this.#order = saved.order;
     this.#restore = saved;
+    this.#activeTensor = saved.activeTensor;
     this.#strip = new ConversionStrip({
       onConvert: () => void host.request('convert', undefined),
       onCancel: () => void host.request('cancelConversion', undefined),
@@ -65,7 +66,6 @@ export class InventoryPage {
   }
 
   dispose(): void {
-    window.clearTimeout(this.#saving);
     this.#table.dispose();
   }
 
@@ -82,7 +82,7 @@ export class InventoryPage {
 
   /** The active row stays on its tensor when the order changes. */
   async #activeIndexIn(view: InventoryView): Promise<number | undefined> {
-    const tensor = this.#restore?.activeTensor ?? this.#table.activeTensor;
+    const tensor = this.#activeTensor;
     if (tensor === undefined || tensor >= view.tensorCount) return undefined;
     return this.host.request('locate', { revision: view.revision, order: this.#order, tensor });
   }
@@ -105,20 +105,11 @@ export class InventoryPage {
     });
   }
 
-  /** The first change at once, for the tab may be hidden next; those that follow at most every 100 ms, for scrolling changes every frame. */
+  /** At once, for the tab may be hidden next: whatever waits then is lost with the page. */
   #save(): void {
-    if (this.#saving !== undefined) {
-      this.#unsaved = true;
-      return;
-    }
-    const activeTensor = this.#table.activeTensor;
+    const activeTensor = this.#table.activeTensor ?? this.#activeTensor;
+    this.#activeTensor = activeTensor;
     saveState({ order: this.#order, scrollTop: this.#table.scrollTop, ...(activeTensor === undefined ? undefined : { activeTensor }) });
-    this.#saving = window.setTimeout(() => {
-      this.#saving = undefined;
-      if (!this.#unsaved) return;
-      this.#unsaved = false;
-      this.#save();
-    }, 100);
   }
 
   #complete(): void {
