@@ -3,7 +3,6 @@ import type { OptionSpec } from './arguments';
 
 const HELP: OptionSpec = { name: 'help', short: 'h', help: 'show this help' };
 const JSON_OUTPUT: OptionSpec = { name: 'json', help: 'print JSON' };
-const VERBOSE: OptionSpec = { name: 'verbose', short: 'v', help: 'show every tensor' };
 const THREADS: OptionSpec = { name: 'threads', value: 'N', help: 'CPU threads (default: every core); the result does not depend on it' };
 
 /** What a tensor's action depends on. */
@@ -29,11 +28,16 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   THREADS,
   { name: 'report', value: 'FILE', help: 'also write the report as JSON' },
   { name: 'json', help: 'print the events of the job, one JSON object per line' },
-  VERBOSE,
+  { name: 'verbose', short: 'v', help: 'show every tensor' },
   HELP,
 ];
 
-export const INSPECT_OPTIONS: readonly OptionSpec[] = [...SELECTION, JSON_OUTPUT, VERBOSE, HELP];
+export const INSPECT_OPTIONS: readonly OptionSpec[] = [
+  ...SELECTION,
+  JSON_OUTPUT,
+  { name: 'verbose', short: 'v', help: 'show whole reasons and whole metadata' },
+  HELP,
+];
 
 export const VERIFY_OPTIONS: readonly OptionSpec[] = [
   { name: 'against', value: 'SOURCE', help: 'the model that it was converted from' },

@@ -1,0 +1,58 @@
+// What people type by mistake, and machines where something is missing.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { TOY_MODEL, writeModel } from '../../support/modelFile';
+import { fp8 } from '../../support/program';
+import { programScene } from '../../support/programScene';
+
+const scene = programScene();
+
+describe('a wrong command line', () => {
+  it.each([
+    [['convrt', 'x'], 'unknown command convrt; did you mean convert?'],
+    [['model.safetensors'], 'Try: fp8 convert model.safetensors'],
+    [['convert'], 'which file? fp8 convert FILE'],
+    [['convert', 'a', 'b'], 'one file at a time'],
+    [['convert', 'a', '--ouput', 'b'], 'did you mean --output?'],
+    [['convert', 'a', '--calib_samples', '511'], '512 to 8192; it is "511"'],
+    [['convert', 'a', '--num_iter', '0'], '--num_iter must be a whole number'],
+    [['convert', 'a', '--top_k', 'all'], '--top_k must be full or a whole number'],
+    [['convert', 'a', '--device', 'gpu'], '--device cannot be "gpu"'],
+    [['convert', 'a', '--layout', 'comfy'], 'did you mean comfyui?'],
+    [['convert', 'a', '--threads=-1'], '--threads must be a whole number'],
+    [['inspect'], 'which file? fp8 inspect FILE'],
+    [['verify', 'a'], 'against which source?'],
+    [['devices', 'gpu'], 'takes no "gpu"'],
+  ])('%j: exit code 2 and one line', async (words, message) => {
+    const { code, stdout, stderr } = await fp8(scene.program, words);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^fp8: error: [^\n]*\n$/);
+    expect(stderr).toContain(message);
+  });
+
+  it('help is help, and names every option', async () => {
+    for (const words of [['--help'], ['help'], ['convert', '--help'], ['help', 'verify'], ['devices', '-h']]) {
+      const { code, stdout, stderr } = await fp8(scene.program, words);
+      expect([code, stderr]).toEqual([0, '']);
+      expect(stdout.length).toBeGreaterThan(60);
+      for (const line of stdout.split('\n')) expect(line.length).toBeLessThan(140);
+    }
+    expect((await fp8(scene.program, ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await fp8(scene.program, [])).code).toBe(2);
+  });
+});
+
+it('says how to build the native part where it is missing, and what is wrong where it does not load', async () => {
+  const nowhere = join(scene.folder, 'nowhere.node');
+  expect((await fp8(scene.program, ['devices'], { environment: { FP8_NATIVE: nowhere } })).stderr).toBe(
+    `fp8: error: The native part ${nowhere} is missing. FP8_NATIVE names this file; correct or unset it.\n`,
+  );
+  await writeFile(nowhere, 'not a library');
+  const model = join(scene.folder, 'model.safetensors');
+  await writeModel(model, TOY_MODEL);
+  const { code, stderr } = await fp8(scene.program, ['convert', model], { environment: { FP8_NATIVE: nowhere } });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^fp8: error: The native part .*nowhere\.node does not load: .*npm run build:native\n$/);
+  expect(await scene.files()).toEqual(['model.safetensors', 'nowhere.node']);
+});
