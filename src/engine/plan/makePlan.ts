@@ -36,7 +36,7 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   const layers = tensors.flatMap(({ quantization }) => layerOfWeight(quantization?.weightName ?? '') ?? []);
   const wholeFile = layers.length > 0 ? format.wholeFile(layers, header, recipe) : { literals: [], metadata: new Map<string, string>() };
   const outputs = [...tensors.flatMap((tensor) => outputsOf(tensor, format)), ...wholeFile.literals.map(literal)];
-  checkNames(outputs);
+  checkNames(outputs, header);
   const metadata = outputMetadata(header.metadata, wholeFile.metadata, { toolVersion: options.toolVersion, recipe });
   const output = layOut(outputs, metadata);
   return { recipe, tensors, output, warnings: planWarnings(tensors, recipe) };
@@ -72,16 +72,13 @@ function literal({ name, dtype, shape, bytes }: LiteralTensor): PlacedTensor {
   return { name, dtype, shape, byteLength: bytes.length, origin: { kind: 'literal', bytes } };
 }
 
-function checkNames(outputs: readonly PlacedTensor[]): void {
-  const names = new Set<string>();
-  for (const { name } of outputs) {
-    if (names.has(name)) {
-      throw new EngineError(
-        'InvalidRecipe',
-        `The source already has a tensor "${name}", which this layout would write. Choose another layout, or rename the tensor.`,
-        { tensor: name },
-      );
-    }
-    names.add(name);
-  }
+/** Names that come from the source are unique already, and those made for a layer differ by the layer. */
+function checkNames(outputs: readonly PlacedTensor[], header: Header): void {
+  const clash = outputs.find(({ name, origin }) => (origin.kind === 'scale' || origin.kind === 'literal') && header.byName.has(name));
+  if (clash === undefined) return;
+  throw new EngineError(
+    'InvalidRecipe',
+    `The source already has a tensor "${clash.name}", which this layout would write. Choose another layout, or rename the tensor.`,
+    { tensor: clash.name },
+  );
 }

@@ -38,8 +38,9 @@ export function isLora(name: string): boolean {
 
 /** The layer whose stored quantization the tensor describes, e.g. the owner of `<layer>.weight_scale`. */
 export function layerOfCompanion(name: string): string | undefined {
-  const match = COMPANION.exec(name);
-  return match?.[1];
+  const part = lastPart(name);
+  if (part === name || !COMPANIONS.has(part)) return undefined;
+  return name.slice(0, -part.length - 1).replace(/\.weight$/, '');
 }
 
 /** The marker that says of a whole file (or of the part with its prefix) that it holds scaled FP8 weights. */
@@ -47,8 +48,22 @@ export function isScaledFp8Marker(name: string): boolean {
   return lastPart(name) === 'scaled_fp8';
 }
 
-const COMPANION =
-  /^(.+)\.(weight_scale|weight_scale_2|weight_scale_inv|weight_zero_point|weight_packed|weight_shape|scale_weight|input_scale|scale_input|pre_quant_scale|comfy_quant|weight\.absmax|weight\.quant_map)$/;
+const COMPANIONS: ReadonlySet<string> = new Set([
+  'weight_scale',
+  'weight_scale_2',
+  'weight_scale_inv',
+  'weight_zero_point',
+  'weight_packed',
+  'weight_shape',
+  'scale_weight',
+  'input_scale',
+  'scale_input',
+  'pre_quant_scale',
+  'comfy_quant',
+  // Of bitsandbytes, behind the name of the weight.
+  'absmax',
+  'quant_map',
+]);
 
 function lastPart(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1);

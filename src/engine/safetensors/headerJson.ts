@@ -62,7 +62,7 @@ function scanMetadata(scanner: JsonScanner): ReadonlyMap<string, string> {
 
 /** An object, or an array of dtype, shape and data_offsets: the reference reads both. */
 function scanTensor(scanner: JsonScanner, name: string): HeaderEntry {
-  const fields: TensorFields = {};
+  const fields: TensorFields = { dtype: undefined, shape: undefined, data_offsets: undefined };
   switch (scanner.peek()) {
     case '{':
       scanner.object((field) => scanField(scanner, field, fields));
@@ -83,9 +83,9 @@ function scanTensor(scanner: JsonScanner, name: string): HeaderEntry {
 }
 
 interface TensorFields {
-  dtype?: Dtype;
-  shape?: readonly Whole[];
-  data_offsets?: readonly [Whole, Whole];
+  dtype: Dtype | undefined;
+  shape: readonly Whole[] | undefined;
+  data_offsets: readonly [Whole, Whole] | undefined;
 }
 
 const FIELDS = ['dtype', 'shape', 'data_offsets'] as const;

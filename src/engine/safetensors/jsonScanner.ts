@@ -20,6 +20,8 @@ export class JsonSyntaxError extends Error {
 
 /** Arrays and objects may nest this deep: one less than the reference's recursion limit. */
 const MAX_DEPTH = 127;
+/** Every number of so many digits is exact. */
+const EXACT_DIGITS = 15;
 const MAX_U64 = 2n ** 64n - 1n;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const SIMPLE_ESCAPES: ReadonlyMap<string, string> = new Map([
@@ -42,81 +44,82 @@ const BACKSLASH = 0x5c;
 const ZERO = 0x30;
 
 export class JsonScanner {
-  #at = 0;
-  #depth = 0;
+  private at = 0;
+  private depth = 0;
 
   constructor(private readonly text: string) {}
 
   /** The next token's first character, or '' at the end. */
   peek(): string {
-    this.#skipWhitespace();
-    return this.text.charAt(this.#at);
+    this.skipWhitespace();
+    return this.text.charAt(this.at);
   }
 
   fail(message: string): never {
-    throw new JsonSyntaxError(message, this.#at);
+    throw new JsonSyntaxError(message, this.at);
   }
 
   /** Calls `onField` at each value of an object; `onField` must consume it. */
   object(onField: (name: string) => void): void {
-    this.#enter('{', 'an object');
-    if (!this.#take('}')) {
+    this.enter('{', 'an object');
+    if (!this.take('}')) {
       do {
         const name = this.string();
-        if (!this.#take(':')) this.fail("expected ':'");
+        if (!this.take(':')) this.fail("expected ':'");
         onField(name);
-      } while (this.#take(','));
-      if (!this.#take('}')) this.fail("expected ',' or '}'");
+      } while (this.take(','));
+      if (!this.take('}')) this.fail("expected ',' or '}'");
     }
-    this.#depth -= 1;
+    this.depth -= 1;
   }
 
   /** Calls `onItem` at each value of an array; `onItem` must consume it. */
   array(onItem: (index: number) => void): void {
-    this.#enter('[', 'an array');
-    if (!this.#take(']')) {
+    this.enter('[', 'an array');
+    if (!this.take(']')) {
       let index = 0;
       do onItem(index++);
-      while (this.#take(','));
-      if (!this.#take(']')) this.fail("expected ',' or ']'");
+      while (this.take(','));
+      if (!this.take(']')) this.fail("expected ',' or ']'");
     }
-    this.#depth -= 1;
+    this.depth -= 1;
   }
 
   string(): string {
-    if (!this.#take('"')) this.fail('expected a string');
-    const start = this.#at;
-    for (;;) {
-      const code = this.text.charCodeAt(this.#at);
-      if (code === QUOTE) return this.text.slice(start, this.#at++);
-      if (code === BACKSLASH) return this.#stringWithEscapes(start);
-      this.#refuseUnlessPlain(code);
-      this.#at += 1;
-    }
+    if (!this.take('"')) this.fail('expected a string');
+    const start = this.at;
+    let end = start;
+    for (let code = this.text.charCodeAt(end); code >= SPACE && code !== QUOTE && code !== BACKSLASH; code = this.text.charCodeAt(end))
+      end += 1;
+    this.at = end;
+    if (this.text.charCodeAt(end) !== QUOTE) return this.stringWithEscapes(start);
+    this.at += 1;
+    return this.text.slice(start, end);
   }
 
   /** A non-negative integer below 2^64, written as digits alone. */
   whole(): Whole {
-    this.#skipWhitespace();
-    const start = this.#at;
-    const literal = this.#numberLiteral();
-    if (!/^[0-9]+$/.test(literal)) {
-      this.#at = start;
-      this.fail(`expected a non-negative integer and found ${literal}`);
+    this.skipWhitespace();
+    const start = this.at;
+    let end = start;
+    let value = 0;
+    for (let code = this.text.charCodeAt(end); isDigit(code); code = this.text.charCodeAt(end)) {
+      value = value * 10 + (code - ZERO);
+      end += 1;
     }
-    if (literal.length <= 15) return Number(literal);
-    const exact = BigInt(literal);
-    if (exact > MAX_U64) {
-      this.#at = start;
-      this.fail(`${literal.slice(0, 40)} does not fit 64 bits`);
-    }
+    const isPlain = end > start && (end === start + 1 || this.text.charCodeAt(start) !== ZERO) && !'.eE'.includes(this.text[end] ?? ' ');
+    if (!isPlain) this.fail('expected a non-negative integer');
+    this.at = end;
+    if (end - start <= EXACT_DIGITS) return value;
+    const exact = BigInt(this.text.slice(start, end));
+    if (exact > MAX_U64) this.fail('the number does not fit 64 bits');
     return exact <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(exact) : exact;
   }
 
   /** Takes the word `null` if it comes next. */
   takeNull(): boolean {
-    this.#skipWhitespace();
-    return this.#takeWord('null');
+    this.skipWhitespace();
+    return this.takeWord('null');
   }
 
   /** Any value, checked as strictly as the rest and forgotten. */
@@ -132,111 +135,101 @@ export class JsonScanner {
         this.string();
         return;
       default:
-        if (this.#takeWord('null') || this.#takeWord('true') || this.#takeWord('false')) return;
-        if (!Number.isFinite(Number(this.#numberLiteral()))) this.fail('the number is out of range');
+        if (this.takeWord('null') || this.takeWord('true') || this.takeWord('false')) return;
+        if (!Number.isFinite(Number(this.numberLiteral()))) this.fail('the number is out of range');
     }
   }
 
   /** Only whitespace may follow. */
   end(): void {
-    this.#skipWhitespace();
-    if (this.#at < this.text.length) this.fail('unexpected text after the end of the object');
+    this.skipWhitespace();
+    if (this.at < this.text.length) this.fail('unexpected text after the end of the object');
   }
 
-  #enter(bracket: '{' | '[', expected: string): void {
-    if (!this.#take(bracket)) this.fail(`expected ${expected}`);
-    this.#depth += 1;
-    if (this.#depth > MAX_DEPTH) this.fail('nested too deeply');
+  private enter(bracket: '{' | '[', expected: string): void {
+    if (!this.take(bracket)) this.fail(`expected ${expected}`);
+    this.depth += 1;
+    if (this.depth > MAX_DEPTH) this.fail('nested too deeply');
   }
 
-  #take(character: string): boolean {
-    this.#skipWhitespace();
-    if (this.text.charCodeAt(this.#at) !== character.charCodeAt(0)) return false;
-    this.#at += 1;
+  private take(character: string): boolean {
+    this.skipWhitespace();
+    if (this.text.charCodeAt(this.at) !== character.charCodeAt(0)) return false;
+    this.at += 1;
     return true;
   }
 
-  #takeWord(word: string): boolean {
-    if (!this.text.startsWith(word, this.#at)) return false;
-    this.#at += word.length;
+  private takeWord(word: string): boolean {
+    if (!this.text.startsWith(word, this.at)) return false;
+    this.at += word.length;
     return true;
   }
 
-  #skipWhitespace(): void {
+  private skipWhitespace(): void {
     for (;;) {
-      const code = this.text.charCodeAt(this.#at);
+      const code = this.text.charCodeAt(this.at);
       if (code !== SPACE && code !== LINE_FEED && code !== CARRIAGE_RETURN && code !== TAB) return;
-      this.#at += 1;
+      this.at += 1;
     }
   }
 
-  #numberLiteral(): string {
-    // The common case without a regular expression: a few digits with neither sign, fraction nor exponent.
-    let end = this.#at;
-    while (isDigit(this.text.charCodeAt(end))) end += 1;
-    const after = this.text.charAt(end);
-    const isPlain = end > this.#at && after !== '.' && after !== 'e' && after !== 'E';
-    if (isPlain && (this.text.charCodeAt(this.#at) !== ZERO || end === this.#at + 1)) {
-      const digits = this.text.slice(this.#at, end);
-      this.#at = end;
-      return digits;
-    }
-    NUMBER.lastIndex = this.#at;
+  private numberLiteral(): string {
+    NUMBER.lastIndex = this.at;
     const match = NUMBER.exec(this.text);
     if (match === null) this.fail('expected a value');
-    this.#at += match[0].length;
-    if (isDigit(this.text.charCodeAt(this.#at))) this.fail('a number must not begin with 0');
+    this.at += match[0].length;
+    if (isDigit(this.text.charCodeAt(this.at))) this.fail('a number must not begin with 0');
     return match[0];
   }
 
-  #stringWithEscapes(start: number): string {
-    const parts = [this.text.slice(start, this.#at)];
+  private stringWithEscapes(start: number): string {
+    const parts = [this.text.slice(start, this.at)];
     for (;;) {
-      const code = this.text.charCodeAt(this.#at);
+      const code = this.text.charCodeAt(this.at);
       if (code === QUOTE) {
-        this.#at += 1;
+        this.at += 1;
         return parts.join('');
       }
       if (code === BACKSLASH) {
-        parts.push(this.#escape());
+        parts.push(this.escape());
       } else {
-        this.#refuseUnlessPlain(code);
-        parts.push(this.text.charAt(this.#at));
-        this.#at += 1;
+        this.refuseUnlessPlain(code);
+        parts.push(this.text.charAt(this.at));
+        this.at += 1;
       }
     }
   }
 
-  #escape(): string {
-    const letter = this.text.charAt(this.#at + 1);
-    if (letter === 'u') return this.#unicodeEscape();
+  private escape(): string {
+    const letter = this.text.charAt(this.at + 1);
+    if (letter === 'u') return this.unicodeEscape();
     const character = SIMPLE_ESCAPES.get(letter);
     if (character === undefined) this.fail('unknown escape in a string');
-    this.#at += 2;
+    this.at += 2;
     return character;
   }
 
   /** A surrogate counts only as a pair of escapes, high before low. */
-  #unicodeEscape(): string {
-    const first = this.#hex4(this.#at);
+  private unicodeEscape(): string {
+    const first = this.hex4(this.at);
     if (first < 0xd800 || first > 0xdfff) {
-      this.#at += 6;
+      this.at += 6;
       return String.fromCharCode(first);
     }
-    const second = first <= 0xdbff && this.text.startsWith('\\u', this.#at + 6) ? this.#hex4(this.#at + 6) : 0;
+    const second = first <= 0xdbff && this.text.startsWith('\\u', this.at + 6) ? this.hex4(this.at + 6) : 0;
     if (second < 0xdc00 || second > 0xdfff) this.fail('half a surrogate pair in a string');
-    this.#at += 12;
+    this.at += 12;
     return String.fromCharCode(first, second);
   }
 
-  #hex4(escapeAt: number): number {
+  private hex4(escapeAt: number): number {
     const digits = this.text.slice(escapeAt + 2, escapeAt + 6);
     if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.fail('\\u needs four hexadecimal digits');
     return Number.parseInt(digits, 16);
   }
 
   /** `code` is NaN past the end of the text. */
-  #refuseUnlessPlain(code: number): void {
+  private refuseUnlessPlain(code: number): void {
     if (Number.isNaN(code)) this.fail('a string is not closed');
     if (code < SPACE) this.fail('a control character in a string');
   }

@@ -31,12 +31,15 @@ export interface OutputLayout<T> {
   readonly fileSize: number;
 }
 
+/** Widest first. Elements narrower than a byte share bytes: they need no alignment. */
+const ELEMENT_BITS = [64, 32, 16, 8] as const;
 const ALIGNMENT = 8;
+const CHUNK_CHARACTERS = 65_536;
 const SPACE = 0x20;
 
 /** Names must differ from each other. Throws InvalidSafetensors (HeaderTooLarge). */
 export function layOut<T extends LayoutTensor>(tensors: readonly T[], metadata: ReadonlyMap<string, string>): OutputLayout<T> {
-  const ordered = [...tensors].sort((a, b) => elementBits(b) - elementBits(a));
+  const ordered = ELEMENT_BITS.flatMap((bits) => tensors.filter((tensor) => elementBits(tensor) === bits));
   const { headerBytes, dataSize } = encodeHeader(ordered, metadata);
   let position = headerBytes.length;
   const placed = ordered.map((tensor) => {
@@ -47,7 +50,6 @@ export function layOut<T extends LayoutTensor>(tensors: readonly T[], metadata: 
   return { headerBytes, tensors: placed, fileSize: headerBytes.length + dataSize };
 }
 
-/** Elements narrower than a byte share bytes: they need no alignment. */
 function elementBits(tensor: LayoutTensor): number {
   return Math.max(8, DTYPES[tensor.dtype].bits);
 }
@@ -56,24 +58,35 @@ function encodeHeader(
   tensors: readonly LayoutTensor[],
   metadata: ReadonlyMap<string, string>,
 ): { headerBytes: Uint8Array; dataSize: number } {
-  const fields: string[] = [];
-  if (metadata.size > 0) {
-    const pairs = [...metadata].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
-    fields.push(`"__metadata__":{${pairs.join(',')}}`);
-  }
+  const encoder = new TextEncoder();
+  const chunks: Uint8Array[] = [];
+  let text = `{${metadata.size === 0 ? '' : metadataField(metadata)}`;
   let offset = 0;
-  for (const { name, dtype, shape, exactShape, byteLength } of tensors) {
-    const end = offset + byteLength;
-    fields.push(
-      `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${(exactShape ?? shape).join(',')}],"data_offsets":[${offset},${end}]}`,
-    );
-    offset = end;
+  for (const tensor of tensors) {
+    text += `${text === '{' ? '' : ','}${tensorField(tensor, offset)}`;
+    offset += tensor.byteLength;
+    // Encoded in pieces, since the text of a long header is slow to build as one string.
+    if (text.length > CHUNK_CHARACTERS) {
+      chunks.push(encoder.encode(text));
+      text = '';
+    }
   }
-  return { headerBytes: withLength(new TextEncoder().encode(`{${fields.join(',')}}`)), dataSize: offset };
+  chunks.push(encoder.encode(`${text}}`));
+  return { headerBytes: withLength(chunks), dataSize: offset };
 }
 
-function withLength(json: Uint8Array): Uint8Array {
-  const length = Math.ceil(json.length / ALIGNMENT) * ALIGNMENT;
+function metadataField(metadata: ReadonlyMap<string, string>): string {
+  const pairs = Array.from(metadata, ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  return `"__metadata__":{${pairs.join(',')}}`;
+}
+
+function tensorField({ name, dtype, shape, exactShape, byteLength }: LayoutTensor, offset: number): string {
+  const dimensions = (exactShape ?? shape).join(',');
+  return `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${dimensions}],"data_offsets":[${offset},${offset + byteLength}]}`;
+}
+
+function withLength(json: readonly Uint8Array[]): Uint8Array {
+  const length = Math.ceil(json.reduce((sum, chunk) => sum + chunk.length, 0) / ALIGNMENT) * ALIGNMENT;
   if (length > MAX_HEADER_LENGTH) {
     throw invalid(
       'HeaderTooLarge',
@@ -83,6 +96,10 @@ function withLength(json: Uint8Array): Uint8Array {
   }
   const bytes = new Uint8Array(LENGTH_BYTES + length).fill(SPACE);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  bytes.set(json, LENGTH_BYTES);
+  let position = LENGTH_BYTES;
+  for (const chunk of json) {
+    bytes.set(chunk, position);
+    position += chunk.length;
+  }
   return bytes;
 }

@@ -3,7 +3,7 @@ import { formatInteger } from '../../base/format';
 import { DTYPES } from '../dtype';
 import type { TensorInfo } from './header';
 import type { HeaderEntry } from './headerJson';
-import { invalid, quoted } from './invalid';
+import { invalid, quoted, type ReferenceRule } from './invalid';
 import type { Whole } from './jsonScanner';
 
 const MAX_U64 = 2n ** 64n - 1n;
@@ -32,31 +32,21 @@ function compare(a: Whole, b: Whole): number {
 }
 
 function checkEntry({ name, dtype, shape, begin, end }: HeaderEntry, covered: Whole): void {
-  const tensor = `Tensor ${quoted(name)}`;
+  const refuse = (rule: ReferenceRule, fault: string): never => {
+    throw invalid(rule, `Tensor ${quoted(name)} ${fault}. ${FAULTY}`, name);
+  };
   if (begin !== covered) {
     const fault = begin > covered ? 'leaves a hole' : 'overlaps another tensor';
-    throw invalid(
-      'InvalidOffset',
-      `${tensor} ${fault}: it begins at byte ${begin} of the data, and byte ${covered} is next. ${FAULTY}`,
-      name,
-    );
+    return refuse('InvalidOffset', `${fault}: it begins at byte ${begin} of the data, and byte ${covered} is next`);
   }
-  if (end < begin) throw invalid('InvalidOffset', `${tensor} ends at byte ${end}, before it begins at ${begin}. ${FAULTY}`, name);
+  if (end < begin) return refuse('InvalidOffset', `ends at byte ${end}, before it begins at ${begin}`);
   const bits = bitLength(shape, DTYPES[dtype].bits);
-  if (bits === undefined)
-    throw invalid('ValidationOverflow', `${tensor} has the shape [${shape.join(', ')}], whose size passes 64 bits. ${FAULTY}`, name);
-  if (typeof bits === 'bigint' ? bits % 8n !== 0n : bits % 8 !== 0) {
-    throw invalid(
-      'MisalignedSlice',
-      `${tensor} has ${bits} bits (${dtype} [${shape.join(', ')}]), which are no whole bytes. ${FAULTY}`,
-      name,
-    );
-  }
-  const needed: Whole = typeof bits === 'bigint' ? canonical(bits / 8n) : bits / 8;
+  if (bits === undefined) return refuse('ValidationOverflow', `has the shape [${shape.join(', ')}], whose size passes 64 bits`);
+  const isWhole = typeof bits === 'bigint' ? bits % 8n === 0n : bits % 8 === 0;
+  if (!isWhole) return refuse('MisalignedSlice', `has ${bits} bits (${dtype} [${shape.join(', ')}]), which are no whole bytes`);
+  const needed = typeof bits === 'bigint' ? canonical(bits / 8n) : bits / 8;
   const given = difference(end, begin);
-  if (needed !== given) {
-    throw invalid('TensorInvalidInfo', `${tensor} has ${given} bytes, but ${dtype} [${shape.join(', ')}] needs ${needed}. ${FAULTY}`, name);
-  }
+  if (needed !== given) refuse('TensorInvalidInfo', `has ${given} bytes, but ${dtype} [${shape.join(', ')}] needs ${needed}`);
 }
 
 /** Multiplied in the order of the dimensions, as the reference does: a zero saves only the dimensions after it. */
@@ -98,7 +88,6 @@ function grouped(value: Whole): string {
 }
 
 function tensorInfo({ name, dtype, shape, begin, end }: HeaderEntry, dataStart: number): TensorInfo {
-  const range = { begin: dataStart + Number(begin), end: dataStart + Number(end) };
-  if (shape.every((dimension) => typeof dimension === 'number')) return { name, dtype, shape, ...range };
-  return { name, dtype, shape: shape.map(Number), exactShape: shape.map(String), ...range };
+  const info = { name, dtype, shape: shape.map(Number), begin: dataStart + Number(begin), end: dataStart + Number(end) };
+  return shape.every((dimension) => typeof dimension === 'number') ? info : { ...info, exactShape: shape.map(String) };
 }

@@ -25,13 +25,17 @@ export const comfyui: OutputFormat = {
         { tensor: marker.name },
       );
     }
-    const described = {
-      ...describedLayers(header.metadata.get(METADATA_KEY)),
-      ...Object.fromEntries(layers.map((layer) => [layer, LAYER_FORMAT])),
-    };
-    return { literals: [], metadata: new Map([[METADATA_KEY, JSON.stringify({ format_version: '1.0', layers: described })]]) };
+    const described = new Map<string, unknown>(Object.entries(describedLayers(header.metadata.get(METADATA_KEY))));
+    for (const layer of layers) described.set(layer, LAYER_FORMAT);
+    return { literals: [], metadata: new Map([[METADATA_KEY, metadataText(described)]]) };
   },
 };
+
+/** Written by hand, since an object with tens of thousands of keys is slow to make. */
+function metadataText(described: ReadonlyMap<string, unknown>): string {
+  const layers = Array.from(described, ([layer, format]) => `${JSON.stringify(layer)}:${JSON.stringify(format)}`);
+  return `{"format_version":"1.0","layers":{${layers.join(',')}}}`;
+}
 
 /** The layers that the source's own metadata describes: they stay described. */
 function describedLayers(text: string | undefined): object {
