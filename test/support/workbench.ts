@@ -36,14 +36,25 @@ export class Workbench {
    * and the file comes up as unknown binary: it is then closed and opened again.
    */
   async openInCustomEditor(name: string): Promise<FrameLocator> {
-    const webview = this.page.locator('iframe.webview.ready');
+    const activeTab = this.page.locator('.tab.active', { hasText: name });
     for (let attempt = 0; attempt < 20; attempt++) {
+      // The webview of the editor that is left stays for a moment: only another one is the one that was asked for.
+      const known = await this.webviewNames();
+      const another = this.page.locator(`iframe.webview.ready${known.map((frame) => `:not([name="${frame}"])`).join('')}`);
       await this.explorerRow(name).first().dblclick();
-      const opened = await waitFor(webview.first(), 3000);
-      if (opened) return this.webviewFrame();
+      const unknownBinary = this.page.locator('.monaco-editor-pane-placeholder');
+      await waitFor(another.or(unknownBinary).first(), 15_000);
+      if ((await another.count()) > 0 && (await activeTab.count()) > 0) return this.webviewFrame();
       await this.command('View: Close All Editors');
     }
     throw new Error(`${name} did not open in a custom editor.`);
+  }
+
+  private async webviewNames(): Promise<readonly string[]> {
+    const frames = await this.page.locator('iframe.webview').all();
+    // One may go while it is asked.
+    const names = await Promise.all(frames.map((frame) => frame.getAttribute('name', { timeout: 1000 }).catch(() => null)));
+    return names.filter((name) => name !== null);
   }
 
   /** The document inside the active webview. */
@@ -63,9 +74,14 @@ export class Workbench {
     const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: rowText }).first();
     for (let attempt = 0; attempt < 30; attempt++) {
       await this.page.keyboard.press('F1');
-      await input.waitFor({ timeout: 10_000 });
-      await input.fill(text);
-      if (await waitFor(row, 1500)) return row;
+      // A workbench that is still starting may take the focus away again, which closes the input.
+      const isOpen =
+        (await waitFor(input, 3000)) &&
+        (await input.fill(text, { timeout: 3000 }).then(
+          () => true,
+          () => false,
+        ));
+      if (isOpen && (await waitFor(row, 3000))) return row;
       await this.page.keyboard.press('Escape');
     }
     throw new Error(`The palette does not list ${rowText}.`);
