@@ -7,7 +7,7 @@ const toolkit = '@vscode/webview-ui-toolkit';
 /** Folders directly under src/, and `extension` for src/extension.ts. */
 const layers = ['base', 'rpc', 'engine', 'editor', 'webview', 'cli', 'extension'];
 /** Folders directly under src/engine/. */
-const engineParts = ['safetensors', 'plan', 'job', 'native', 'process'];
+const engineParts = ['safetensors', 'families', 'plan', 'job', 'native', 'process'];
 
 /** @type {readonly { files: string, except?: readonly string[], layers: readonly string[], engineParts?: readonly string[], packages: readonly string[], why: string }[]} */
 const rows = [
@@ -33,23 +33,30 @@ const rows = [
     why: 'safetensors knows the file format, not what is done with it.',
   },
   {
+    files: 'src/engine/families/**',
+    layers: ['base', 'rpc'],
+    engineParts: ['safetensors', 'families'],
+    packages: [],
+    why: 'a family is known by a header alone, before any plan.',
+  },
+  {
     files: 'src/engine/plan/**',
     layers: ['base', 'rpc'],
-    engineParts: ['safetensors', 'plan'],
+    engineParts: ['safetensors', 'families', 'plan'],
     packages: [anyNodeModule],
     why: 'a plan comes before any job and any device.',
   },
   {
     files: 'src/engine/job/**',
     layers: ['base', 'rpc'],
-    engineParts: ['safetensors', 'plan', 'job'],
+    engineParts: ['safetensors', 'families', 'plan', 'job'],
     packages: [anyNodeModule],
     why: 'a job knows the Quantizer interface, never the addon or the process it runs in.',
   },
   {
     files: 'src/engine/native/**',
     layers: ['base', 'rpc'],
-    engineParts: ['safetensors', 'plan', 'job', 'native'],
+    engineParts: ['safetensors', 'families', 'plan', 'job', 'native'],
     packages: [anyNodeModule],
     why: 'the addon is one Quantizer; it knows nothing of processes.',
   },

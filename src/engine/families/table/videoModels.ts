@@ -52,19 +52,9 @@ export const VIDEO_MODELS = [
         tensors: [
           'txt_in.individual_token_refiner.blocks.0.norm1.weight',
           'double_blocks.0.{img_attn_qkv,img_attn.qkv,img_attn_q}.weight',
-          'single_blocks.0.linear1{,_q}.weight',
+          'final_layer.linear.weight',
           'img_in.proj.weight',
         ],
-      },
-      {
-        naming: 'original',
-        tensors: [
-          'txt_in.individual_token_refiner.blocks.0.norm1.weight',
-          'double_blocks.0.{img_attn_qkv,img_attn.qkv,img_attn_q}.weight',
-          'vision_in.proj.0.weight',
-          'img_in.proj.weight',
-        ],
-        absent: ['single_blocks.0.linear1{,_q}.weight'],
       },
       {
         naming: 'diffusers',

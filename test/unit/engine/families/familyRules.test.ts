@@ -30,6 +30,14 @@ describe('first and last blocks', () => {
     expect(kept).toEqual([0, 1, 10, 11]);
   });
 
+  test('that the file does not have are not kept', () => {
+    const { rules } = rulesOf('LTX-2 19B', (lines) => lines.replaceAll('{0..47}', '0'));
+    expect(rules.map(({ pattern }) => pattern).filter((pattern) => pattern.startsWith('^transformer_blocks.'))).toEqual([
+      '^transformer_blocks.0.',
+      '^transformer_blocks.0.',
+    ]);
+  });
+
   test('block 1 is not block 10', () => {
     const { ruleOf } = rulesOf('Qwen-Image');
     expect(ruleOf('transformer_blocks.0.img_mod.1.weight')?.action).toBe('keep');

@@ -59,6 +59,16 @@ describe('files of several components', () => {
     ]);
   });
 
+  test('a part within a model without prefix is counted by itself', () => {
+    const recognition = recognise(
+      headerOf([...templatesOf('FLUX.1-dev'), { prefix: 'vae.', dtype: 'BF16', lines: linesOf('Autoencoder of Stable Diffusion') }]),
+    );
+    expect(recognition.components.map(({ family, prefix, tensorCount }) => [family, prefix, tensorCount])).toEqual([
+      ['flux1', '', 780],
+      ['vae', 'vae.', 248],
+    ]);
+  });
+
   test('text encoders alone: the larger is the main one', () => {
     const recognition = recognise(
       headerOf([
