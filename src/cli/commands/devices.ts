@@ -1,11 +1,11 @@
 /** `fp8 devices`: what can compute here, and why something cannot. */
-import { formatBytes } from '../../base/format';
+import { formatBytes, formatQuantity } from '../../base/format';
 import type { QuantizerDevice } from '../../engine/job/quantizer';
 import { EngineClient } from '../../engine/process/engineClient';
 import { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
 import { DEVICES_OPTIONS } from '../options';
-import { plural, printable, table } from '../output/text';
+import { printable, table } from '../output/text';
 import type { Style } from '../output/terminal';
 import { UsageError } from '../usageError';
 
@@ -42,7 +42,7 @@ function devicesText(found: readonly QuantizerDevice[], style: Style): string {
 function detailsOf(device: QuantizerDevice): string {
   const { memoryBytes, freeMemoryBytes, computeCapability, driverVersion, threads, instructionSet } = device;
   return [
-    ...(threads === undefined ? [] : [plural(threads, 'thread')]),
+    ...(threads === undefined ? [] : [formatQuantity(threads, 'thread')]),
     ...(instructionSet ? [instructionSet] : []),
     ...(memoryBytes === undefined
       ? []

@@ -1,5 +1,5 @@
 /** `fp8 inspect`: the tensors of a file, what a conversion would do to each, totals and metadata. Reads the header only. */
-import { formatBytes, formatCount, formatInteger, formatShape } from '../../base/format';
+import { formatBytes, formatCount, formatInteger, formatQuantity, formatShape } from '../../base/format';
 import { EngineError } from '../../engine/errors';
 import { makePlan } from '../../engine/plan/makePlan';
 import type { Plan, PlannedTensor } from '../../engine/plan/plan';
@@ -10,7 +10,7 @@ import { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
 import { INSPECT_OPTIONS } from '../options';
 import { kindOfReason } from '../output/planText';
-import { plural, printable, shortened, table } from '../output/text';
+import { printable, shortened, table } from '../output/text';
 import type { Style } from '../output/terminal';
 import { readRecipe } from '../recipeOptions';
 import { singleFile } from '../singleFile';
@@ -62,7 +62,7 @@ function inventoryText(path: string, header: Header, plan: Plan | EngineError, v
       style.dim,
     ),
     '',
-    `${style.bold(printable(path))}: ${formatBytes(header.fileSize)}, ${plural(header.tensors.length, 'tensor')}, ${formatCount(elements(header)).trim()} elements`,
+    `${style.bold(printable(path))}: ${formatBytes(header.fileSize)}, ${formatQuantity(header.tensors.length, 'tensor')}, ${formatCount(elements(header)).trim()} elements`,
     `  dtypes    ${dtypesText(header)}`,
     plan instanceof EngineError
       ? `  convert   not possible: ${printable(plan.message)}`

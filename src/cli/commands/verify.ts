@@ -1,6 +1,6 @@
 /** `fp8 verify`: checks a converted file against its source and prints the error of every tensor. */
 import { resolve } from 'node:path';
-import { formatSeconds } from '../../base/format';
+import { formatQuantity, formatSeconds } from '../../base/format';
 import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from '../../engine/job/verify/verifyEvent';
 import { EngineClient } from '../../engine/process/engineClient';
 import { Arguments } from '../arguments';
@@ -9,7 +9,7 @@ import { VERIFY_OPTIONS } from '../options';
 import { errorText } from '../output/errorText';
 import { ProgressView } from '../output/progress';
 import { errorPercent } from '../output/reportText';
-import { plural, printable, table } from '../output/text';
+import { printable, table } from '../output/text';
 import type { Style } from '../output/terminal';
 import { readThreads } from '../recipeOptions';
 import { singleFile } from '../singleFile';
@@ -83,7 +83,7 @@ function verifyText(report: VerifyReport, style: Style): string {
     `  layout   ${report.layout}${report.writtenBy === undefined ? '' : `, written by fp8-quantizer ${printable(report.writtenBy)}`}`,
     `  tensors  ${count('quantized')} quantized, ${count('kept')} kept byte for byte${removed === 0 ? '' : `, ${removed} removed`}, ${count('wrong')} wrong`,
     `  error    ${errorPercent(report.relativeError)} of the weights' norm, over all quantized tensors`,
-    ...(ok ? [] : [`  ${plural(bad, 'problem')}`]),
+    ...(ok ? [] : [`  ${formatQuantity(bad, 'problem')}`]),
   ].join('\n');
 }
 

@@ -1,8 +1,8 @@
 /** planText: a plan as a compact table. Pure. */
-import { formatBytes, formatShape } from '../../base/format';
+import { formatBytes, formatQuantity, formatShape } from '../../base/format';
 import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
-import { plural, printable, table } from './text';
+import { printable, table } from './text';
 import type { Style } from './terminal';
 
 export interface PlanFacts {
@@ -17,7 +17,7 @@ export function planText(plan: Plan, { source, output, bytesIn }: PlanFacts, det
   const { fileSize } = plan.output;
   return [
     `${style.bold('Plan')} for ${printable(source)}`,
-    `  source  ${formatBytes(bytesIn)}, ${plural(plan.tensors.length, 'tensor')}`,
+    `  source  ${formatBytes(bytesIn)}, ${formatQuantity(plan.tensors.length, 'tensor')}`,
     `  output  ${formatBytes(fileSize)} (${percentOf(fileSize, bytesIn)} of the source): ${printable(output)}`,
     `  recipe  ${recipeText(plan.recipe)}`,
     '',
@@ -32,8 +32,8 @@ export function recipeText({ rounding, topK, numIter, layout, presets, convoluti
   const rank = topK === 'full' ? 'full rank' : `top ${topK}`;
   const parts = {
     nearest: ['nearest rounding'],
-    learned: ['learned rounding', rank, `at most ${plural(numIter, 'sweep')}`],
-    tpec: ['tpec rounding', rank, `at most ${plural(numIter, 'step')}`, `seed ${seed}`],
+    learned: ['learned rounding', rank, `at most ${formatQuantity(numIter, 'sweep')}`],
+    tpec: ['tpec rounding', rank, `at most ${formatQuantity(numIter, 'step')}`, `seed ${seed}`],
   }[rounding];
   return [
     ...parts,

@@ -1,8 +1,8 @@
 /** reportText: what a job did, for people. Pure. */
-import { formatBytes, formatInteger, formatSeconds } from '../../base/format';
+import { formatBytes, formatInteger, formatQuantity, formatSeconds } from '../../base/format';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import { kindOfReason, percentOf } from './planText';
-import { plural, printable, table } from './text';
+import { printable, table } from './text';
 import type { Style } from './terminal';
 
 const WORST_TENSORS = 5;
@@ -14,7 +14,7 @@ export function reportText(report: JobReport, reportPath: string | undefined, de
   return [
     `${style.good('Done')} in ${formatSeconds(seconds.total)}: ${printable(output)}`,
     `  size     ${formatBytes(summary.bytesIn)} → ${formatBytes(summary.bytesOut)} (${percentOf(summary.bytesOut, summary.bytesIn)})`,
-    `  error    ${errorPercent(summary.relativeError)} of the weights' norm, over ${plural(quantized.length, 'quantized tensor')}`,
+    `  error    ${errorPercent(summary.relativeError)} of the weights' norm, over ${formatQuantity(quantized.length, 'quantized tensor')}`,
     ...objectiveLines(report, quantized),
     `  time     plan ${formatSeconds(seconds.plan)}, convert ${formatSeconds(seconds.convert)}, finish ${formatSeconds(seconds.finish)}`,
     `           over tensors: read ${formatSeconds(seconds.read)}, compute ${formatSeconds(seconds.compute)}, write ${formatSeconds(seconds.write)}, copy ${formatSeconds(seconds.copy)}`,
@@ -38,7 +38,7 @@ function objectiveLines({ summary, recipe }: JobReport, quantized: readonly Tens
 }
 
 function deviceText({ summary: { device, deviceName, threads } }: JobReport): string {
-  return device === 'cpu' ? `cpu (${deviceName}), ${plural(threads, 'thread')}` : `${device} (${deviceName})`;
+  return device === 'cpu' ? `cpu (${deviceName}), ${formatQuantity(threads, 'thread')}` : `${device} (${deviceName})`;
 }
 
 function memoryText({ summary: { peakMemoryBytes, peakDeviceMemoryBytes } }: JobReport): string {

@@ -42,7 +42,3 @@ export function table(
       .trimEnd();
   return [decorateTitle(`  ${line(columns.map(({ title }) => title))}`), ...rows.map((row) => `  ${line(row)}`)];
 }
-
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count.toString().replace(/\B(?=(\d{3})+$)/g, ',')} ${count === 1 ? one : many}`;
-}
