@@ -1,6 +1,6 @@
 // The bundled model through the real tool, against the promises that the product makes of its rounding: nearest is the reference cast,
 // learned is never worse, the report is true, and the model's predictions move less.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { compareWithReferenceCast } from '../../bench/model/castCheck';
 import { decodeValues } from '../../bench/model/decode';
 import { scaleOf, weightValues } from '../../bench/model/dequantize';
@@ -38,6 +38,9 @@ interface Converted {
   readonly report: JobReport;
 }
 
+// Seconds on a free machine; a busy one gets time.
+vi.setConfig({ testTimeout: 180_000 });
+
 let folder: TemporaryFolder;
 let source: TensorFile;
 const conversions = new Map<VariantName, Converted>();
@@ -65,13 +68,25 @@ describe('nearest', () => {
   });
 });
 
-describe.each(OPTIMISED)('%s', (name) => {
-  it('is never worse than nearest', () => {
+describe.each(['learned', 'learned, top_k 64'] as const)('%s', (name) => {
+  it('is better than nearest in every tensor', () => {
     const ratios = objectiveRatios(converted(name).report);
     expect(ratios).toHaveLength(35);
-    expect(ratios.filter(({ ratio }) => !(ratio <= 1))).toEqual([]);
+    expect(ratios.filter(({ ratio }) => !(ratio < 1))).toEqual([]);
   });
+});
 
+describe('tpec', () => {
+  // It is kept as it is for comparison, also where it ends up worse than nearest.
+  it('reports what learned rounding reaches', () => {
+    const learned = new Map(quantizedTensors(converted('learned').report).map((tensor) => [tensor.name, tensor.objective]));
+    const tensors = quantizedTensors(converted('tpec').report);
+    expect(tensors).toHaveLength(35);
+    for (const tensor of tensors) expect(tensor.objectiveLearned).toBe(learned.get(tensor.name));
+  });
+});
+
+describe.each(OPTIMISED)('%s', (name) => {
   it('reports the objective and the error that the file has', () => {
     const { file, report } = converted(name);
     const tensors = quantizedTensors(report).filter((tensor) => tensor.name.startsWith(ONE_LAYER));
@@ -129,7 +144,7 @@ describe('the model', () => {
       predictions(converted(name).file).map((row, index) => klDivergence(original[index]!, row));
     const ratio = ratioOfMeans(divergences('learned'), divergences('nearest'));
     expect(ratio.value).toBeLessThan(0.65);
-  }, 120_000);
+  });
 });
 
 function quantizedTensors(report: JobReport): readonly TensorReport[] {
