@@ -14,6 +14,7 @@
 #endif
 
 #include "core/file_range.h"
+#include "core/memory_available.h"
 #include "core/memory_budget.h"
 #include "core/progress.h"
 #include "core/stop.h"
@@ -81,7 +82,9 @@ class CpuJob {
   }
 
   void run_task(const Task& task) {
-    const MemoryBudget::Lease lease = budget_.acquire(bytes_of(task), inner_stop_.get_token());
+    const std::uint64_t needed = bytes_of(task);
+    const MemoryBudget::Lease lease = budget_.acquire(needed, inner_stop_.get_token());
+    refuse_if_too_large(task, needed);
     observer_.on_event(Started{task_id(task), "cpu"});
     TaskProgress progress(observer_, task_id(task));
     Context context{pool_, progress, inner_stop_.get_token()};
@@ -94,6 +97,18 @@ class CpuJob {
     } else {
       run_compare_task(std::get<CompareTask>(task), files_, observer_, context);
     }
+  }
+
+  // A task beyond the budget runs alone: what the machine has left is for it.
+  static void refuse_if_too_large(const Task& task, std::uint64_t needed) {
+    if (needed <= memory_budget_bytes) return;
+    const std::optional<std::uint64_t> available = memory_available();
+    if (!available || needed <= *available) return;
+    const auto mebibytes = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
+    throw Error(ErrorCode::out_of_memory,
+                "Tensor \"" + task_name(task) + "\" needs " + mebibytes(needed) + " of memory and " + mebibytes(*available) +
+                    " are available. Close other programs, use a machine with more memory, or round to nearest, which needs little.",
+                task_name(task));
   }
 
   std::uint64_t bytes_of(const Task& task) const {

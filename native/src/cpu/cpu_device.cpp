@@ -1,11 +1,10 @@
 // What `fp8 devices` says of the CPU.
-#include <unistd.h>
-
 #include <algorithm>
 #include <fstream>
 #include <string>
 #include <thread>
 
+#include "core/memory_available.h"
 #include "cpu/blas.h"
 #include "cpu/kernels.h"
 #include "fp8/backend.h"
@@ -24,16 +23,6 @@ std::string model_name() {
   return "CPU";
 }
 
-std::optional<std::uint64_t> memory(const std::string& key) {
-  std::ifstream file("/proc/meminfo");
-  std::string name;
-  std::uint64_t kibibytes = 0;
-  for (std::string unit; file >> name >> kibibytes; std::getline(file, unit)) {
-    if (name == key + ":") return kibibytes * 1024;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 Device cpu_device() {
@@ -42,8 +31,8 @@ Device cpu_device() {
   device.kind = "cpu";
   device.name = model_name();
   device.available = true;
-  device.memory_bytes = memory("MemTotal");
-  device.free_memory_bytes = memory("MemAvailable");
+  device.memory_bytes = memory_total();
+  device.free_memory_bytes = memory_available();
   device.threads = std::max(1U, std::thread::hardware_concurrency());
   device.instruction_set = std::string(kernels().instruction_set) + ", BLAS " + blas::kernel_name();
   return device;

@@ -1,10 +1,9 @@
 #include "cpu/exact_hessian.h"
 
-#include <cstring>
-
 #include "cpu/blas.h"
 #include "cpu/dense_solver.h"
 #include "cpu/low_rank_solver.h"
+#include "cpu/parallel_product.h"
 
 namespace fp8 {
 
@@ -17,37 +16,33 @@ std::variant<DenseHessian, LowRankHessian> make_form(const ScaledMatrix& matrix,
 
 void multiply_dense(const DenseHessian& hessian, const float* in, std::size_t rank, float* out, Context& context) {
   constexpr std::size_t tile = DenseHessian::tile;
+  constexpr std::size_t rank_tile = 512;
   const std::size_t tiles = block_count(hessian.size, tile);
-  context.pool.parallel_for(tiles, context.stop, [&](std::size_t index) {
-    const Block columns = block_at(index, tile, hessian.size);
+  context.pool.parallel_for(tiles * block_count(rank, rank_tile), context.stop, [&](std::size_t index) {
+    const Block columns = block_at(index % tiles, tile, hessian.size);
+    const Block rows = block_at(index / tiles, rank_tile, rank);
     const std::size_t count = columns.size();
-    float* to = out + columns.begin * rank;
-    blas::gemm(blas::Op::plain, blas::Op::plain, rank, count, count, 1.0F, in + columns.begin * rank, rank, hessian.diagonal_tile(index),
-               count, 0.0F, to, rank);
+    const float* from = in + rows.begin;
+    float* to = out + columns.begin * rank + rows.begin;
+    blas::gemm(blas::Op::plain, blas::Op::plain, rows.size(), count, count, 1.0F, from + columns.begin * rank, rank,
+               hessian.diagonal_tile(index % tiles), count, 0.0F, to, rank);
     if (columns.begin > 0) {
-      blas::gemm(blas::Op::plain, blas::Op::transposed, rank, count, columns.begin, 1.0F, in, rank, hessian.above(0, columns.begin),
-                 hessian.stride, 1.0F, to, rank);
+      blas::gemm(blas::Op::plain, blas::Op::transposed, rows.size(), count, columns.begin, 1.0F, from, rank,
+                 hessian.above(0, columns.begin), hessian.stride, 1.0F, to, rank);
     }
     if (columns.end < hessian.size) {
-      blas::gemm(blas::Op::plain, blas::Op::plain, rank, count, hessian.size - columns.end, 1.0F, in + columns.end * rank, rank,
+      blas::gemm(blas::Op::plain, blas::Op::plain, rows.size(), count, hessian.size - columns.end, 1.0F, from + columns.end * rank, rank,
                  hessian.above(columns.begin, columns.end), hessian.stride, 1.0F, to, rank);
     }
   });
 }
 
 void multiply_low_rank(const LowRankHessian& hessian, const float* in, std::size_t rank, float* out, Context& context) {
-  constexpr std::size_t tile = 256;
   Buffer<float> projection(rank * hessian.rank);
-  context.pool.parallel_for(block_count(hessian.rank, tile), context.stop, [&](std::size_t index) {
-    const Block ranks = block_at(index, tile, hessian.rank);
-    blas::gemm(blas::Op::plain, blas::Op::transposed, rank, ranks.size(), hessian.size, hessian.factor, in, rank,
-               hessian.basis + ranks.begin, hessian.basis_stride, 0.0F, projection.data() + ranks.begin * rank, rank);
-  });
-  context.pool.parallel_for(block_count(hessian.size, tile), context.stop, [&](std::size_t index) {
-    const Block columns = block_at(index, tile, hessian.size);
-    blas::gemm(blas::Op::plain, blas::Op::plain, rank, columns.size(), hessian.rank, hessian.factor, projection.data(), rank,
-               hessian.column(columns.begin), hessian.basis_stride, 0.0F, out + columns.begin * rank, rank);
-  });
+  parallel_product(blas::Op::plain, blas::Op::transposed, rank, hessian.rank, hessian.size, hessian.factor, in, rank, hessian.basis,
+                   hessian.basis_stride, 0.0F, projection.data(), rank, context);
+  parallel_product(blas::Op::plain, blas::Op::plain, rank, hessian.size, hessian.rank, hessian.factor, projection.data(), rank,
+                   hessian.basis, hessian.basis_stride, 0.0F, out, rank, context);
 }
 
 }  // namespace

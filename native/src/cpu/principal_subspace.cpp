@@ -8,6 +8,7 @@
 
 #include "core/stop.h"
 #include "cpu/blas.h"
+#include "cpu/parallel_product.h"
 #include "fp8/error.h"
 
 namespace fp8 {
@@ -72,16 +73,6 @@ void orthonormalise_group(std::size_t rank, std::size_t columns, Block rows, con
   }
 }
 
-// out (a × b) = A·Bᵀ over N columns; A is a × N, B is b × N.
-void multiply_rows(std::size_t a_rank, const Buffer<float>& a, std::size_t b_rank, const Buffer<float>& b, std::size_t columns,
-                   Buffer<float>& out, Context& context) {
-  context.pool.parallel_for(block_count(b_rank, column_tile), context.stop, [&](std::size_t index) {
-    const Block part = block_at(index, column_tile, b_rank);
-    blas::gemm(blas::Op::plain, blas::Op::transposed, a_rank, part.size(), columns, 1.0F, a.data(), a_rank, b.data() + part.begin, b_rank,
-               0.0F, out.data() + part.begin * a_rank, a_rank);
-  });
-}
-
 // Turns the vectors into eigenvectors and keeps the leading `rank` of them.
 PrincipalSubspace rotate(const Buffer<float>& vectors, const Buffer<float>& compressed, std::size_t all, std::size_t rank,
                          std::size_t columns, Context& context) {
@@ -98,11 +89,8 @@ PrincipalSubspace rotate(const Buffer<float>& vectors, const Buffer<float>& comp
   result.rank = rank;
   result.diagonal = true;
   result.vectors = Buffer<float>(rank * columns);
-  context.pool.parallel_for(block_count(columns, column_tile), context.stop, [&](std::size_t index) {
-    const Block part = block_at(index, column_tile, columns);
-    blas::gemm(blas::Op::transposed, blas::Op::plain, rank, part.size(), all, 1.0F, rotation.data(), all, vectors.data() + part.begin * all,
-               all, 0.0F, result.vectors.data() + part.begin * rank, rank);
-  });
+  parallel_product(blas::Op::transposed, blas::Op::plain, rank, columns, all, 1.0F, rotation.data(), all, vectors.data(), all, 0.0F,
+                   result.vectors.data(), rank, context);
   result.compressed = Buffer<float>(rank * rank);
   std::memset(result.compressed.data(), 0, result.compressed.size() * sizeof(float));
   for (std::size_t i = 0; i < rank; ++i) result.compressed[i * rank + i] = static_cast<float>(std::max(0.0, eigen.values[i]));
@@ -197,7 +185,8 @@ PrincipalSubspace find_principal_subspace(const ExactHessian& hessian, std::size
   }
   hessian.multiply_undamped(vectors, all, product, context);
   Buffer<float> compressed(all * all);
-  multiply_rows(all, product, all, vectors, columns, compressed, context);
+  parallel_product(blas::Op::plain, blas::Op::transposed, all, all, columns, 1.0F, product.data(), all, vectors.data(), all, 0.0F,
+                   compressed.data(), all, context);
   context.progress.advance(1.0 / (iterations + 1));
   if (rotates) return rotate(vectors, compressed, all, rank, columns, context);
   PrincipalSubspace result;
@@ -248,11 +237,8 @@ LowRankHessian make_top_k_hessian(PrincipalSubspace&& subspace, std::size_t colu
     for (std::size_t i = j + 1; i < rank; ++i) root[j * rank + i] = 0;
   }
   hessian.owned_basis = Buffer<float>(rank * columns);
-  context.pool.parallel_for(block_count(columns, column_tile), context.stop, [&](std::size_t index) {
-    const Block part = block_at(index, column_tile, columns);
-    blas::gemm(blas::Op::plain, blas::Op::plain, rank, part.size(), rank, 1.0F, root.data(), rank,
-               subspace.vectors.data() + part.begin * rank, rank, 0.0F, hessian.owned_basis.data() + part.begin * rank, rank);
-  });
+  parallel_product(blas::Op::plain, blas::Op::plain, rank, columns, rank, 1.0F, root.data(), rank, subspace.vectors.data(), rank, 0.0F,
+                   hessian.owned_basis.data(), rank, context);
   hessian.basis = hessian.owned_basis.data();
   return hessian;
 }

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <limits>
-#include <vector>
 
+#include "core/stop.h"
 #include "cpu/blas.h"
 #include "cpu/block_results.h"
+#include "cpu/parallel_product.h"
 #include "cpu/principal_subspace.h"
 
 namespace fp8 {
@@ -15,46 +16,41 @@ namespace {
 constexpr double first_rate = 4;
 constexpr double converged = 1e-8;
 constexpr std::uint32_t patience = 40;
-constexpr std::size_t row_tile = 256;
+constexpr std::size_t rank_tile = 256;
 
 // The left singular vectors that belong to V: W·Vᵀ with its columns made orthonormal. k × M, column r (one output row) at r * k.
 Buffer<float> left_vectors(const ScaledMatrix& matrix, const PrincipalSubspace& right, Context& context) {
   const std::size_t rank = right.rank;
   Buffer<float> left(rank * matrix.rows);
-  context.pool.parallel_for(block_count(matrix.rows, row_tile), context.stop, [&](std::size_t index) {
-    const Block rows = block_at(index, row_tile, matrix.rows);
-    blas::gemm(blas::Op::plain, blas::Op::transposed, rank, rows.size(), matrix.columns, 1.0F, right.vectors.data(), rank,
-               matrix.values.data() + rows.begin, matrix.stride, 0.0F, left.data() + rows.begin * rank, rank);
-  });
+  parallel_product(blas::Op::plain, blas::Op::transposed, rank, matrix.rows, matrix.columns, 1.0F, right.vectors.data(), rank,
+                   matrix.values.data(), matrix.stride, 0.0F, left.data(), rank, context);
   orthonormalise_rows(rank, matrix.rows, left, context);
   return left;
 }
 
 // P⁰ (k × k, column-major) = Uᵀ E⁰ V with E⁰ the errors of nearest rounding, in units of the scale.
-std::vector<float> first_projection(const ScaledMatrix& matrix, const Buffer<float>& left, const PrincipalSubspace& right,
-                                    Context& context) {
+Buffer<float> first_projection(const ScaledMatrix& matrix, const Buffer<float>& left, const PrincipalSubspace& right, Context& context) {
   const std::size_t rank = right.rank;
-  const std::size_t blocks = block_count(matrix.padded_rows, solver_block_rows(matrix.rows));
-  std::vector<std::vector<float>> parts(blocks);
-  context.pool.parallel_for(blocks, context.stop, [&](std::size_t index) {
+  // E⁰ V, padded rows × k.
+  Buffer<float> projected(matrix.padded_rows * rank);
+  context.pool.parallel_for(block_count(matrix.padded_rows, solver_block_rows(matrix.rows)), context.stop, [&](std::size_t index) {
     const Block rows = solver_block(matrix, index);
-    const std::size_t real_rows = std::min(rows.end, matrix.rows) - rows.begin;
     Buffer<float> errors(rows.size() * matrix.columns);
     for (std::size_t c = 0; c < matrix.columns; ++c) {
       kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), e4m3_grid, errors.data() + c * rows.size());
     }
-    Buffer<float> projected(rows.size() * rank);
-    blas::gemm(blas::Op::plain, blas::Op::transposed, rows.size(), rank, matrix.columns, 1.0F, errors.data(), rows.size(),
-               right.vectors.data(), rank, 0.0F, projected.data(), rows.size());
-    parts[index].resize(rank * rank);
-    blas::gemm(blas::Op::plain, blas::Op::plain, rank, rank, real_rows, 1.0F, left.data() + rows.begin * rank, rank, projected.data(),
-               rows.size(), 0.0F, parts[index].data(), rank);
+    for (std::size_t part = 0; part < block_count(rank, rank_tile); ++part) {
+      throw_if_stopped(context.stop);
+      const Block ranks = block_at(part, rank_tile, rank);
+      blas::gemm(blas::Op::plain, blas::Op::transposed, rows.size(), ranks.size(), matrix.columns, 1.0F, errors.data(), rows.size(),
+                 right.vectors.data() + ranks.begin, rank, 0.0F, projected.data() + ranks.begin * matrix.padded_rows + rows.begin,
+                 matrix.padded_rows);
+    }
   });
-  std::vector<float> total(rank * rank, 0.0F);
-  for (const std::vector<float>& part : parts) {
-    for (std::size_t i = 0; i < total.size(); ++i) total[i] += part[i];
-  }
-  return total;
+  Buffer<float> projection(rank * rank);
+  parallel_product(blas::Op::plain, blas::Op::plain, rank, rank, matrix.rows, 1.0F, left.data(), rank, projected.data(), matrix.padded_rows,
+                   0.0F, projection.data(), rank, context);
+  return projection;
 }
 
 }  // namespace
@@ -94,9 +90,8 @@ RoundedMatrix round_tpec(const ScaledMatrix& matrix, const ExactHessian& exact, 
   context.progress.begin_phase(start + (progress_end - start) * 0.5, 1);
   const PrincipalSubspace right = find_principal_subspace(exact, matrix.columns, rank, options.seed, context);
   const Buffer<float> left = left_vectors(matrix, right, context);
-  const std::vector<float> projection = first_projection(matrix, left, right, context);
-  double squared = 0;
-  for (const float value : projection) squared += static_cast<double>(value) * static_cast<double>(value);
+  const Buffer<float> projection = first_projection(matrix, left, right, context);
+  const double squared = kernels().sum_of_squares(projection.data(), projection.size());
   const TpecPath path = follow_tpec(static_cast<double>(options.scale), squared, options.step_limit);
 
   context.progress.begin_phase(progress_end, 1);
@@ -127,7 +122,8 @@ RoundedMatrix round_tpec(const ScaledMatrix& matrix, const ExactHessian& exact, 
 }
 
 std::uint64_t tpec_bytes(std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k) {
-  return 3 * (rows + columns) * (static_cast<std::uint64_t>(std::max(top_k, 1U)) + 16) * sizeof(float) + rows * columns;
+  const std::uint64_t rank = std::min<std::uint64_t>(std::max(top_k, 1U), std::min(rows, columns)) + 16;
+  return (3 * (rows + columns) * rank + 3 * rank * rank) * sizeof(float) + rows * columns;
 }
 
 }  // namespace fp8
