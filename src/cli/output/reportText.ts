@@ -22,19 +22,27 @@ export function reportText(report: JobReport, reportPath: string | undefined, de
     `  memory   ${memoryText(report)}`,
     `  tensors  ${tensorsText(tensors)}`,
     ...(detail === 'every tensor'
-      ? ['', ...tensorTable('tensor', quantized, style)]
-      : ['', ...tensorTable('largest errors', worst(quantized), style)]),
+      ? ['', ...tensorTable('tensor', quantized, report, style)]
+      : ['', ...tensorTable('largest errors', worst(quantized), report, style)]),
     ...notes.map((note) => `${style.dim('note:')} ${printable(note)}`),
     ...(reportPath === undefined ? [] : [`report: ${printable(reportPath)}`]),
   ].join('\n');
 }
 
+/** The objective is what rounding minimises: how far the layers' outputs move. */
 function objectiveLines({ summary, recipe }: JobReport, quantized: readonly TensorReport[]): readonly string[] {
   if (summary.objectiveRatio === undefined) return [];
-  const gained = quantized.filter(({ keptNearest }) => keptNearest !== true).length;
-  const others = quantized.length - gained;
-  const fallback = others === 0 ? '' : `; nearest was better, and kept, for ${formatInteger(others)}`;
-  return [`  ${recipe.rounding.padEnd(7)}  objective ${summary.objectiveRatio.toFixed(3)} × that of nearest rounding${fallback}`];
+  const others = quantized.filter(({ keptNearest }) => keptNearest === true).length;
+  const fallback = others === 0 ? '' : `; nearest was not beaten, and taken, for ${formatQuantity(others, 'tensor')}`;
+  const learned = sum(quantized, 'objectiveLearned') / sum(quantized, 'objectiveNearest');
+  return [
+    `  ${recipe.rounding.padEnd(7)}  objective ${summary.objectiveRatio.toFixed(3)} × that of nearest rounding (less is closer)${fallback}`,
+    ...(recipe.rounding === 'tpec' ? [`  learned  would reach ${learned.toFixed(3)} ×`] : []),
+  ];
+}
+
+function sum(tensors: readonly TensorReport[], field: 'objectiveLearned' | 'objectiveNearest'): number {
+  return tensors.reduce((total, tensor) => total + (tensor[field] ?? 0), 0);
 }
 
 function deviceText({ summary: { device, deviceName, threads } }: JobReport): string {
@@ -70,20 +78,20 @@ function worst(quantized: readonly TensorReport[]): readonly TensorReport[] {
   return [...quantized].sort((a, b) => (b.relativeError ?? 0) - (a.relativeError ?? 0)).slice(0, WORST_TENSORS);
 }
 
-function tensorTable(title: string, tensors: readonly TensorReport[], style: Style): readonly string[] {
+function tensorTable(title: string, tensors: readonly TensorReport[], { recipe }: JobReport, style: Style): readonly string[] {
   const rows = tensors.map(({ name, relativeError, objective, objectiveNearest, sweeps, seconds }) => [
     printable(name),
     errorPercent(relativeError ?? 0),
     objective === undefined || !objectiveNearest ? '–' : (objective / objectiveNearest).toFixed(3),
     sweeps === undefined ? '–' : formatInteger(sweeps),
-    formatSeconds(seconds),
+    `${seconds.toFixed(2)} s`,
   ]);
   return table(
     [
       { title, align: 'left' },
       { title: 'error', align: 'right' },
       { title: '÷ nearest', align: 'right' },
-      { title: 'sweeps', align: 'right' },
+      { title: recipe.rounding === 'tpec' ? 'steps' : 'sweeps', align: 'right' },
       { title: 'time', align: 'right' },
     ],
     rows,
