@@ -1,0 +1,215 @@
+#include "learned_rounding.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "bump.h"
+#include "check.h"
+#include "column_order.h"
+#include "factorise.h"
+#include "halves.h"
+#include "hessian.h"
+#include "solver.h"
+#include "transpose.h"
+
+namespace fp8::cuda {
+
+namespace {
+
+// A sweep that lowers the objective of a row block by less than this share of it is the last.
+constexpr double smallest_gain = 1e-3;
+
+struct Buffers {
+  Buffers(Bump& bump, SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t row_block)
+      : leading(round_up(columns, 128)),
+        position(bump.take<std::int32_t>(columns)),
+        square(bump.take<float>(columns * leading)),
+        hessian{bump.take<__half>(columns * leading), bump.take<__half>(columns * leading), leading, 1.0F},
+        diagonal(bump.take<float>(columns)),
+        factor{bump.take<__half>(columns * leading), leading, bump.take<float>(leading * factor_block), bump.take<float>(leading)},
+        factor_scratch(bump.take<std::byte>(factorise_scratch_bytes(static_cast<int>(columns)))),
+        code_scratch(bump.take<double>(encode_scratch(rows * columns))),
+        sums(bump.take<CodeSums>(1)),
+        // The Gram product's operands are dead before the factor is written; they only fit there when rows are few.
+        halves(bump.take<__half>(columns * round_up(row_block, 64))),
+        solver(bump, row_block, columns, dtype) {}
+
+  std::int64_t leading;
+  std::int32_t* position;
+  float* square;
+  SplitMatrix hessian;
+  float* diagonal;
+  Factor factor;
+  void* factor_scratch;
+  double* code_scratch;
+  CodeSums* sums;
+  __half* halves;
+  Solver solver;
+};
+
+class LearnedRun {
+ public:
+  LearnedRun(const SourceMatrix& source, const double* squares, const MatrixSummary& summary, float scale, const LearnedOptions& options,
+             std::uint8_t* codes, void* memory, const Execution& execution)
+      : source_(source),
+        squares_(squares),
+        summary_(summary),
+        scale_(scale),
+        options_(options),
+        codes_(codes),
+        execution_(execution),
+        stream_(execution.stream),
+        bump_(memory),
+        row_block_(std::min(options.row_block, source.rows)),
+        buffers_(bump_, source.dtype, source.rows, source.columns, row_block_) {}
+
+  LearnedResult run() {
+    column_order(squares_, source_.columns, buffers_.position, stream_);
+    make_hessian();
+    execution_.tick(0.1);
+    const double largest = (summary_.largest_column / mean_energy() + gram_damping) * 1.001;
+    factorise(buffers_.square, buffers_.leading, static_cast<int>(source_.columns), largest, buffers_.factor, buffers_.factor_scratch,
+              execution_.path, stream_, [&] { execution_.tick(0.1); });
+    for (std::int64_t first = 0; first < source_.rows; first += row_block_) {
+      solve_rows(first, std::min(row_block_, source_.rows - first));
+      execution_.tick(0.3 + 0.7 * static_cast<double>(first) / static_cast<double>(source_.rows));
+    }
+    const std::int64_t count = source_.rows * source_.columns;
+    finish_codes(source_.data, source_.dtype, count, scale_, codes_, buffers_.code_scratch, buffers_.sums, stream_);
+    read_sums();
+    if (result_.sums.changed == 0 || result_.objective >= result_.objective_nearest) keep_nearest();
+    return result_;
+  }
+
+ private:
+  double mean_energy() const { return summary_.sum_of_squares / static_cast<double>(source_.columns); }
+
+  const std::byte* source_row(std::int64_t row) const {
+    return static_cast<const std::byte*>(source_.data) + row * source_.columns * static_cast<std::int64_t>(byte_size(source_.dtype));
+  }
+
+  ColumnMatrix transpose_rows(std::int64_t first, std::int64_t rows) {
+    const Solver& solver = buffers_.solver;
+    if (loaded_first_ != first || loaded_rows_ != rows) {
+      transpose_to_order(source_row(first), source_.dtype, rows, source_.columns, buffers_.position, solver.columns_buffer(),
+                         solver.columns_leading(), stream_);
+      loaded_first_ = first;
+      loaded_rows_ = rows;
+    }
+    return {source_.dtype, solver.columns_buffer(), solver.columns_leading(), rows, source_.columns, scale_};
+  }
+
+  // BF16 and F16 values multiply exactly; F32 values, values whose squares could leave FP32, and BF16 on GPUs without it go through F16.
+  bool multiplies_directly() const {
+    if (source_.dtype == SourceDtype::f32) return false;
+    if (source_.dtype == SourceDtype::f16) return true;
+    const float amax = std::bit_cast<float>(summary_.amax_bits);
+    return execution_.compute_capability >= 80 && amax > 0x1p-30F && amax < 0x1p30F;
+  }
+
+  void make_hessian() {
+    const bool direct = multiplies_directly();
+    const float amax = std::bit_cast<float>(summary_.amax_bits);
+    const double lift = direct ? 1.0 : std::exp2(8 - std::ceil(std::log2(static_cast<double>(amax))));
+    const int columns = static_cast<int>(source_.columns);
+    for (std::int64_t first = 0; first < source_.rows; first += row_block_) {
+      const ColumnMatrix w = transpose_rows(first, std::min(row_block_, source_.rows - first));
+      const void* operand = w.data;
+      if (!direct) {
+        to_halves(w.data, w.dtype, w.columns * w.leading, static_cast<float>(lift), buffers_.halves, stream_);
+        operand = buffers_.halves;
+      }
+      gemm({.element = direct && source_.dtype == SourceDtype::bf16 ? Element::bf16 : Element::f16,
+            .rows = columns,
+            .columns = columns,
+            .depth = static_cast<int>(w.rows),
+            .a = {operand, w.leading},
+            .b = {operand, w.leading},
+            .c = buffers_.square,
+            .c_leading = buffers_.leading,
+            .beta = first == 0 ? 0.0F : 1.0F,
+            .triangle = Triangle::lower},
+           execution_.path, stream_);
+      execution_.tick(0.05);
+    }
+    const double largest = summary_.largest_column / mean_energy() + gram_damping;
+    buffers_.hessian.scale = split_scale(largest);
+    normalise_hessian(buffers_.square, buffers_.leading, columns, static_cast<float>(1.0 / (mean_energy() * lift * lift)), gram_damping,
+                      buffers_.hessian, buffers_.diagonal, stream_);
+  }
+
+  void solve_rows(std::int64_t first, std::int64_t rows) {
+    Solver& solver = buffers_.solver;
+    const Steering steering{buffers_.hessian, buffers_.diagonal, buffers_.factor};
+    solver.begin(transpose_rows(first, rows), execution_);
+    result_.objective_nearest += solver.objective_of_nearest(buffers_.hessian);
+    double objective = solver.feed_back(steering);
+    std::uint32_t sweeps = 0;
+    while (sweeps < options_.sweep_limit) {
+      const SweepGain gain = solver.sweep(steering);
+      const double before = objective;
+      objective -= gain.objective;
+      ++sweeps;
+      if (gain.changed == 0 || gain.objective < smallest_gain * before) break;
+    }
+    result_.sweeps = std::max(result_.sweeps, sweeps);
+    result_.objective += solver.objective_of_codes(buffers_.hessian);
+    transpose_from_order(solver.codes(), solver.columns_leading(), rows, source_.columns, buffers_.position, codes_ + first * source_.columns,
+                         stream_);
+  }
+
+  void read_sums() {
+    check(cudaMemcpyAsync(execution_.mailbox, buffers_.sums, sizeof(CodeSums), cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
+    check(cudaStreamSynchronize(stream_), "learned rounding");
+    result_.sums = *static_cast<const CodeSums*>(execution_.mailbox);
+  }
+
+  void keep_nearest() {
+    result_.kept_nearest = true;
+    result_.objective = result_.objective_nearest;
+    if (result_.sums.changed == 0) return;
+    encode_nearest(source_.data, source_.dtype, source_.rows * source_.columns, scale_, codes_, buffers_.code_scratch, buffers_.sums, stream_);
+    read_sums();
+  }
+
+  const SourceMatrix& source_;
+  const double* squares_;
+  const MatrixSummary& summary_;
+  float scale_;
+  const LearnedOptions& options_;
+  std::uint8_t* codes_;
+  const Execution& execution_;
+  cudaStream_t stream_;
+  Bump bump_;
+  std::int64_t row_block_;
+  Buffers buffers_;
+  LearnedResult result_;
+  std::int64_t loaded_first_ = -1;
+  std::int64_t loaded_rows_ = 0;
+};
+
+}  // namespace
+
+std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t row_block) {
+  Bump bump;
+  const Buffers buffers(bump, dtype, rows, columns, std::min(rows, row_block));
+  return bump.used();
+}
+
+std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t bytes) {
+  if (learned_rounding_bytes(dtype, rows, columns, rows) <= bytes) return rows;
+  std::int64_t block = round_up(rows, 256);
+  while (block > 256) {
+    block = round_up(block / 2, 256);
+    if (learned_rounding_bytes(dtype, rows, columns, block) <= bytes) return block;
+  }
+  return 0;
+}
+
+LearnedResult round_learned(const SourceMatrix& source, const double* squares, const MatrixSummary& summary, float scale,
+                            const LearnedOptions& options, std::uint8_t* codes, void* memory, const Execution& execution) {
+  return LearnedRun(source, squares, summary, scale, options, codes, memory, execution).run();
+}
+
+}  // namespace fp8::cuda

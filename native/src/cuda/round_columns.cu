@@ -1,0 +1,154 @@
+// A thread has a row. 32 columns at a time are in registers, their coefficients in shared memory, where one address serves the whole warp;
+// what earlier columns of the block contribute is added first.
+#include "check.h"
+#include "grid.cuh"
+#include "round_columns.h"
+#include "source.cuh"
+
+namespace fp8::cuda {
+
+namespace {
+
+constexpr int sub = 32;
+constexpr int threads = 64;
+
+struct FeedbackCoefficients {
+  const float* unit;
+  const float* pivots;
+  __device__ float at(int j, int i) const { return unit[j * round_block + i]; }
+};
+
+struct SweepCoefficients {
+  const __half* hessian;
+  std::int64_t leading;
+  float inverse_scale;
+  const float* diagonal;
+  __half* changes;
+  unsigned long long* changed;
+  __device__ float at(int j, int i) const { return __half2float(hessian[j * leading + i]) * inverse_scale; }
+};
+
+__device__ inline void store_halves(__half* destination, const float (&values)[sub]) {
+#pragma unroll
+  for (int part = 0; part < sub / 8; ++part) {
+    __half2 pairs[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) pairs[i] = __floats2half2_rn(values[8 * part + 2 * i], values[8 * part + 2 * i + 1]);
+    reinterpret_cast<uint4*>(destination)[part] = *reinterpret_cast<const uint4*>(pairs);
+  }
+}
+
+template <SourceDtype dtype, bool sweep, typename Coefficients>
+__global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock block, const Coefficients coefficients) {
+  __shared__ float moves[round_block][threads];  // e (feedback) or d (sweep) of the columns done
+  __shared__ alignas(16) float factors[round_block][sub];
+  const int thread = static_cast<int>(threadIdx.x);
+  const int row = static_cast<int>(blockIdx.x) * threads + thread;
+  const bool active = row < block.rows;
+  const auto* w = static_cast<const typename Source<dtype>::Bits*>(block.w) + (active ? row : 0);
+  // Steering needs no exact quotient: what is reported is computed from the codes again.
+  // The power of two in front keeps the reciprocal of the smallest scales finite.
+  const float lift = block.scale < 0x1p-64F ? 0x1p64F : 1.0F;
+  const float inverse_scale = 1.0F / (block.scale * lift);
+  double objective = 0;
+  unsigned changed = 0;
+
+  for (int first = (block.columns - 1) / sub * sub; first >= 0; first -= sub) {
+    const int width = min(sub, block.columns - first);
+    for (int index = thread; index < (round_block - first) * sub; index += threads) {
+      const int j = first + index / sub;
+      const int i = index % sub;
+      factors[j][i] = j < block.columns && i < width ? coefficients.at(j, first + i) : 0.0F;
+    }
+    float y[sub];
+    float value[sub];  // w, then e
+    float moved[sub];
+#pragma unroll
+    for (int c = 0; c < sub; ++c) {
+      const bool inside = active && c < width;
+      y[c] = inside ? block.y[(first + c) * block.y_leading + row] : 0.0F;
+      value[c] = inside ? Source<dtype>::decode(w[(first + c) * block.w_leading]) * lift * inverse_scale : 0.0F;
+      if constexpr (sweep) moved[c] = inside ? grid_value_of_code(block.codes[(first + c) * block.codes_leading + row]) : 0.0F;
+    }
+    __syncthreads();
+#pragma unroll 2
+    for (int j = first + sub; j < block.columns; ++j) {
+      const float move = sweep ? moves[j][thread] : -moves[j][thread];
+#pragma unroll
+      for (int c = 0; c < sub; c += 4) {
+        const float4 factor = *reinterpret_cast<const float4*>(&factors[j][c]);
+        y[c] += move * factor.x;
+        y[c + 1] += move * factor.y;
+        y[c + 2] += move * factor.z;
+        y[c + 3] += move * factor.w;
+      }
+    }
+    float part = 0;
+#pragma unroll
+    for (int c = sub - 1; c >= 0; --c) {
+      // Columns beyond the edge see w = y = q = 0 and stay there, with zero factors.
+      float grid_value;
+      float move;
+      if constexpr (sweep) {
+        const float curvature = c < width ? coefficients.diagonal[first + c] : 1.0F;
+        grid_value = round_to_grid(moved[c] - __fdividef(y[c], curvature));
+        move = grid_value - moved[c];
+        part += move * (2.0F * y[c] + move * curvature);
+        changed += move != 0.0F;
+        value[c] = grid_value - value[c];
+        moves[first + c][thread] = move;
+      } else {
+        const float target = value[c] + y[c];
+        grid_value = round_to_grid(target);
+        value[c] = grid_value - value[c];
+        const float miss = target - grid_value;
+        if (c < width) part += coefficients.pivots[first + c] * miss * miss;
+        move = -value[c];
+        moves[first + c][thread] = value[c];
+      }
+      moved[c] = sweep ? move : grid_value;
+      if (active && c < width) block.codes[(first + c) * block.codes_leading + row] = code_of_grid_value(grid_value);
+#pragma unroll
+      for (int i = 0; i < c; i += 4) {
+        const float4 factor = *reinterpret_cast<const float4*>(&factors[first + c][i]);
+        y[i] += move * factor.x;
+        if (i + 1 < c) y[i + 1] += move * factor.y;
+        if (i + 2 < c) y[i + 2] += move * factor.z;
+        if (i + 3 < c) y[i + 3] += move * factor.w;
+      }
+    }
+    objective += static_cast<double>(part);
+    if (active) {
+      store_halves(block.errors + row * block.errors_leading + first, value);
+      if constexpr (sweep) store_halves(coefficients.changes + static_cast<std::int64_t>(row) * round_block + first, moved);
+    }
+    __syncthreads();
+  }
+  if (active) block.row_objective[row] += objective;
+  if constexpr (sweep) {
+    for (int offset = 16; offset > 0; offset /= 2) changed += __shfl_down_sync(0xFFFFFFFFU, changed, offset);
+    if (thread % 32 == 0 && changed != 0) atomicAdd(coefficients.changed, static_cast<unsigned long long>(changed));
+  }
+}
+
+template <bool sweep, typename Coefficients>
+void launch(const RoundBlock& block, const Coefficients& coefficients, cudaStream_t stream) {
+  const auto blocks = static_cast<unsigned>((block.rows + threads - 1) / threads);
+  with_dtype(block.dtype, [&]<SourceDtype dtype>() {
+    round_columns_kernel<dtype, sweep><<<blocks, threads, 0, stream>>>(block, coefficients);
+  });
+  check_launch(sweep ? "sweep_block" : "feed_back_block");
+}
+
+}  // namespace
+
+void feed_back_block(const RoundBlock& block, const float* unit, const float* pivots, cudaStream_t stream) {
+  launch<false>(block, FeedbackCoefficients{unit, pivots}, stream);
+}
+
+void sweep_block(const RoundBlock& block, const __half* hessian, std::int64_t hessian_leading, float hessian_scale, const float* diagonal,
+                 __half* changes, unsigned long long* changed, cudaStream_t stream) {
+  launch<true>(block, SweepCoefficients{hessian, hessian_leading, 1.0F / hessian_scale, diagonal, changes, changed}, stream);
+}
+
+}  // namespace fp8::cuda

@@ -1,0 +1,47 @@
+// The sequential heart of both steps of the solver: 128 columns, one after the other, all rows in parallel.
+//
+// Feedback, for j from the last column of the block to the first:
+//   t = w_j + y_j,   q_j = nearest(t),   e_j = q_j − w_j,   y_i −= e_j · L_ji for i < j,   objective += D_j (t − q_j)²
+// where y starts as −Σ e_k L_kj over the columns of later blocks.
+//
+// Sweep, in the same order:
+//   q'_j = nearest(q_j − y_j / H_jj),   d = q'_j − q_j,   y_i += d · H_ji,   objective += d (2 y_j + d H_jj)
+// where y starts as (E H)_j with E as it is before the block.
+#pragma once
+
+#include <cuda_fp16.h>
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "fp8/job.h"
+
+namespace fp8::cuda {
+
+inline constexpr int round_block = 128;
+
+// Pointers are to the block's first column. Column-wise data (w, y, codes) have one row per column of W, `…_leading` apart.
+struct RoundBlock {
+  SourceDtype dtype = SourceDtype::bf16;
+  const void* w = nullptr;
+  std::int64_t w_leading = 0;
+  float scale = 1;  // w is divided by it
+  const float* y = nullptr;
+  std::int64_t y_leading = 0;
+  std::uint8_t* codes = nullptr;
+  std::int64_t codes_leading = 0;
+  __half* errors = nullptr;  // E, row-major: the block's 128 columns of each row, zero beyond `columns`
+  std::int64_t errors_leading = 0;
+  double* row_objective = nullptr;  // one a row, added to
+  int rows = 0;
+  int columns = 0;
+};
+
+// unit: L_ji at unit[j * 128 + i]; pivots: D_j.
+void feed_back_block(const RoundBlock& block, const float* unit, const float* pivots, cudaStream_t stream);
+
+// hessian: H · scale, H_ji at hessian[j * leading + i]; diagonal: H_jj. changes: d, rows × 128. changed: counts the codes that moved.
+void sweep_block(const RoundBlock& block, const __half* hessian, std::int64_t hessian_leading, float hessian_scale, const float* diagonal,
+                 __half* changes, unsigned long long* changed, cudaStream_t stream);
+
+}  // namespace fp8::cuda
