@@ -17,8 +17,8 @@ export async function renameUnlessTaken(temporaryPath: string, path: string): Pr
 /** FAT, some network drives and some containers have no hard links. */
 const NO_HARD_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV', 'EINVAL', 'UNKNOWN']);
 
-/** Takes the name with an empty file of ours, which only then is replaced. */
-async function renameOntoClaim(temporaryPath: string, path: string): Promise<void> {
+/** Without hard links: takes the name with an empty file of ours, which only then is replaced. */
+export async function renameOntoClaim(temporaryPath: string, path: string): Promise<void> {
   const claim = await open(path, 'wx').catch((error: unknown) => {
     throw errnoOf(error) === 'EEXIST' ? outputExists(path) : error;
   });
