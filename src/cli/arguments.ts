@@ -9,31 +9,36 @@ export interface OptionSpec {
   /** What stands for the value in the help, e.g. `FILE`; a flag has none. */
   readonly value?: string;
   readonly help: string;
+  /** How often it may be given; once unless told. */
+  readonly times?: 'many';
 }
 
 export class Arguments {
   private constructor(
     readonly positionals: readonly string[],
     private readonly values: ReadonlyMap<string, string>,
+    private readonly repeated: readonly { readonly name: string; readonly value: string }[],
   ) {}
 
   /** Throws UsageError. */
   static parse(words: readonly string[], specs: readonly OptionSpec[]): Arguments {
     const positionals: string[] = [];
     const values = new Map<string, string>();
+    const repeated: { readonly name: string; readonly value: string }[] = [];
     const rest = [...words];
     for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
       if (word === '--') {
         positionals.push(...rest.splice(0));
       } else if (word.startsWith('-') && word !== '-') {
         const { name, value } = readOption(word, rest, specs);
-        if (values.has(name)) throw new UsageError(`${flag(name)} is given twice`);
-        values.set(name, value);
+        if (specs.find((spec) => spec.name === name)?.times === 'many') repeated.push({ name, value });
+        else if (values.has(name)) throw new UsageError(`${flag(name)} is given twice`);
+        else values.set(name, value);
       } else {
         positionals.push(word);
       }
     }
-    return new Arguments(positionals, values);
+    return new Arguments(positionals, values, repeated);
   }
 
   has(name: string): boolean {
@@ -42,6 +47,14 @@ export class Arguments {
 
   text(name: string): string | undefined {
     return this.values.get(name);
+  }
+
+  /** Every use of these options, in the order in which they were given. */
+  inOrder<Name extends string>(names: readonly Name[]): readonly { readonly name: Name; readonly value: string }[] {
+    return this.repeated.flatMap(({ name, value }) => {
+      const found = names.find((candidate) => candidate === name);
+      return found === undefined ? [] : [{ name: found, value }];
+    });
   }
 
   /** Throws UsageError unless the value is one of `choices`. */

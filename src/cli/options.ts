@@ -7,9 +7,28 @@ const THREADS: OptionSpec = { name: 'threads', value: 'N', help: 'CPU threads (d
 
 /** What a tensor's action depends on. */
 const SELECTION: readonly OptionSpec[] = [
+  { name: 'recipe', value: 'FILE', help: 'a *.fp8recipe.json, as the editor saves it; the other options override it' },
+  {
+    name: 'preset',
+    value: 'auto|none|NAME',
+    help: 'auto (default): keep what the recognised family keeps; none; t5xxl; keep_distillation',
+  },
   { name: 't5xxl', help: 'T5 text encoder: remove decoder and lm_head; keep norm, bias, embed_tokens, shared' },
   { name: 'keep_distillation', help: 'keep distilled_guidance_layer, final_layer, img_in, txt_in as they are' },
   { name: 'convolutions', value: 'keep|quantize', help: 'convolutions are kept unless asked for: ComfyUI ignores their scales' },
+  {
+    name: 'keep',
+    value: 'PATTERN',
+    times: 'many',
+    help: 'keep these tensors: a name, a glob such as "*.mlp.*", or "/regex/"; may be repeated',
+  },
+  {
+    name: 'quantize',
+    value: 'PATTERN',
+    times: 'many',
+    help: 'quantize these; of --keep, --quantize and --remove the last that matches counts',
+  },
+  { name: 'remove', value: 'PATTERN', times: 'many', help: 'leave these out of the output' },
 ];
 
 export const CONVERT_OPTIONS: readonly OptionSpec[] = [

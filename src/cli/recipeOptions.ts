@@ -1,22 +1,34 @@
-/** recipeOptions: the options that make a recipe, read and validated. Pure. */
-import { defaultRecipe, type PresetName, type Recipe } from '../engine/plan/recipe';
+/** recipeOptions: the options that make a recipe, read and validated. */
+import { EngineError } from '../engine/errors';
+import type { Override } from '../engine/plan/overrides';
+import { readRecipeFile } from '../engine/plan/readRecipeFile';
+import { CONVOLUTIONS, defaultRecipe, LAYOUTS, PRESET_NAMES, ROUNDINGS, type PresetName, type Recipe } from '../engine/plan/recipe';
+import { parsePattern } from '../engine/plan/tensorPattern';
 import type { Arguments } from './arguments';
 import { UsageError } from './usageError';
 
 const PRESET_FLAGS: readonly PresetName[] = ['t5xxl', 'keep_distillation'];
 
-/** Throws UsageError. Options that a command does not have are simply absent. */
-export function readRecipe(given: Arguments): Recipe {
-  const presets = PRESET_FLAGS.filter((name) => given.has(name));
-  const convolutions = given.choice('convolutions', ['keep', 'quantize']);
-  const rounding = given.choice('rounding', ['learned', 'tpec', 'nearest']);
-  const layout = given.choice('layout', ['comfyui', 'comfyui-legacy']);
+/** Options that a command does not have are simply absent. Throws UsageError; EngineError where a recipe file cannot be used. */
+export async function readRecipe(given: Arguments): Promise<Recipe> {
+  const path = given.text('recipe');
+  const options = recipeOptions(given);
+  const file = path === undefined ? {} : await readRecipeFile(path);
+  return defaultRecipe({ ...file, ...options, overrides: [...(file.overrides ?? []), ...(options.overrides ?? [])] });
+}
+
+/** What is given, and nothing else. Throws UsageError. */
+function recipeOptions(given: Arguments): Partial<Recipe> {
+  const presets = readPresets(given);
+  const convolutions = given.choice('convolutions', CONVOLUTIONS);
+  const rounding = given.choice('rounding', ROUNDINGS);
+  const layout = given.choice('layout', LAYOUTS);
   const topK = readTopK(given);
   const numIter = given.integer('num_iter', 1, 1_000_000);
   const calibSamples = given.integer('calib_samples', 512, 8192);
   const seed = given.integer('seed', 0);
-  return defaultRecipe({
-    ...(presets.length === 0 ? {} : { presets }),
+  return {
+    ...(presets === undefined ? {} : { presets }),
     ...(convolutions === undefined ? {} : { convolutions }),
     ...(rounding === undefined ? {} : { rounding }),
     ...(layout === undefined ? {} : { layout }),
@@ -24,6 +36,28 @@ export function readRecipe(given: Arguments): Recipe {
     ...(numIter === undefined ? {} : { numIter }),
     ...(calibSamples === undefined ? {} : { calibSamples }),
     ...(seed === undefined ? {} : { seed }),
+    overrides: readOverrides(given),
+  };
+}
+
+/** Presets that are asked for stand in the place of `auto`, unless it is asked for as well. Throws UsageError. */
+function readPresets(given: Arguments): readonly PresetName[] | undefined {
+  const named = given.choice('preset', [...PRESET_NAMES, 'none']);
+  const wanted = new Set<PresetName>(PRESET_FLAGS.filter((name) => given.has(name)));
+  if (named === 'none' && wanted.size > 0) throw new UsageError(`--preset none and --${[...wanted].join(', --')} exclude each other`);
+  if (named === undefined && wanted.size === 0) return undefined;
+  if (named !== undefined && named !== 'none') wanted.add(named);
+  return PRESET_NAMES.filter((name) => wanted.has(name));
+}
+
+function readOverrides(given: Arguments): readonly Override[] {
+  return given.inOrder(['keep', 'quantize', 'remove']).map(({ name: action, value: match }) => {
+    try {
+      parsePattern(match);
+    } catch (error) {
+      throw new UsageError(`--${action}: ${EngineError.wrap(error).message}`);
+    }
+    return { match, action };
   });
 }
 

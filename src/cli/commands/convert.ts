@@ -27,16 +27,16 @@ interface ConvertOptions {
 }
 
 export async function convert(words: readonly string[], context: CommandContext): Promise<ExitCode> {
-  const options = readOptions(words);
+  const options = await readOptions(words);
   if (options.run === 'only plan') return showPlan(options, context);
   return options.format === 'json' ? convertToJson(options.request, context) : convertForPeople(options, context);
 }
 
-/** Throws UsageError. */
-function readOptions(words: readonly string[]): ConvertOptions {
+/** Throws UsageError and EngineError. */
+async function readOptions(words: readonly string[]): Promise<ConvertOptions> {
   const given = Arguments.parse(words, CONVERT_OPTIONS);
   const source = singleFile(given, 'convert', given.text('input'));
-  const recipe = readRecipe(given);
+  const recipe = await readRecipe(given);
   const reportPath = given.text('report');
   return {
     request: {

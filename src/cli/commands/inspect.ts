@@ -20,7 +20,7 @@ const LONG_VALUE = 200;
 export async function inspect(words: readonly string[], { terminal, version }: CommandContext): Promise<ExitCode> {
   const given = Arguments.parse(words, INSPECT_OPTIONS);
   const path = singleFile(given, 'inspect');
-  const recipe = readRecipe(given);
+  const recipe = await readRecipe(given);
   const header = await readHeader(path);
   const plan = planOrWhyNot(header, recipe, version);
   terminal.print(

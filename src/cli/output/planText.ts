@@ -28,7 +28,7 @@ export function planText(plan: Plan, { source, output, bytesIn }: PlanFacts, det
   ].join('\n');
 }
 
-export function recipeText({ rounding, topK, numIter, layout, presets, convolutions, seed }: Recipe): string {
+export function recipeText({ rounding, topK, numIter, layout, presets, convolutions, seed, overrides }: Recipe): string {
   const rank = topK === 'full' ? 'full rank' : `top ${topK}`;
   const parts = {
     nearest: ['nearest rounding'],
@@ -40,6 +40,7 @@ export function recipeText({ rounding, topK, numIter, layout, presets, convoluti
     `layout ${layout}`,
     ...presets.map((preset) => `preset ${preset}`),
     ...(convolutions === 'quantize' ? ['convolutions too'] : []),
+    ...(overrides.length > 0 ? [formatQuantity(overrides.length, 'override')] : []),
   ].join(', ');
 }
 

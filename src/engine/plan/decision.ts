@@ -3,6 +3,7 @@
 export type Action = 'quantize' | 'keep' | 'remove';
 
 export type RuleId =
+  | 'override'
   | 'preset-remove'
   | 'told'
   | 'empty'
@@ -21,6 +22,7 @@ export type RuleId =
   | 'rank'
   | 'tiny'
   | 'vocabulary'
+  | 'family'
   | 'convolution-on-request'
   | 'linear';
 

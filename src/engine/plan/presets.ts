@@ -1,4 +1,7 @@
-/** Presets: for a kind of model, what is removed and what is kept, as data. Patterns are substrings of a tensor's whole name, as the field does it. */
+/**
+ * Presets: for a kind of model, what is removed and what is kept, as data. Patterns are substrings of a tensor's whole name, as the field does it.
+ * `auto` has no patterns of its own: it takes those of the family that the model is recognised as.
+ */
 import type { PresetName } from './recipe';
 
 export interface Preset {
@@ -9,6 +12,7 @@ export interface Preset {
 }
 
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
+  auto: { remove: [], keep: [], inputScale: 'none' },
   t5xxl: {
     remove: ['decoder', 'lm_head'],
     keep: ['norm', 'bias', 'embed_tokens', 'shared'],

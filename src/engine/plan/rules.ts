@@ -5,8 +5,11 @@
  */
 import { formatInteger, formatShape } from '../../base/format';
 import { DTYPES, isSourceDtype, type Dtype } from '../dtype';
+import type { FamilyRule } from '../families/familyRules';
 import type { Header, TensorInfo } from '../safetensors/header';
 import type { Action, Decision, RuleId } from './decision';
+import { modelFamily } from './modelFamily';
+import { overrideLookup, type Override, type OverrideLookup } from './overrides';
 import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
 import {
@@ -29,11 +32,16 @@ export interface RuleContext {
   /** Layers whose scale is stored in the source. */
   readonly scaledLayers: ReadonlySet<string>;
   readonly hasDiffusionModelPrefix: boolean;
+  readonly overrideOf: OverrideLookup;
+  /** What the recognised family keeps; nothing without the preset `auto`, or where no family is recognised. */
+  readonly familyRuleOf: (tensorName: string) => FamilyRule | undefined;
 }
 
 interface Rule {
   readonly id: RuleId;
   readonly action: Action;
+  /** The tensor cannot be quantized at all, also not by an override; the other rules are choices. */
+  readonly holds?: 'always';
   readonly applies: (tensor: TensorInfo, context: RuleContext) => boolean;
   readonly reason: (tensor: TensorInfo, context: RuleContext) => string;
 }
@@ -55,31 +63,36 @@ export const RULES: readonly Rule[] = [
   {
     id: 'told',
     action: 'keep',
+    holds: 'always',
     applies: ({ name }, { keepAnyway }) => keepAnyway.has(name),
     reason: ({ name }, { keepAnyway }) => keepAnyway.get(name) ?? '',
   },
-  { id: 'empty', action: 'keep', applies: ({ shape }) => shape.includes(0), reason: () => 'Empty: it has no elements.' },
+  { id: 'empty', action: 'keep', holds: 'always', applies: ({ shape }) => shape.includes(0), reason: () => 'Empty: it has no elements.' },
   {
     id: 'quantized',
     action: 'keep',
+    holds: 'always',
     applies: ({ dtype }) => isSmallFloat(dtype),
     reason: ({ dtype }) => `Already quantized: ${dtype} is kept as it is.`,
   },
   {
     id: 'quantized',
     action: 'keep',
+    holds: 'always',
     applies: ({ name }) => isScaledFp8Marker(name) || layerOfCompanion(name) !== undefined,
     reason: () => 'Already quantized: it says how a weight in this file is stored.',
   },
   {
     id: 'quantized',
     action: 'keep',
+    holds: 'always',
     applies: ({ name }, { scaledLayers }) => scaledLayers.has(layerOfWeight(name) ?? ''),
     reason: () => 'Already quantized: the file stores a scale for this weight.',
   },
   {
     id: 'dtype',
     action: 'keep',
+    holds: 'always',
     applies: ({ dtype }) => !isSourceDtype(dtype),
     reason: ({ dtype }) => `Dtype: ${dtype} is kept; only F32, F16 and BF16 are quantized.`,
   },
@@ -94,12 +107,14 @@ export const RULES: readonly Rule[] = [
   {
     id: 'vector',
     action: 'keep',
+    holds: 'always',
     applies: ({ shape }) => shape.length < 2,
     reason: ({ shape }) => `Vector: with ${shape.length === 0 ? 'no dimension' : 'one dimension'} it is no matrix.`,
   },
   {
     id: 'name',
     action: 'keep',
+    holds: 'always',
     applies: ({ name }) => layerOfWeight(name) === undefined,
     reason: () => 'Name: loaders look for a scale only beside ".weight".',
   },
@@ -136,6 +151,7 @@ export const RULES: readonly Rule[] = [
   {
     id: 'rank',
     action: 'keep',
+    holds: 'always',
     applies: ({ shape }) => shape.length > 5,
     reason: ({ shape }) => `Rank: with ${shape.length} dimensions it is neither linear nor a convolution.`,
   },
@@ -152,6 +168,12 @@ export const RULES: readonly Rule[] = [
     reason: ({ shape }) => `Vocabulary: ${formatShape(shape)} looks like an embedding or output head.`,
   },
   {
+    id: 'family',
+    action: 'keep',
+    applies: ({ name }, { familyRuleOf }) => familyRuleOf(name)?.action === 'keep',
+    reason: ({ name }, { familyRuleOf }) => `Model family ${familyRuleOf(name)?.reason ?? ''}`,
+  },
+  {
     id: 'convolution-on-request',
     action: 'quantize',
     applies: ({ shape }) => isConvolution(shape),
@@ -166,13 +188,25 @@ export function ruleContext(header: Header, recipe: Recipe, keepAnyway: Readonly
     keepAnyway,
     scaledLayers: new Set(header.tensors.flatMap(({ name }) => layerOfCompanion(name) ?? [])),
     hasDiffusionModelPrefix: header.tensors.some(({ name }) => name.startsWith(DIFFUSION_MODEL_PREFIX)),
+    overrideOf: overrideLookup(recipe.overrides),
+    familyRuleOf: recipe.presets.includes('auto') ? modelFamily(header).rules.ruleOf : () => undefined,
   };
 }
 
 export function decide(tensor: TensorInfo, context: RuleContext): Decision {
+  const override = context.overrideOf(tensor.name);
+  if (override !== undefined) return overridden(tensor, override, context);
   const rule = RULES.find(({ applies }) => applies(tensor, context));
   if (rule === undefined) throw new Error(`no rule applies to ${tensor.name}`);
   return { action: rule.action, rule: rule.id, reason: rule.reason(tensor, context) };
+}
+
+function overridden(tensor: TensorInfo, { match, action }: Override, context: RuleContext): Decision {
+  const chosen: Decision = { action, rule: 'override', reason: `Override: ${match} → ${action}.` };
+  if (action !== 'quantize') return chosen;
+  const obstacle = RULES.find(({ holds, applies }) => holds === 'always' && applies(tensor, context));
+  if (obstacle === undefined) return chosen;
+  return { action: 'keep', rule: obstacle.id, reason: `Override: it cannot be quantized. ${obstacle.reason(tensor, context)}` };
 }
 
 /** The beginning of a sentence, e.g. `Preset t5xxl: names with "decoder"`, where a preset's list has part of the name. */

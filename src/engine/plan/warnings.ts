@@ -1,14 +1,17 @@
 /** What a user should know of a plan before running it. Pure. */
 import { formatQuantity } from '../../base/format';
 import type { PlannedTensor } from './plan';
+import type { Override } from './overrides';
 import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
 import type { RuleId } from './decision';
+import { parsePattern } from './tensorPattern';
 
 export function planWarnings(tensors: readonly PlannedTensor[], recipe: Recipe): readonly string[] {
   return [
     nothingToQuantize(tensors),
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
+    idleOverrides(tensors, recipe.overrides),
     quantizedConvolutions(tensors),
     legacyCasts(tensors, recipe),
     diffusersNames(tensors),
@@ -25,10 +28,25 @@ function nothingToQuantize(tensors: readonly PlannedTensor[]): string | undefine
 }
 
 function idlePreset(tensors: readonly PlannedTensor[], preset: keyof typeof PRESETS): string | undefined {
+  if (preset === 'auto') return undefined;
   const { keep, remove } = PRESETS[preset];
   const patterns = [...keep, ...remove];
   if (tensors.some(({ source: { name } }) => patterns.some((pattern) => name.includes(pattern)))) return undefined;
   return `The preset ${preset} matches no tensor: it may not be meant for this model.`;
+}
+
+function idleOverrides(tensors: readonly PlannedTensor[], overrides: readonly Override[]): string | undefined {
+  if (overrides.length === 0) return undefined;
+  const names = tensors.map(({ source: { name } }) => name);
+  const known = new Set(names);
+  const idle = overrides.filter(({ match }) => {
+    const pattern = parsePattern(match);
+    return pattern.kind === 'name' ? !known.has(pattern.name) : !names.some(pattern.matches);
+  });
+  const [first, ...others] = idle;
+  if (first === undefined) return undefined;
+  const more = others.length === 0 ? 'matches' : `and ${formatQuantity(others.length, 'other')} match`;
+  return `The override "${first.match}" ${more} no tensor.`;
 }
 
 function quantizedConvolutions(tensors: readonly PlannedTensor[]): string | undefined {

@@ -1,6 +1,8 @@
 /** ConvertedFile: what a converted file says of its own quantization: layout, scales, markers, and the recipe it was made with. */
 import { PRESETS } from '../../plan/presets';
+import type { Override } from '../../plan/overrides';
 import { defaultRecipe, type PresetName, type Recipe } from '../../plan/recipe';
+import { parseRecipeFile } from '../../plan/recipeFile';
 import { isScaledFp8Marker, layerOfWeight } from '../../plan/tensorNames';
 import type { Header, TensorInfo } from '../../safetensors/header';
 import type { SafetensorsFile } from '../../safetensors/reader';
@@ -98,7 +100,8 @@ function provenanceOf(metadata: ReadonlyMap<string, string>): ConvertedFile['pro
     const recipe = count === null ? undefined : record(parsed(text));
     if (recipe === undefined) continue;
     const version = metadata.get(`fp8_quantizer.version${count?.[1] ?? ''}`) ?? 'unknown';
-    provenance = { version, recipe: defaultRecipe({ presets: knownPresets(recipe['presets']) }) };
+    const presets = knownPresets(recipe['presets']);
+    provenance = { version, recipe: defaultRecipe({ presets, overrides: knownOverrides(recipe['overrides']) }) };
   }
   return provenance;
 }
@@ -107,6 +110,14 @@ function provenanceOf(metadata: ReadonlyMap<string, string>): ConvertedFile['pro
 function knownPresets(names: unknown): readonly PresetName[] {
   const known = Object.keys(PRESETS) as readonly PresetName[];
   return Array.isArray(names) ? known.filter((preset) => names.includes(preset)) : [];
+}
+
+function knownOverrides(overrides: unknown): readonly Override[] {
+  try {
+    return parseRecipeFile(JSON.stringify({ overrides }), '').overrides ?? [];
+  } catch {
+    return [];
+  }
 }
 
 function record(value: unknown): Readonly<Record<string, unknown>> | undefined {

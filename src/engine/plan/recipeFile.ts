@@ -1,0 +1,126 @@
+/** recipeFile: a recipe as a JSON file, `*.fp8recipe.json`, for people to keep and share. Read strictly: what it does not understand it refuses. Pure. */
+import { EngineError } from '../errors';
+import type { Action } from './decision';
+import type { Override } from './overrides';
+import { CONVOLUTIONS, LAYOUTS, PRESET_NAMES, ROUNDINGS, type Recipe } from './recipe';
+import { parsePattern } from './tensorPattern';
+
+export const RECIPE_FILE_SUFFIX = '.fp8recipe.json';
+
+const ACTIONS: readonly Action[] = ['quantize', 'keep', 'remove'];
+
+type Readers = { readonly [Key in keyof Recipe]: (value: unknown, at: Place) => Recipe[Key] };
+
+/** Every key that a recipe file may have, and who reads it: a new key of Recipe does not compile without its reader. */
+const READERS: Readers = {
+  presets: (value, at) => {
+    const presets = list(value, at).map((preset, index) => oneOf(PRESET_NAMES, preset, at.item(index)));
+    const twice = presets.find((preset, index) => presets.indexOf(preset) !== index);
+    return twice === undefined ? presets : at.fail(`names "${twice}" twice; once is enough`);
+  },
+  layout: (value, at) => oneOf(LAYOUTS, value, at),
+  rounding: (value, at) => oneOf(ROUNDINGS, value, at),
+  topK: (value, at) => (value === 'full' ? 'full' : wholeNumber(value, at, { least: 1, most: 1_000_000, or: '"full" or ' })),
+  numIter: (value, at) => wholeNumber(value, at, { least: 1, most: 1_000_000 }),
+  calibSamples: (value, at) => wholeNumber(value, at, { least: 512, most: 8192 }),
+  convolutions: (value, at) => oneOf(CONVOLUTIONS, value, at),
+  seed: (value, at) => wholeNumber(value, at, { least: 0, most: Number.MAX_SAFE_INTEGER }),
+  overrides: (value, at) => list(value, at).map((item, index) => override(item, at.item(index))),
+};
+
+/** Keys that are not there are not in the result. Throws EngineError InvalidRecipe, which names the file, the key and what it may be. */
+export function parseRecipeFile(text: string, path: string): Partial<Recipe> {
+  const root = new Place(path, '');
+  const entries = Object.entries(object(json(text, path), root)).filter(([key]) => key !== '$schema');
+  return Object.fromEntries(
+    entries.map(([key, value]) => {
+      if (!isRecipeKey(key)) return root.fail(`has the key "${key}", which no recipe has; the keys are ${Object.keys(READERS).join(', ')}`);
+      return [key, READERS[key](value, root.key(key))];
+    }),
+  ) as Partial<Recipe>;
+}
+
+export function recipeFileText(recipe: Recipe): string {
+  const ordered = Object.fromEntries((Object.keys(READERS) as readonly (keyof Recipe)[]).map((key) => [key, recipe[key]]));
+  return `${JSON.stringify(ordered, undefined, 2)}\n`;
+}
+
+/** Where in the file a value stands, for messages. */
+class Place {
+  constructor(
+    private readonly file: string,
+    private readonly path: string,
+  ) {}
+
+  key(name: string): Place {
+    return new Place(this.file, this.path === '' ? name : `${this.path}.${name}`);
+  }
+
+  item(index: number): Place {
+    return new Place(this.file, `${this.path}[${index}]`);
+  }
+
+  /** `problem` continues a sentence whose subject is the place. */
+  fail(problem: string): never {
+    const subject = this.path === '' ? 'the recipe' : `"${this.path}"`;
+    throw new EngineError('InvalidRecipe', `${this.file}: ${subject} ${problem}.`, { path: this.file });
+  }
+}
+
+function isRecipeKey(key: string): key is keyof Recipe {
+  return Object.hasOwn(READERS, key);
+}
+
+function json(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new EngineError(
+      'InvalidRecipe',
+      `${path}: it is not JSON: ${why}. Comments and trailing commas are not allowed.`,
+      { path },
+      { cause: error },
+    );
+  }
+}
+
+function override(value: unknown, at: Place): Override {
+  const { match, action, ...others } = object(value, at);
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) at.fail(`has the key "${unknown}"; an override has "match" and "action"`);
+  if (typeof match !== 'string')
+    return at.key('match').fail(`must be a name, a pattern such as "*.mlp.*", or "/…/"; it is ${shown(match)}`);
+  try {
+    parsePattern(match);
+  } catch (error) {
+    at.key('match').fail(`cannot be used: ${EngineError.wrap(error).message.replace(/\.$/, '')}`);
+  }
+  return { match, action: oneOf(ACTIONS, action, at.key('action')) };
+}
+
+function oneOf<Choice extends string>(choices: readonly Choice[], value: unknown, at: Place): Choice {
+  return choices.find((choice) => choice === value) ?? at.fail(`must be one of ${choices.map(shown).join(', ')}; it is ${shown(value)}`);
+}
+
+function wholeNumber(value: unknown, at: Place, range: { readonly least: number; readonly most: number; readonly or?: string }): number {
+  const { least, most, or = '' } = range;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  const limits = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `${least} to ${most}`;
+  return at.fail(`must be ${or}a whole number, ${limits}; it is ${shown(value)}`);
+}
+
+function list(value: unknown, at: Place): readonly unknown[] {
+  return Array.isArray(value) ? value : at.fail(`must be a list in brackets; it is ${shown(value)}`);
+}
+
+function object(value: unknown, at: Place): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Readonly<Record<string, unknown>>;
+  return at.fail(`must be an object in braces; it is ${shown(value)}`);
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'missing';
+  const text = JSON.stringify(value);
+  return text.length <= 60 ? text : `${text.slice(0, 60)}…`;
+}
