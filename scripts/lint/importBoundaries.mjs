@@ -7,7 +7,7 @@ const toolkit = '@vscode/webview-ui-toolkit';
 /** Folders directly under src/, and `extension` for src/extension.ts. */
 const layers = ['base', 'rpc', 'engine', 'editor', 'webview', 'cli', 'extension'];
 /** Folders directly under src/engine/. */
-const engineParts = ['safetensors', 'families', 'plan', 'job', 'native', 'process'];
+const engineParts = ['safetensors', 'families', 'plan', 'job', 'inspect', 'native', 'process'];
 
 /** @type {readonly { files: string, except?: readonly string[], layers: readonly string[], engineParts?: readonly string[], packages: readonly string[], why: string }[]} */
 const rows = [
@@ -52,6 +52,13 @@ const rows = [
     engineParts: ['safetensors', 'families', 'plan', 'job'],
     packages: [anyNodeModule],
     why: 'a job knows the Quantizer interface, never the addon or the process it runs in.',
+  },
+  {
+    files: 'src/engine/inspect/**',
+    layers: ['base', 'rpc'],
+    engineParts: ['safetensors', 'families', 'plan', 'job', 'inspect'],
+    packages: [anyNodeModule],
+    why: 'looking into a file uses what a job uses, and no job waits for it.',
   },
   {
     files: 'src/engine/native/**',

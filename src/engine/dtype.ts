@@ -39,3 +39,13 @@ export function isDtype(text: string): text is Dtype {
 export function isSourceDtype(dtype: Dtype): dtype is SourceDtype {
   return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
 }
+
+/** The dtypes whose values can be looked at: each element is a real number and takes whole bytes. */
+export type ValueDtype = Exclude<Dtype, (typeof OPAQUE)[number]>;
+
+const OPAQUE = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'C64'] as const satisfies readonly Dtype[];
+
+export function isValueDtype(dtype: Dtype): dtype is ValueDtype {
+  const opaque: readonly Dtype[] = OPAQUE;
+  return !opaque.includes(dtype);
+}

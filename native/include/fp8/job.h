@@ -56,7 +56,61 @@ struct CompareTask {
   std::optional<float> scale;
 };
 
-using Task = std::variant<CopyTask, QuantizeTask, CompareTask>;
+// What an element may be where its values are only looked at.
+enum class ValueDtype { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i8, u8, i16, u16, i32, u32, i64, u64, boolean };
+
+// A tensor whose values are element × scale.
+struct TensorValues {
+  FileRange range;
+  ValueDtype dtype = ValueDtype::bf16;
+  double scale = 1;
+};
+
+constexpr std::size_t byte_size(ValueDtype dtype) {
+  switch (dtype) {
+    case ValueDtype::f64:
+    case ValueDtype::i64:
+    case ValueDtype::u64:
+      return 8;
+    case ValueDtype::f32:
+    case ValueDtype::i32:
+    case ValueDtype::u32:
+      return 4;
+    case ValueDtype::f16:
+    case ValueDtype::bf16:
+    case ValueDtype::i16:
+    case ValueDtype::u16:
+      return 2;
+    case ValueDtype::f8_e4m3:
+    case ValueDtype::f8_e5m2:
+    case ValueDtype::i8:
+    case ValueDtype::u8:
+    case ValueDtype::boolean:
+      return 1;
+  }
+  return 1;
+}
+
+constexpr std::uint64_t element_count(const TensorValues& values) { return values.range.length / byte_size(values.dtype); }
+
+// See InspectTask in quantizer.ts.
+struct InspectTask {
+  std::uint32_t id = 0;
+  std::string name;
+  TensorValues values;
+  std::uint64_t rows = 0;
+  std::uint64_t columns = 0;
+};
+
+// See DifferenceTask in quantizer.ts. Reports Compared.
+struct DifferenceTask {
+  std::uint32_t id = 0;
+  std::string name;
+  TensorValues reference;
+  TensorValues other;
+};
+
+using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask>;
 
 struct Job {
   std::vector<std::string> files;
@@ -107,12 +161,37 @@ struct Compared {
   double max_absolute_error = 0;
   std::uint64_t non_finite_count = 0;
 };
+// What a cast to E4M3 would lose, in elements.
+struct CastLoss {
+  std::uint64_t underflow = 0;  // not zero, and zero afterwards
+  std::uint64_t subnormal = 0;  // below the smallest normal value, those of underflow included
+  std::uint64_t saturated = 0;  // beyond the largest value
+};
+struct Inspected {
+  std::uint32_t id = 0;
+  std::uint64_t count = 0;
+  std::uint64_t zero_count = 0;
+  std::uint64_t nan_count = 0;
+  std::uint64_t infinity_count = 0;
+  // Of the finite values; 0 where there are none.
+  double smallest = 0;
+  double largest = 0;
+  double mean = 0;
+  double deviation = 0;
+  std::vector<std::uint64_t> histogram;  // equal bins from smallest to largest
+  float fp8_scale = 1;                   // of the whole tensor, as nearest and learned rounding take it
+  CastLoss at_scale;
+  CastLoss unscaled;
+  // Energy (sum of squares) of the columns, from most to least, at equally spaced ranks; 1 is the mean. Empty for a single column or row.
+  std::vector<double> column_energies;
+  double half_energy_share = 0;  // the smallest share of the columns that holds half of the energy
+};
 struct Note {
   std::uint32_t id;
   std::string message;
 };
 
-using Event = std::variant<Started, Progress, Copied, Quantized, NonFinite, Compared, Note>;
+using Event = std::variant<Started, Progress, Copied, Quantized, NonFinite, Compared, Inspected, Note>;
 
 struct Device {
   std::string id;

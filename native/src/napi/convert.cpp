@@ -115,6 +115,51 @@ CompareTask compare_from(const Napi::Object& object) {
   return task;
 }
 
+ValueDtype value_dtype_from(const Napi::Object& object) {
+  constexpr std::pair<const char*, ValueDtype> names[] = {
+      {"F64", ValueDtype::f64},         {"F32", ValueDtype::f32},         {"F16", ValueDtype::f16},     {"BF16", ValueDtype::bf16},
+      {"F8_E4M3", ValueDtype::f8_e4m3}, {"F8_E5M2", ValueDtype::f8_e5m2}, {"I8", ValueDtype::i8},       {"U8", ValueDtype::u8},
+      {"I16", ValueDtype::i16},         {"U16", ValueDtype::u16},         {"I32", ValueDtype::i32},     {"U32", ValueDtype::u32},
+      {"I64", ValueDtype::i64},         {"U64", ValueDtype::u64},         {"BOOL", ValueDtype::boolean}};
+  const std::string name = text(object, "dtype");
+  for (const auto& [known, dtype] : names) {
+    if (name == known) return dtype;
+  }
+  reject(object.Env(), "dtype", "one whose values can be read");
+}
+
+TensorValues values_from(const Napi::Object& object, const char* name) {
+  const Napi::Object values = object_from(object.Get(name), name);
+  const Napi::Value scale = values.Get("scale");
+  if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
+  return {range_from(values, "range"), value_dtype_from(values), scale.As<Napi::Number>().DoubleValue()};
+}
+
+InspectTask inspect_from(const Napi::Object& object) {
+  InspectTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.values = values_from(object, "values");
+  task.rows = whole_number(object, "rows");
+  task.columns = whole_number(object, "columns");
+  const std::uint64_t count = element_count(task.values);
+  // Divided, for the product of two numbers may not fit.
+  const bool fits = count == 0 ? task.rows == 0 || task.columns == 0
+                               : task.columns != 0 && count % task.columns == 0 && count / task.columns == task.rows;
+  if (!fits) reject(object.Env(), "rows and columns", "the shape of the values");
+  return task;
+}
+
+DifferenceTask difference_from(const Napi::Object& object) {
+  DifferenceTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.reference = values_from(object, "reference");
+  task.other = values_from(object, "other");
+  if (element_count(task.reference) != element_count(task.other)) reject(object.Env(), "reference and other", "equally many values");
+  return task;
+}
+
 Task task_from(const Napi::Value& value) {
   const Napi::Object object = object_from(value, "a task");
   const std::string kind = text(object, "kind");
@@ -123,13 +168,22 @@ Task task_from(const Napi::Value& value) {
   }
   if (kind == "quantize") return quantize_from(object);
   if (kind == "compare") return compare_from(object);
-  reject(object.Env(), "kind", "copy, quantize or compare");
+  if (kind == "inspect") return inspect_from(object);
+  if (kind == "difference") return difference_from(object);
+  reject(object.Env(), "kind", "copy, quantize, compare, inspect or difference");
 }
 
 std::vector<FileRange> ranges_of(const Task& task) {
   if (const auto* compare = std::get_if<CompareTask>(&task)) return {compare->converted, compare->source};
   if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
+  if (const auto* inspect = std::get_if<InspectTask>(&task)) return {inspect->values.range};
+  if (const auto* difference = std::get_if<DifferenceTask>(&task)) return {difference->reference.range, difference->other.range};
   return {std::get<QuantizeTask>(task).source};
+}
+
+bool only_reads(const Task& task) {
+  return std::holds_alternative<CompareTask>(task) || std::holds_alternative<InspectTask>(task) ||
+         std::holds_alternative<DifferenceTask>(task);
 }
 
 class ObjectBuilder {
@@ -154,6 +208,17 @@ class ObjectBuilder {
   }
   ObjectBuilder& set(const char* name, std::uint32_t value) { return set(name, static_cast<double>(value)); }
   ObjectBuilder& set(const char* name, std::uint64_t value) { return set(name, static_cast<double>(value)); }
+  ObjectBuilder& set(const char* name, Napi::Value value) {
+    object_.Set(name, value);
+    return *this;
+  }
+  template <typename T>
+  ObjectBuilder& set(const char* name, const std::vector<T>& values) {
+    Napi::Array array = Napi::Array::New(object_.Env(), values.size());
+    for (std::uint32_t i = 0; i < values.size(); ++i) array.Set(i, static_cast<double>(values[i]));
+    object_.Set(name, array);
+    return *this;
+  }
   template <typename T>
   ObjectBuilder& set(const char* name, const std::optional<T>& value) {
     return value ? set(name, *value) : *this;
@@ -207,6 +272,27 @@ struct EventToJs {
         .set("nonFiniteCount", event.non_finite_count)
         .take();
   }
+  Napi::Object operator()(const Inspected& event) const {
+    return start("inspected", event.id)
+        .set("count", event.count)
+        .set("zeroCount", event.zero_count)
+        .set("nanCount", event.nan_count)
+        .set("infinityCount", event.infinity_count)
+        .set("smallest", event.smallest)
+        .set("largest", event.largest)
+        .set("mean", event.mean)
+        .set("deviation", event.deviation)
+        .set("histogram", event.histogram)
+        .set("fp8Scale", static_cast<double>(event.fp8_scale))
+        .set("atScale", loss(event.at_scale))
+        .set("unscaled", loss(event.unscaled))
+        .set("columnEnergies", event.column_energies)
+        .set("halfEnergyShare", event.half_energy_share)
+        .take();
+  }
+  Napi::Object loss(const CastLoss& value) const {
+    return ObjectBuilder(env).set("underflow", value.underflow).set("subnormal", value.subnormal).set("saturated", value.saturated).take();
+  }
 };
 
 }  // namespace
@@ -224,7 +310,7 @@ Job job_from(const Napi::Value& value) {
     for (const FileRange& range : ranges_of(job.tasks.back())) {
       if (range.file >= job.files.size()) reject(object.Env(), "file", "an index into files");
     }
-    if (!job.output && !std::holds_alternative<CompareTask>(job.tasks.back())) reject(object.Env(), "output", "given for tasks that write");
+    if (!job.output && !only_reads(job.tasks.back())) reject(object.Env(), "output", "given for tasks that write");
   });
   job.device = text(object, "device");
   job.threads = small_number(object, "threads");

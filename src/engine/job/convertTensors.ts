@@ -96,6 +96,7 @@ export async function* convertTensors(
         statistics = statisticsOf(event);
         break;
       case 'compared':
+      case 'inspected':
         throw new EngineError('Internal', 'the quantizer compared where it should convert');
     }
     const now = performance.now() / 1000;

@@ -1,5 +1,5 @@
 /** Quantizer: the seam between a job and whatever computes it. The job knows this interface, never the addon. */
-import type { SourceDtype } from '../dtype';
+import type { SourceDtype, ValueDtype } from '../dtype';
 import type { Rounding } from '../plan/recipe';
 
 /** Bytes of file `file` (an index into `QuantizerJob.files`), from its start. */
@@ -9,7 +9,7 @@ export interface FileRange {
   readonly length: number;
 }
 
-export type QuantizerTask = CopyTask | QuantizeTask | CompareTask;
+export type QuantizerTask = CopyTask | QuantizeTask | CompareTask | InspectTask | DifferenceTask;
 
 /** Copies a source range to `outputOffset` of the output file. */
 export interface CopyTask {
@@ -54,6 +54,34 @@ export interface CompareTask {
   readonly scale?: number;
 }
 
+/** A tensor's values: element × scale. */
+export interface TensorValues {
+  readonly range: FileRange;
+  readonly dtype: ValueDtype;
+  readonly scale: number;
+}
+
+/** Describes the values of one tensor. Reads only, and runs on the device `cpu`. */
+export interface InspectTask {
+  readonly kind: 'inspect';
+  readonly id: number;
+  readonly name: string;
+  readonly values: TensorValues;
+  /** The matrix view: the first dimension, and all others together. */
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Compares the values of two tensors of equally many elements, whatever their dtypes; ends in `compared`. Reads only, and runs on `cpu`. */
+export interface DifferenceTask {
+  readonly kind: 'difference';
+  readonly id: number;
+  readonly name: string;
+  /** What the error is relative to. */
+  readonly reference: TensorValues;
+  readonly other: TensorValues;
+}
+
 export interface QuantizerJob {
   /** Files that are read. */
   readonly files: readonly string[];
@@ -75,6 +103,7 @@ export type QuantizerEvent =
   /** The source has NaN or Inf: nothing was written for this task. `seconds` spent. */
   | { readonly type: 'nonFinite'; readonly id: number; readonly count: number; readonly seconds: number }
   | ({ readonly type: 'compared'; readonly id: number } & ComparedResult)
+  | ({ readonly type: 'inspected'; readonly id: number } & InspectedResult)
   /** Something worth telling, e.g. a tensor that fell back from the GPU to the CPU. */
   | { readonly type: 'note'; readonly id: number; readonly message: string }
   /** Always the last one. */
@@ -112,6 +141,39 @@ export interface ComparedResult {
   readonly nonFiniteCount: number;
 }
 
+export interface InspectedResult {
+  readonly count: number;
+  readonly zeroCount: number;
+  readonly nanCount: number;
+  readonly infinityCount: number;
+  /** Of the finite values; 0 where there are none. */
+  readonly smallest: number;
+  readonly largest: number;
+  readonly mean: number;
+  readonly deviation: number;
+  /** Finite values in equal bins from `smallest` to `largest`. */
+  readonly histogram: readonly number[];
+  /** The E4M3 scale that nearest and learned rounding take for the whole tensor. */
+  readonly fp8Scale: number;
+  readonly atScale: CastLoss;
+  /** As a plain cast without a scale would do. */
+  readonly unscaled: CastLoss;
+  /** Sums of squares of the columns, from most to least, at up to 128 equally spaced ranks; 1 is the mean. Empty for a single row or column. */
+  readonly columnEnergies: readonly number[];
+  /** The smallest share of the columns that holds half of the energy, 0–1. */
+  readonly halfEnergyShare: number;
+}
+
+/** How many values a cast to E4M3 would harm. */
+export interface CastLoss {
+  /** Not zero before, and zero afterwards. */
+  readonly underflow: number;
+  /** Below the smallest normal value, where few bits are left; includes those of underflow. */
+  readonly subnormal: number;
+  /** Beyond the largest value. */
+  readonly saturated: number;
+}
+
 export interface QuantizerDevice {
   /** `cpu`, `cuda:0`, … */
   readonly id: string;
@@ -132,7 +194,7 @@ export interface QuantizerDevice {
 export interface Quantizer {
   devices(): Promise<readonly QuantizerDevice[]>;
   /**
-   * Runs every task; each ends in exactly one `copied`, `quantized`, `nonFinite` or `compared`, in any order.
+   * Runs every task; each ends in exactly one `copied`, `quantized`, `nonFinite`, `compared` or `inspected`, in any order.
    * Throws EngineError: `Cancelled` within a second of the signal, otherwise with the tensor's name and the path.
    */
   run(job: QuantizerJob, signal: AbortSignal): AsyncIterable<QuantizerEvent>;

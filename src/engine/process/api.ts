@@ -1,4 +1,6 @@
 /** EngineApi: what the engine process can be asked for. */
+import type { CompareEvent, CompareRequest } from '../inspect/compareEvent';
+import type { InspectEvent, InspectRequest, PreviewEvent, PreviewRequest } from '../inspect/inspectEvent';
 import type { ConvertRequest } from '../job/convertRequest';
 import type { JobEvent } from '../job/jobEvent';
 import type { QuantizerDevice } from '../job/quantizer';
@@ -8,6 +10,9 @@ export interface EngineApi {
   devices(): Promise<readonly QuantizerDevice[]>;
   convert(params: ConvertParams, signal: AbortSignal): AsyncIterable<JobEvent>;
   verify(request: VerifyRequest, signal: AbortSignal): AsyncIterable<VerifyEvent>;
+  inspect(request: InspectRequest, signal: AbortSignal): AsyncIterable<InspectEvent>;
+  preview(request: PreviewRequest, signal: AbortSignal): AsyncIterable<PreviewEvent>;
+  compare(request: CompareRequest, signal: AbortSignal): AsyncIterable<CompareEvent>;
 }
 
 export interface ConvertParams {

@@ -5,6 +5,8 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { EngineError } from '../errors';
+import type { CompareEvent, CompareRequest } from '../inspect/compareEvent';
+import type { InspectEvent, InspectRequest, PreviewEvent, PreviewRequest } from '../inspect/inspectEvent';
 import type { ConvertRequest } from '../job/convertRequest';
 import type { JobEnd, JobEvent } from '../job/jobEvent';
 import { temporaryPathsOf } from '../job/partialOutput';
@@ -49,19 +51,29 @@ export class EngineClient {
     return this.#events(
       signal,
       (engine, stop) => engine.rpc.stream('convert', { request, token }, stop),
-      (event) => event.type === 'done' || event.type === 'failed' || event.type === 'cancelled',
+      isTerminal,
       temporaryPathsOf(request, token),
     );
   }
 
   /** Ends with exactly one terminal event and never throws. */
   verify(request: VerifyRequest, signal: AbortSignal): AsyncGenerator<VerifyEvent, void, undefined> {
-    return this.#events(
-      signal,
-      (engine, stop) => engine.rpc.stream('verify', request, stop),
-      (event) => event.type === 'done' || event.type === 'failed' || event.type === 'cancelled',
-      [],
-    );
+    return this.#events(signal, (engine, stop) => engine.rpc.stream('verify', request, stop), isTerminal, []);
+  }
+
+  /** What the values of one tensor are like. Ends with exactly one terminal event and never throws. */
+  inspect(request: InspectRequest, signal: AbortSignal): AsyncGenerator<InspectEvent, void, undefined> {
+    return this.#events(signal, (engine, stop) => engine.rpc.stream('inspect', request, stop), isTerminal, []);
+  }
+
+  /** What rounding would make of one tensor; nothing is written. Ends with exactly one terminal event and never throws. */
+  preview(request: PreviewRequest, signal: AbortSignal): AsyncGenerator<PreviewEvent, void, undefined> {
+    return this.#events(signal, (engine, stop) => engine.rpc.stream('preview', request, stop), isTerminal, []);
+  }
+
+  /** What differs between two files. Ends with exactly one terminal event and never throws. */
+  compare(request: CompareRequest, signal: AbortSignal): AsyncGenerator<CompareEvent, void, undefined> {
+    return this.#events(signal, (engine, stop) => engine.rpc.stream('compare', request, stop), isTerminal, []);
   }
 
   /** Cancels what is running, and returns when every process has gone. */
@@ -138,6 +150,10 @@ export class EngineClient {
     clearTimeout(killing);
     return engineCrash(end);
   }
+}
+
+function isTerminal({ type }: { readonly type: string }): boolean {
+  return type === 'done' || type === 'failed' || type === 'cancelled';
 }
 
 function failure(error: EngineError): Interruption {

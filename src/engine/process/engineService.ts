@@ -1,5 +1,10 @@
 /** EngineService: the engine process's side of EngineApi. The addon is loaded when it is first needed. */
 import { rmSync } from 'node:fs';
+import type { CompareEvent, CompareRequest } from '../inspect/compareEvent';
+import type { InspectEvent, InspectRequest, PreviewEvent, PreviewRequest } from '../inspect/inspectEvent';
+import { runCompare } from '../inspect/runCompare';
+import { runInspect } from '../inspect/runInspect';
+import { runPreview } from '../inspect/runPreview';
 import type { QuantizerDevice } from '../job/quantizer';
 import type { JobEvent } from '../job/jobEvent';
 import { runJob } from '../job/runJob';
@@ -31,6 +36,18 @@ export class EngineService implements EngineApi {
 
   async *verify(request: VerifyRequest, signal: AbortSignal): AsyncGenerator<VerifyEvent, void, undefined> {
     yield* runVerify(request, this.#loaded(), signal);
+  }
+
+  async *inspect(request: InspectRequest, signal: AbortSignal): AsyncGenerator<InspectEvent, void, undefined> {
+    yield* runInspect(request, this.#loaded(), signal);
+  }
+
+  async *preview(request: PreviewRequest, signal: AbortSignal): AsyncGenerator<PreviewEvent, void, undefined> {
+    yield* runPreview(request, this.#loaded(), this.toolVersion, signal);
+  }
+
+  async *compare(request: CompareRequest, signal: AbortSignal): AsyncGenerator<CompareEvent, void, undefined> {
+    yield* runCompare(request, this.#loaded(), signal);
   }
 
   /** The last resort where a job does not stop in time. */

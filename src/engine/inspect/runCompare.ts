@@ -1,0 +1,116 @@
+/** runCompare: two files → what differs between their tensors, quantized ones by the values they stand for. Reads only. */
+import { EngineError } from '../errors';
+import { isValueDtype } from '../dtype';
+import { ProgressMeter, type MeteredTask } from '../job/progressMeter';
+import type { ComparedResult, DifferenceTask, Quantizer, TensorValues } from '../job/quantizer';
+import type { TensorInfo } from '../safetensors/header';
+import { openSafetensors, type SafetensorsFile } from '../safetensors/reader';
+import type { ComparedTensor, CompareEvent, CompareRequest } from './compareEvent';
+import { pairTensors, type TensorPair } from './pairTensors';
+import { interruption } from './runInspect';
+import { readTensorScale } from './tensorScales';
+
+const PROGRESS_INTERVAL_SECONDS = 0.1;
+const REFERENCE = 0;
+const OTHER = 1;
+
+/** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. */
+export async function* runCompare(
+  request: CompareRequest,
+  quantizer: Quantizer,
+  signal: AbortSignal,
+): AsyncGenerator<CompareEvent, void, undefined> {
+  const startedAt = performance.now();
+  try {
+    const reference = await openSafetensors(request.reference);
+    const other = await openSafetensors(request.other).catch(async (error: unknown) => {
+      await reference.close();
+      throw error;
+    });
+    try {
+      const relativeError = yield* compare(reference, other, request.threads, quantizer, signal);
+      yield { type: 'done', relativeError, seconds: (performance.now() - startedAt) / 1000 };
+    } finally {
+      await reference.close();
+      await other.close();
+    }
+  } catch (error) {
+    yield interruption(error, signal);
+  }
+}
+
+async function* compare(
+  reference: SafetensorsFile,
+  other: SafetensorsFile,
+  threads: number,
+  quantizer: Quantizer,
+  signal: AbortSignal,
+): AsyncGenerator<CompareEvent, number, undefined> {
+  const pairs = pairTensors(reference.header, other.header);
+  yield { type: 'paired', tensors: pairs.map(({ row }) => row) };
+  const tasks: DifferenceTask[] = [];
+  for (const [id, { row, ...infos }] of pairs.entries()) {
+    signal.throwIfAborted();
+    if (row.state !== 'pending' || infos.reference === undefined || infos.other === undefined) continue;
+    const left = await valuesOf(reference, infos.reference, REFERENCE);
+    const right = await valuesOf(other, infos.other, OTHER);
+    const reason = typeof left === 'string' ? left : typeof right === 'string' ? right : undefined;
+    if (reason !== undefined) yield { type: 'tensor', index: id, tensor: { ...row, state: 'incomparable', reason } };
+    else tasks.push({ kind: 'difference', id, name: row.name, reference: left as TensorValues, other: right as TensorValues });
+  }
+  let squaredError = 0;
+  let squaredReference = 0;
+  const meter = new ProgressMeter(new Map(tasks.map(({ id, name, ...sides }): [number, MeteredTask] => [id, { name, ...size(sides) }])));
+  let lastProgress = -Infinity;
+  const job = { files: [reference.path, other.path], tasks, device: 'cpu', threads };
+  for await (const event of tasks.length === 0 ? [] : quantizer.run(job, signal)) {
+    if (event.type === 'started') meter.started(event.id);
+    else if (event.type === 'progress') meter.advanced(event.id, event.fraction);
+    else if (event.type === 'compared') {
+      meter.finished(event.id);
+      squaredError += event.squaredError;
+      squaredReference += event.squaredSource;
+      yield { type: 'tensor', index: event.id, tensor: comparedTensor(pairs, event.id, event) };
+    }
+    const now = performance.now() / 1000;
+    if (now - lastProgress < PROGRESS_INTERVAL_SECONDS) continue;
+    lastProgress = now;
+    const { fraction, bytesPerSecond, remainingSeconds } = meter.snapshot();
+    yield { type: 'progress', fraction, bytesPerSecond, ...(remainingSeconds === undefined ? {} : { remainingSeconds }) };
+  }
+  return relative(squaredError, squaredReference);
+}
+
+/** A sentence where the values cannot be read. */
+async function valuesOf(file: SafetensorsFile, tensor: TensorInfo, index: number): Promise<TensorValues | string> {
+  const { dtype, begin, end } = tensor;
+  if (!isValueDtype(dtype)) return `Values of ${dtype} cannot be read.`;
+  const scale = await readTensorScale(file, tensor);
+  if (scale.kind === 'unsupported') return scale.reason;
+  return { range: { file: index, offset: begin, length: end - begin }, dtype, scale: scale.value };
+}
+
+function comparedTensor(pairs: readonly TensorPair[], id: number, result: ComparedResult): ComparedTensor {
+  const row = pairs[id]?.row;
+  if (row === undefined) throw new EngineError('Internal', `the quantizer told of task ${id}, which the comparison does not have`);
+  const { squaredError, squaredSource, maxAbsoluteError, nonFiniteCount } = result;
+  return {
+    ...row,
+    state: result.equal ? 'equal' : 'changed',
+    error: {
+      relative: relative(squaredError, squaredSource),
+      sqnrDecibels: squaredError === 0 ? Infinity : 10 * Math.log10(squaredSource / squaredError),
+      largest: maxAbsoluteError,
+      nonFiniteCount,
+    },
+  };
+}
+
+function relative(squaredError: number, squaredReference: number): number {
+  return squaredError === 0 ? 0 : Math.sqrt(squaredError / squaredReference);
+}
+
+function size({ reference, other }: Pick<DifferenceTask, 'reference' | 'other'>): { readonly work: number; readonly bytes: number } {
+  const bytes = reference.range.length + other.range.length;
+  return { work: bytes, bytes };
+}

@@ -1,0 +1,78 @@
+/** runPreview: what nearest and learned rounding would make of one tensor, by the very tasks of a conversion, written to nowhere. */
+import { devNull } from 'node:os';
+import { EngineError } from '../errors';
+import { chooseDevice } from '../job/chooseDevice';
+import { scheduleTasks } from '../job/schedule';
+import type { QuantizedResult, Quantizer, QuantizeTask } from '../job/quantizer';
+import { makePlan } from '../plan/makePlan';
+import type { Recipe } from '../plan/recipe';
+import { readHeader } from '../safetensors/reader';
+import type { PreviewEvent, PreviewRequest, RoundingPreview } from './inspectEvent';
+import { interruption } from './runInspect';
+
+const NEAREST = 0;
+const BETTER = 1;
+/** Nearest rounding takes next to no time beside the other one. */
+const NEAREST_SHARE = 0.05;
+
+/** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. */
+export async function* runPreview(
+  request: PreviewRequest,
+  quantizer: Quantizer,
+  toolVersion: string,
+  signal: AbortSignal,
+): AsyncGenerator<PreviewEvent, void, undefined> {
+  try {
+    yield { type: 'done', preview: yield* preview(request, quantizer, toolVersion, signal) };
+  } catch (error) {
+    yield interruption(error, signal);
+  }
+}
+
+async function* preview(
+  { path, tensor, threads, recipe, device: wanted }: PreviewRequest,
+  quantizer: Quantizer,
+  toolVersion: string,
+  signal: AbortSignal,
+): AsyncGenerator<PreviewEvent, RoundingPreview, undefined> {
+  const rounding = recipe.rounding === 'nearest' ? 'learned' : recipe.rounding;
+  const task = await taskOf(path, tensor, { ...recipe, rounding }, toolVersion);
+  const device = await chooseDevice(wanted, quantizer);
+  const results: QuantizedResult[] = [];
+  const tasks = [
+    { ...task, id: NEAREST, rounding: 'nearest' as const },
+    { ...task, id: BETTER },
+  ];
+  const job = { files: [path], output: devNull, tasks, device: device.id, threads };
+  for await (const event of quantizer.run(job, signal)) {
+    if (event.type === 'progress' && event.id === BETTER) {
+      yield { type: 'progress', fraction: NEAREST_SHARE + (1 - NEAREST_SHARE) * event.fraction };
+    } else if (event.type === 'quantized') results[event.id] = event;
+    else if (event.type === 'nonFinite') {
+      throw new EngineError('InvalidRecipe', `"${tensor}" has NaN or infinite values, so a conversion keeps it.`, { path, tensor });
+    }
+  }
+  const [nearest, better] = results;
+  if (nearest === undefined || better === undefined) throw new EngineError('Internal', 'the quantizer ended without a result', { tensor });
+  const { objective, objectiveNearest } = better;
+  return {
+    nearestError: nearest.relativeError,
+    rounding,
+    error: better.relativeError,
+    ...(objective === undefined || objectiveNearest === undefined || objectiveNearest === 0
+      ? {}
+      : { objectiveRatio: objective / objectiveNearest }),
+    sweeps: better.sweeps,
+    keptNearest: better.keptNearest,
+    changedShare: better.changedShare,
+    device: better.device,
+    seconds: better.readSeconds + better.computeSeconds,
+  };
+}
+
+async function taskOf(path: string, tensor: string, recipe: Recipe, toolVersion: string): Promise<QuantizeTask> {
+  const plan = makePlan(await readHeader(path), recipe, { toolVersion });
+  const task = scheduleTasks(plan).find(({ kind, name }) => kind === 'quantize' && name === tensor);
+  if (task?.kind === 'quantize') return task;
+  throw new EngineError('InvalidRecipe', `"${tensor}" is not quantized by this recipe, so there is nothing to preview.`, { path, tensor });
+}

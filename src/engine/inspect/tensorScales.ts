@@ -1,0 +1,50 @@
+/** tensorScales: which tensors of a file describe the quantization of others, and the one number by which a quantized tensor's elements count. */
+import { isScaledFp8Marker, layerOfCompanion, layerOfWeight } from '../plan/tensorNames';
+import type { Header, TensorInfo } from '../safetensors/header';
+import type { SafetensorsFile } from '../safetensors/reader';
+
+/** Suffixes of layouts whose companions stand beside another name than `<layer>.weight`, with what must be there for them to mean that. */
+const SIBLINGS: readonly { readonly suffix: string; readonly of: string }[] = [
+  { suffix: '.qzeros', of: '.qweight' },
+  { suffix: '.scales', of: '.qweight' },
+  { suffix: '.g_idx', of: '.qweight' },
+  { suffix: '_scales', of: '_blocks' },
+  { suffix: '.SCB', of: '.weight' },
+  { suffix: '.weight_format', of: '.weight' },
+];
+
+/** Whether the tensor holds scales, markers or the like of another tensor rather than values of the model. */
+export function isCompanion({ name, dtype }: TensorInfo, header: Header): boolean {
+  if (isScaledFp8Marker(name)) return true;
+  // Behind the weight's whole name, as bitsandbytes has it: `<layer>.weight.absmax`, `<layer>.weight.quant_state.bitsandbytes__nf4`.
+  const quantState = name.indexOf('.quant_state.');
+  if (quantState > 0) return header.byName.has(name.slice(0, quantState));
+  const layer = layerOfCompanion(name);
+  // The packed weight itself bears the name of a companion.
+  if (layer !== undefined) return !name.endsWith('.weight_packed') && dtype !== 'BOOL';
+  return SIBLINGS.some(({ suffix, of }) => name.endsWith(suffix) && header.byName.has(name.slice(0, -suffix.length) + of));
+}
+
+/** The tensor with the scale of a weight in FP8. */
+export function scaleTensorOf(tensor: TensorInfo, header: Header): TensorInfo | undefined {
+  if (tensor.dtype !== 'F8_E4M3' && tensor.dtype !== 'F8_E5M2') return undefined;
+  const layer = layerOfWeight(tensor.name);
+  if (layer === undefined) return undefined;
+  return header.byName.get(`${layer}.weight_scale`) ?? header.byName.get(`${layer}.scale_weight`);
+}
+
+export type TensorScale =
+  /** `tensor` is absent where the elements stand for themselves. */
+  { readonly kind: 'number'; readonly value: number; readonly tensor?: string } | { readonly kind: 'unsupported'; readonly reason: string };
+
+export async function readTensorScale(file: SafetensorsFile, tensor: TensorInfo): Promise<TensorScale> {
+  const scale = scaleTensorOf(tensor, file.header);
+  if (scale === undefined) return { kind: 'number', value: 1 };
+  if (scale.dtype !== 'F32' || scale.end - scale.begin !== 4) {
+    return { kind: 'unsupported', reason: `Its scale is no single number but ${scale.dtype} of shape [${scale.shape.join(', ')}].` };
+  }
+  const bytes = await file.readRange(scale.begin, scale.end);
+  const value = new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
+  if (!Number.isFinite(value)) return { kind: 'unsupported', reason: `Its scale is ${value}.` };
+  return { kind: 'number', value, tensor: scale.name };
+}
