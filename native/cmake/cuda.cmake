@@ -1,6 +1,7 @@
 # Decides whether the CUDA backend is built: sets FP8_CUDA_FOUND and enables the language.
 set(FP8_CUDA_FOUND OFF)
-set(FP8_CUDA_ARCHITECTURES "90" CACHE STRING "GPU architectures to compile for (CMAKE_CUDA_ARCHITECTURES)")
+# 90a has the instructions of Hopper alone. "all" is what packages carry: every GPU with FP16 tensor cores, and PTX for those to come.
+set(FP8_CUDA_ARCHITECTURES "90a-real" CACHE STRING "GPU architectures to compile for (as CMAKE_CUDA_ARCHITECTURES), or all")
 if(NOT FP8_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
@@ -12,12 +13,13 @@ if(NOT FP8_CUDA STREQUAL "OFF")
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     # Both must be set before the first CUDA target is made.
-    set(CMAKE_CUDA_ARCHITECTURES ${FP8_CUDA_ARCHITECTURES})
+    if(FP8_CUDA_ARCHITECTURES STREQUAL "all")
+      set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90a-real 100-real 120)
+    else()
+      set(CMAKE_CUDA_ARCHITECTURES ${FP8_CUDA_ARCHITECTURES})
+    endif()
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
     enable_language(CUDA)
-    # Before that, CMake's own trial programs would ask for a dialect that it does not know yet.
-    set(CMAKE_CUDA_STANDARD 20)
-    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     find_package(CUDAToolkit REQUIRED)
     set(FP8_CUDA_FOUND ON)
   elseif(FP8_CUDA STREQUAL "ON")

@@ -46,6 +46,9 @@ GemmPath best_gemm_path(int compute_capability);
 
 void gemm(const Gemm& product, GemmPath path, cudaStream_t stream);
 
+// Whether this build's kernels run on the current device.
+bool has_code_for_current_device();
+
 // One path each; `gemm` chooses. The bulk copies' descriptors are made by the driver: false where it cannot.
 bool hopper_gemm_available();
 void gemm_hopper(const Gemm& product, cudaStream_t stream);

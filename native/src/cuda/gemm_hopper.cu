@@ -177,9 +177,12 @@ __global__ void __launch_bounds__(threads, 2)
     if (r >= rows) continue;
     float* c_row = c + r * c_leading;
 #pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      const int k = column + 8 * i;
-      store_pair(c_row + k, columns - k, sum[4 * i + 2 * half], sum[4 * i + 2 * half + 1], alpha, beta);
+    for (int part = 0; part < 16; part += 8) {
+      float2 pairs[8];
+#pragma unroll
+      for (int i = 0; i < 8; ++i) pairs[i] = {sum[4 * (part + i) + 2 * half], sum[4 * (part + i) + 2 * half + 1]};
+      const int first = column + 8 * part;
+      store_pairs(c_row + first, columns - first, pairs, alpha, beta);
     }
   }
 #endif

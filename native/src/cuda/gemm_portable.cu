@@ -165,11 +165,11 @@ __global__ void __launch_bounds__(threads, 2)
       const int row = first_row + warp_row + 16 * i + lane / 4 + 8 * half;
       if (row >= rows) continue;
       float* c_row = c + row * c_leading;
+      float2 pairs[4];
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const int column = first_column + warp_column + 8 * j + lane % 4 * 2;
-        store_pair(c_row + column, columns - column, sum[i][j][2 * half], sum[i][j][2 * half + 1], alpha, beta);
-      }
+      for (int j = 0; j < 4; ++j) pairs[j] = {sum[i][j][2 * half], sum[i][j][2 * half + 1]};
+      const int column = first_column + warp_column + lane % 4 * 2;
+      store_pairs(c_row + column, columns - column, pairs, alpha, beta);
     }
   }
 }
@@ -184,6 +184,13 @@ void launch(const Gemm& p, cudaStream_t stream) {
 }
 
 }  // namespace
+
+bool has_code_for_current_device() {
+  cudaFuncAttributes attributes{};
+  const bool found = cudaFuncGetAttributes(&attributes, gemm_portable_kernel<Element::f16>) == cudaSuccess;
+  (void)cudaGetLastError();
+  return found;
+}
 
 void gemm_portable(const Gemm& product, cudaStream_t stream) {
   if (product.element == Element::f16) {

@@ -34,18 +34,36 @@ inline int tile_count(int rows, int columns, bool lower) {
   return lower ? tile_rows * (tile_rows + 1) / 2 : tile_rows * tile_columns;
 }
 
-// Two neighbouring elements of C, the second of which may lie beyond the edge.
-__device__ inline void store_pair(float* c, int columns_left, float x, float y, float alpha, float beta) {
-  if (columns_left >= 2) {
-    float2 value = {alpha * x, alpha * y};
-    if (beta != 0.0F) {
-      const float2 old = *reinterpret_cast<const float2*>(c);
-      value.x += beta * old.x;
-      value.y += beta * old.y;
+// Pairs of neighbouring elements of one row of C, 8 columns apart: C = alpha · sum + beta · C. All are read before the first is written, so
+// that their latencies overlap. `columns_left` counts from c; the second of a pair may lie beyond the edge.
+template <int pairs>
+__device__ inline void store_pairs(float* c, int columns_left, const float2 (&sum)[pairs], float alpha, float beta) {
+  float2 value[pairs];
+  if (beta != 0.0F) {
+#pragma unroll
+    for (int i = 0; i < pairs; ++i) {
+      const int left = columns_left - 8 * i;
+      value[i] = {0.0F, 0.0F};
+      if (left >= 2) {
+        value[i] = *reinterpret_cast<const float2*>(c + 8 * i);
+      } else if (left == 1) {
+        value[i].x = c[8 * i];
+      }
     }
-    *reinterpret_cast<float2*>(c) = value;
-  } else if (columns_left == 1) {
-    *c = alpha * x + (beta != 0.0F ? beta * *c : 0.0F);
+#pragma unroll
+    for (int i = 0; i < pairs; ++i) value[i] = {alpha * sum[i].x + beta * value[i].x, alpha * sum[i].y + beta * value[i].y};
+  } else {
+#pragma unroll
+    for (int i = 0; i < pairs; ++i) value[i] = {alpha * sum[i].x, alpha * sum[i].y};
+  }
+#pragma unroll
+  for (int i = 0; i < pairs; ++i) {
+    const int left = columns_left - 8 * i;
+    if (left >= 2) {
+      *reinterpret_cast<float2*>(c + 8 * i) = value[i];
+    } else if (left == 1) {
+      c[8 * i] = value[i].x;
+    }
   }
 }
 

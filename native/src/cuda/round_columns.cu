@@ -15,7 +15,8 @@ constexpr int threads = 64;
 struct FeedbackCoefficients {
   const float* unit;
   const float* pivots;
-  __device__ float at(int j, int i) const { return unit[j * round_block + i]; }
+  // Four neighbours; what lies beyond the block's columns is zero.
+  __device__ float4 at(int j, int i) const { return *reinterpret_cast<const float4*>(unit + j * round_block + i); }
 };
 
 struct SweepCoefficients {
@@ -25,7 +26,12 @@ struct SweepCoefficients {
   const float* diagonal;
   __half* changes;
   unsigned long long* changed;
-  __device__ float at(int j, int i) const { return __half2float(hessian[j * leading + i]) * inverse_scale; }
+  __device__ float4 at(int j, int i) const {
+    const uint2 bits = *reinterpret_cast<const uint2*>(hessian + j * leading + i);
+    const float2 low = __half22float2(*reinterpret_cast<const __half2*>(&bits.x));
+    const float2 high = __half22float2(*reinterpret_cast<const __half2*>(&bits.y));
+    return {low.x * inverse_scale, low.y * inverse_scale, high.x * inverse_scale, high.y * inverse_scale};
+  }
 };
 
 __device__ inline void store_halves(__half* destination, const float (&values)[sub]) {
@@ -55,10 +61,21 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
 
   for (int first = (block.columns - 1) / sub * sub; first >= 0; first -= sub) {
     const int width = min(sub, block.columns - first);
-    for (int index = thread; index < (round_block - first) * sub; index += threads) {
-      const int j = first + index / sub;
-      const int i = index % sub;
-      factors[j][i] = j < block.columns && i < width ? coefficients.at(j, first + i) : 0.0F;
+    // Unrolled, so that all loads are in flight at once.
+#pragma unroll
+    for (int part = 0; part < round_block * sub / 4 / threads; ++part) {
+      const int index = thread + part * threads;
+      const int j = first + index / (sub / 4);
+      const int i = index % (sub / 4) * 4;
+      if (j >= block.columns) continue;
+      float4 factor = coefficients.at(j, first + i);
+      if (i + 3 >= width) {
+        factor.x = i < width ? factor.x : 0.0F;
+        factor.y = i + 1 < width ? factor.y : 0.0F;
+        factor.z = i + 2 < width ? factor.z : 0.0F;
+        factor.w = 0.0F;
+      }
+      *reinterpret_cast<float4*>(&factors[j][i]) = factor;
     }
     float y[sub];
     float value[sub];  // w, then e

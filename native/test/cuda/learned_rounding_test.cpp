@@ -154,7 +154,7 @@ TEST_P(LearnedRoundingTest, ReachesTheObjectiveOfItsDefinition) {
       EXPECT_NEAR(rounded.result.objective_nearest, twin_nearest, 2e-5 * twin_nearest);
       EXPECT_LE(rounded.result.objective, rounded.result.objective_nearest);
       const double tolerance = rows * columns >= 20000 ? 0.005 : 0.03;
-      EXPECT_LT(rounded.result.objective, std::min(twin, twin_nearest) * (1 + tolerance));
+      EXPECT_LE(rounded.result.objective, std::min(twin, twin_nearest) * (1 + tolerance));
       EXPECT_EQ(round_on_gpu(data, dtype, rows, columns, rows, path, capability_).codes, rounded.codes) << "another run gave other bytes";
     }
   }

@@ -1,0 +1,366 @@
+// The CUDA backend: several tensors in flight. A lane has a stream; it takes a tensor, waits for device memory, has it read, computes, hands
+// the codes to the writing threads and takes the next. What the GPU cannot do goes to the CPU backend, and a note says so.
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "busy_clock.h"
+#include "check.h"
+#include "core/file_range.h"
+#include "core/stop.h"
+#include "core/stopwatch.h"
+#include "device_arena.h"
+#include "fp8/backend.h"
+#include "fp8/error.h"
+#include "quantize_on_device.h"
+#include "resources.h"
+#include "transfer.h"
+
+namespace fp8 {
+
+namespace {
+
+using namespace cuda;  // this file joins both
+
+constexpr std::size_t lane_count = 4;
+// With what the context itself takes, a job stays within 8 GB.
+constexpr std::int64_t default_budget_bytes = std::int64_t{6656} << 20;
+// Left for the display and for kernels' own needs.
+constexpr std::int64_t reserve_bytes = std::int64_t{512} << 20;
+constexpr std::uint64_t copy_piece_bytes = std::uint64_t{32} << 20;
+// Jobs up to this many tensors start with the largest, so that it does not end alone; more are taken in the order of the file.
+constexpr std::size_t reordered_tasks = 256;
+
+std::string mebibytes(std::int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+
+// FP8_DEVICE_MEMORY_MIB limits what a job takes, below or above the default.
+std::int64_t budget_bytes() {
+  const char* text = std::getenv("FP8_DEVICE_MEMORY_MIB");
+  const long long value = text == nullptr ? 0 : std::atoll(text);
+  return value > 0 ? static_cast<std::int64_t>(value) << 20 : default_budget_bytes;
+}
+
+double work_of(const QuantizeTask& task) {
+  const auto rows = static_cast<double>(task.rows);
+  const auto columns = static_cast<double>(task.columns);
+  return task.rounding == Rounding::learned ? 8 * rows * columns * columns + columns * columns * columns : rows * columns;
+}
+
+// `tpec` and `top_k` are the CPU's.
+bool runs_on_gpu(const QuantizeTask& task) {
+  const bool full_rank = task.top_k == 0 || task.top_k >= std::min(task.rows, task.columns);
+  return task.rounding == Rounding::nearest || (task.rounding == Rounding::learned && full_rank);
+}
+
+class CudaJob {
+ public:
+  CudaJob(const Job& job, Observer& observer, std::stop_token stop, int ordinal)
+      : job_(job), observer_(observer), outer_stop_(std::move(stop)), ordinal_(ordinal), device_("cuda:" + std::to_string(ordinal)), files_(job) {}
+
+  JobStatistics run() {
+    const std::stop_callback forward(outer_stop_, [this] { inner_stop_.request_stop(); });
+    check(cudaSetDevice(ordinal_), "cudaSetDevice");
+    sort_tasks();
+    take_memory();
+    {
+      const FailureHandler on_failure = [this](std::exception_ptr failure) { fail(std::move(failure)); };
+      const std::size_t cores = job_.threads != 0 ? job_.threads : std::max(1U, std::thread::hardware_concurrency());
+      const std::size_t transfers = std::clamp<std::size_t>(cores / 2, 1, 8);
+      Downloader downloader(ordinal_, transfers, stop(), on_failure);
+      downloader_ = &downloader;
+      for (const CopyTask* task : copies_) copy(*task);
+      std::jthread cpu;
+      if (!cpu_job_.tasks.empty()) cpu = std::jthread([this] { run_on_cpu(); });
+      {
+        Uploader uploader(ordinal_, transfers, stop(), on_failure);
+        uploader_ = &uploader;
+        std::vector<std::jthread> lanes;
+        for (std::size_t i = 0; i < std::min(lane_count, gpu_.size()); ++i) lanes.emplace_back([this] { take_tasks(); });
+        lanes.clear();
+      }
+      downloader.finish();
+    }
+    if (outer_stop_.stop_requested()) throw Cancelled{};
+    if (failure_) std::rethrow_exception(failure_);
+    JobStatistics statistics;
+    statistics.device_busy_seconds = busy_.seconds();
+    if (arena_) statistics.peak_device_memory_bytes = static_cast<std::uint64_t>(arena_->capacity());
+    return statistics;
+  }
+
+ private:
+  struct Planned {
+    const QuantizeTask* task;
+    DeviceNeeds needs;
+  };
+
+  // One tensor from its allocation to its last written byte.
+  struct Flight {
+    const QuantizeTask& task;
+    DeviceArena::Piece source;
+    DeviceArena::Piece codes;
+    DeviceArena::Piece work;
+    Quantized result;
+    Stopwatch watch;
+  };
+
+  std::stop_token stop() const { return inner_stop_.get_token(); }
+
+  void sort_tasks() {
+    cpu_job_ = {job_.files, job_.output, {}, "cpu", job_.threads};
+    for (const Task& task : job_.tasks) {
+      if (const auto* copy = std::get_if<CopyTask>(&task)) {
+        copies_.push_back(copy);
+      } else if (const auto* quantize = std::get_if<QuantizeTask>(&task)) {
+        if (runs_on_gpu(*quantize)) {
+          gpu_.push_back({quantize, {}});
+        } else {
+          to_cpu(*quantize, quantize->rounding == Rounding::tpec ? "tpec runs on the CPU" : "top_k runs on the CPU");
+        }
+      } else {
+        cpu_job_.tasks.push_back(task);
+      }
+    }
+    if (gpu_.size() <= reordered_tasks) {
+      std::stable_sort(gpu_.begin(), gpu_.end(), [](const Planned& a, const Planned& b) { return work_of(*a.task) > work_of(*b.task); });
+    }
+  }
+
+  void to_cpu(const QuantizeTask& task, const std::string& reason) {
+    observer_.on_event(Note{task.id, "\"" + task.name + "\": " + reason + "."});
+    cpu_job_.tasks.push_back(task);
+  }
+
+  // As much as the lanes can use at once, within the budget; more only where a single tensor needs it and the GPU has it.
+  void take_memory() {
+    if (gpu_.empty()) return;
+    std::size_t free = 0;
+    std::size_t total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    const std::int64_t available = static_cast<std::int64_t>(free) - reserve_bytes;
+    constexpr std::int64_t unlimited = std::int64_t{1} << 60;
+    std::vector<std::int64_t> wishes;
+    std::int64_t least = 0;
+    for (const Planned& planned : gpu_) {
+      const auto bytes_of = [](const DeviceNeeds& needs) {
+        return DeviceArena::rounded(needs.source) + DeviceArena::rounded(needs.codes) + DeviceArena::rounded(needs.work);
+      };
+      wishes.push_back(bytes_of(*needs_within(*planned.task, unlimited)));
+      if (!needs_within(*planned.task, budget_bytes())) least = std::max(least, wishes.back());
+    }
+    std::sort(wishes.begin(), wishes.end(), std::greater<>());
+    const std::size_t together = std::min(wishes.size(), lane_count + 2);  // codes wait for the disk while the next tensor is on
+    std::int64_t wanted = std::accumulate(wishes.begin(), wishes.begin() + static_cast<std::ptrdiff_t>(together), std::int64_t{0});
+    wanted = std::min(std::max(std::min(wanted, budget_bytes()), least), available);
+    if (wanted > 0) {
+      try {
+        arena_.emplace(wanted, std::min(wanted, std::int64_t{64} << 20));
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::out_of_memory) throw;
+      }
+    }
+    const std::int64_t capacity = arena_ ? arena_->capacity() : 0;
+    std::erase_if(gpu_, [&](Planned& planned) {
+      const std::optional<DeviceNeeds> needs = needs_within(*planned.task, capacity);
+      if (needs) {
+        planned.needs = *needs;
+        return false;
+      }
+      to_cpu(*planned.task, "needs more than the " + mebibytes(capacity) + " of GPU memory at hand, so the CPU rounds it");
+      return true;
+    });
+  }
+
+  void run_on_cpu() {
+    try {
+      (void)make_cpu_backend()->run(cpu_job_, observer_, stop());
+    } catch (const Cancelled&) {
+    } catch (...) {
+      fail(std::current_exception());
+    }
+  }
+
+  void fail(std::exception_ptr failure) {
+    {
+      const std::lock_guard<std::mutex> lock(failure_mutex_);
+      if (!failure_) failure_ = std::move(failure);
+    }
+    inner_stop_.request_stop();
+  }
+
+  void copy(const CopyTask& task) {
+    const std::uint64_t length = task.source.length;
+    const std::size_t pieces = std::max<std::size_t>(1, static_cast<std::size_t>((length + copy_piece_bytes - 1) / copy_piece_bytes));
+    const auto done = std::make_shared<Countdown>(pieces);
+    const auto watch = std::make_shared<Stopwatch>();
+    const auto started = std::make_shared<std::atomic<bool>>(false);
+    for (std::size_t i = 0; i < pieces; ++i) {
+      downloader_->run([this, &task, i, done, watch, started, length] {
+        if (!started->exchange(true)) {
+          observer_.on_event(Started{task.id, device_});
+          watch->restart();
+        }
+        const std::uint64_t at = i * copy_piece_bytes;
+        const FileRange range{task.source.file, task.source.offset + at, std::min(copy_piece_bytes, length - at)};
+        try {
+          copy_range(files_.source(range), range, files_.output(), task.output_offset + at, task.name, stop());
+        } catch (const Cancelled&) {
+          return;
+        }
+        if (done->count_down()) observer_.on_event(Copied{task.id, watch->seconds()});
+      });
+    }
+  }
+
+  void take_tasks() {
+    const QuantizeTask* task = nullptr;
+    try {
+      check(cudaSetDevice(ordinal_), "cudaSetDevice");
+      const Stream stream;
+      const PinnedBuffer mailbox(4096);
+      int major = 0;
+      int minor = 0;
+      check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal_), "cudaDeviceGetAttribute");
+      check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, ordinal_), "cudaDeviceGetAttribute");
+      Execution execution{stream.get(), best_gemm_path(major * 10 + minor), major * 10 + minor, mailbox.data()};
+      while (!inner_stop_.stop_requested()) {
+        const std::size_t index = next_.fetch_add(1);
+        if (index >= gpu_.size()) return;
+        task = gpu_[index].task;
+        fly(gpu_[index], execution);
+      }
+    } catch (const Cancelled&) {
+    } catch (const Error& error) {
+      const bool named = !error.tensor().empty() || task == nullptr;
+      fail(named ? std::current_exception()
+                 : std::make_exception_ptr(
+                       Error(error.code(), "Tensor \"" + task->name + "\": " + error.what(), task->name, error.path())));
+    } catch (...) {
+      fail(std::current_exception());
+    }
+  }
+
+  void fly(const Planned& planned, Execution& execution) {
+    const QuantizeTask& task = *planned.task;
+    std::vector<DeviceArena::Piece> pieces = arena_->take({planned.needs.source, planned.needs.codes, planned.needs.work}, stop());
+    observer_.on_event(Started{task.id, device_});
+    const auto flight = std::shared_ptr<Flight>(new Flight{task, std::move(pieces[0]), std::move(pieces[1]), std::move(pieces[2]), {}, {}});
+    if (task.source.length > 0) {
+      const auto loaded = std::make_shared<Countdown>(Uploader::chunks(task.source.length));
+      uploader_->upload(files_.source(task.source), task.source.offset, task.source.length, flight->source.data(), execution.stream, task.name,
+                        loaded);
+      if (!loaded->wait(stop())) throw Cancelled{};
+    }
+    flight->result.read_seconds = flight->watch.restart();
+
+    Stopwatch since_progress;
+    execution.tick = [&](double fraction) {
+      throw_if_stopped(stop());
+      if (fraction > 0 && since_progress.seconds() > 0.1) {
+        observer_.on_event(Progress{task.id, fraction});
+        since_progress.restart();
+      }
+    };
+    DeviceResult result;
+    {
+      const BusyClock::Interval busy(busy_);
+      result = quantize_on_device(task, planned.needs, flight->source.data(), static_cast<std::uint8_t*>(flight->codes.data()),
+                                  flight->work.data(), execution);
+    }
+    const double seconds = flight->watch.restart();
+    // The next tensor may have this memory while the codes are written.
+    flight->source = {};
+    flight->work = {};
+    if (result.non_finite != 0) {
+      observer_.on_event(NonFinite{task.id, result.non_finite, flight->result.read_seconds + seconds});
+      return;
+    }
+    describe(result, seconds, *flight);
+    write(flight);
+  }
+
+  void describe(const DeviceResult& device, double seconds, Flight& flight) const {
+    const QuantizeTask& task = flight.task;
+    const LearnedResult& learned = device.learned;
+    const double squared_scale = static_cast<double>(device.scale) * static_cast<double>(device.scale);
+    Quantized& result = flight.result;
+    result.id = task.id;
+    result.scale = device.scale;
+    result.relative_error = learned.sums.squared_value > 0 ? std::sqrt(learned.sums.squared_error / learned.sums.squared_value) : 0;
+    result.squared_source = learned.sums.squared_value * squared_scale;
+    if (task.rounding == Rounding::learned) {
+      result.objective = learned.objective * squared_scale;
+      result.objective_nearest = learned.objective_nearest * squared_scale;
+    }
+    result.sweeps = learned.sweeps;
+    result.kept_nearest = learned.kept_nearest;
+    result.changed_share = static_cast<double>(learned.sums.changed) / static_cast<double>(task.rows * task.columns);
+    result.device = device_;
+    result.compute_seconds = seconds;
+  }
+
+  void write(const std::shared_ptr<Flight>& flight) {
+    const QuantizeTask& task = flight->task;
+    const std::uint64_t bytes = task.rows * task.columns;
+    const auto left = std::make_shared<Countdown>(Uploader::chunks(bytes));
+    downloader_->download(flight->codes.data(), bytes, files_.output(), task.weight_offset, task.name, [this, flight, left] {
+      if (!left->count_down()) return;
+      flight->codes = {};
+      const float scale = flight->result.scale;
+      for (const std::uint64_t offset : flight->task.scale_offsets) {
+        files_.output().write(offset, std::as_bytes(std::span(&scale, 1)), flight->task.name);
+      }
+      flight->result.write_seconds = flight->watch.seconds();
+      observer_.on_event(flight->result);
+    });
+  }
+
+  const Job& job_;
+  Observer& observer_;
+  const std::stop_token outer_stop_;
+  const int ordinal_;
+  const std::string device_;
+  const JobFiles files_;
+  std::stop_source inner_stop_;
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;
+  std::vector<const CopyTask*> copies_;
+  std::vector<Planned> gpu_;
+  Job cpu_job_;
+  std::optional<DeviceArena> arena_;
+  std::atomic<std::size_t> next_ = 0;
+  BusyClock busy_;
+  Uploader* uploader_ = nullptr;
+  Downloader* downloader_ = nullptr;
+};
+
+class CudaBackend : public Backend {
+ public:
+  explicit CudaBackend(int ordinal) : ordinal_(ordinal) {}
+
+  JobStatistics run(const Job& job, Observer& observer, std::stop_token stop) override {
+    return CudaJob(job, observer, std::move(stop), ordinal_).run();
+  }
+
+ private:
+  int ordinal_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(int ordinal) { return std::make_unique<CudaBackend>(ordinal); }
+
+}  // namespace fp8
