@@ -6,7 +6,8 @@ import * as esbuild from 'esbuild';
 import { version } from '../../package.json';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const ADDON = join(ROOT, 'build/Release/fp8.node');
+/** `FP8_NATIVE` names another build, as it does for the program. */
+const ADDON = process.env['FP8_NATIVE'] ?? join(ROOT, 'build/Release/fp8.node');
 
 export interface Program {
   readonly engineModule: string;
