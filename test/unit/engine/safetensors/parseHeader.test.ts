@@ -100,6 +100,28 @@ describe('a Header', () => {
     else expect(refusal(json).details.rule).toBe('InvalidHeaderDeserialization');
   });
 
+  it.each([
+    '\\ud83d',
+    '\\ude00',
+    '\\ud83dx',
+    '\\ud83d\\n',
+    '\\ud83d\\u0041',
+    '\\ude00\\ud83d',
+    '\\ud83d\\ude00\\ud83d',
+    '\\u00',
+    '\\x41',
+    '\\ud83d......',
+  ])('a name with %s is no text', (name) => {
+    expect(refusal(`{"${name}":{${F32_PAIR}}}`).details.rule).toBe('InvalidHeaderDeserialization');
+    expect(refusal(`{"${name}a fairly long rest of the name":{${F32_PAIR}}}`).message).toContain('character');
+  });
+
+  it.each(['02', '00', '-2', '+2', '2.', '2e0', '2E0', '0x2', ' ', '2 2', '"2"'])('a dimension is never written %s', (dimension) => {
+    expect(refusal(`{"x":{"dtype":"F32","shape":[${dimension}],"data_offsets":[0,8]}}`).details.rule, dimension).toBe(
+      dimension === ' ' ? 'TensorInvalidInfo' : 'InvalidHeaderDeserialization',
+    );
+  });
+
   it('knows __metadata__ in any spelling', () => {
     expect(parse('{"__met\\u0061data__":{"a":"b"}}', 0).metadata.get('a')).toBe('b');
     expect(refusal('{"__metadata__":null,"__met\\u0061data__":{}}', 0).details.rule).toBe('InvalidHeaderDeserialization');

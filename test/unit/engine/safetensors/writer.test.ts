@@ -191,7 +191,9 @@ describe('a place that cannot take an output', () => {
   it.runIf(process.platform === 'linux')('a file system that nobody may write to, with the remedy', async () => {
     const refused = create({ path: '/sys/out.safetensors' });
     await expectRefusal(refused, 'PermissionDenied');
-    await expect(refused).rejects.toThrow(/the folder \/sys is read-only for you\. Change its permissions, or choose another output path\./);
+    await expect(refused).rejects.toThrow(
+      /the folder \/sys is read-only for you\. Change its permissions, or choose another output path\./,
+    );
   });
 
   it('a disk without the space, before anything is written', async () => {
