@@ -1,13 +1,22 @@
 /** The extension's entry: makes the parts and connects them. */
 import * as vscode from 'vscode';
 import { registerCommands } from './editor/commands';
+import { Observable } from './base/observable';
 import { Conversions } from './editor/conversion/conversions';
+import { Devices } from './editor/conversion/devices';
+import { Interruptions } from './editor/conversion/interruptions';
 import { logEvent } from './editor/conversion/logEvents';
+import { Rates } from './editor/conversion/rates';
+import { ConversionStatusBar } from './editor/conversion/statusBar';
+import { followEvent, tellInterrupted } from './editor/conversion/watchConversions';
 import { ConvertCommand } from './editor/convertCommand';
 import type { DrawnFile } from './editor/editorSession';
-import { intents } from './editor/intents';
+import { intents, openModel, reveal } from './editor/intents';
+import { ChoiceStore } from './editor/recipe/choiceStore';
+import { ReportPanels } from './editor/report/reportPanels';
 import { Reports } from './editor/report/reports';
 import { SafetensorsEditor } from './editor/safetensorsEditor';
+import type { PanelView } from './webview/protocol/panelApi';
 import { EngineClient } from './engine/process/engineClient';
 
 /** What other extensions and tests may use. */
@@ -17,6 +26,7 @@ export interface ExtensionApi {
 }
 
 let engine: EngineClient | undefined;
+let interruptions: Interruptions | undefined;
 
 export function activate(context: vscode.ExtensionContext): ExtensionApi {
   const bundles = vscode.Uri.joinPath(context.extensionUri, 'dist');
@@ -25,15 +35,41 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   engine = client;
 
   const reports = new Reports(vscode.Uri.joinPath(context.globalStorageUri, 'reports').fsPath);
-  const conversions = new Conversions(
+  const pages = new ReportPanels(bundles, reports, {
+    verify: (request, signal) => client.verify(request, signal),
+    open: openModel,
+    reveal,
+  });
+  const choices = new ChoiceStore(context.workspaceState);
+  const devices = new Devices(client);
+  const rates = new Rates(context.globalState);
+  const marks = new Interruptions(context.workspaceState);
+  interruptions = marks;
+  const conversions: Conversions = new Conversions(
     client,
-    (source, event) => logEvent(log, source, event),
-    () => void vscode.commands.executeCommand('setContext', 'fp8.converting', conversions.active.length > 0),
+    (source, event) => {
+      logEvent(log, source, event);
+      void followEvent(source, event, { interruptions: marks, rates, devices });
+      statusBar.update();
+    },
+    () => {
+      void vscode.commands.executeCommand('setContext', 'fp8.converting', conversions.active.length > 0);
+      statusBar.update();
+    },
+    ({ device }) => devices.resolve(device),
   );
+  const statusBar = new ConversionStatusBar(conversions);
   const drawn = new vscode.EventEmitter<DrawnFile>();
-  const { actions, perform } = intents({ conversions, reports, log });
-  const command = new ConvertCommand(conversions, actions);
+  const { actions, perform } = intents({ conversions, showReport: (report) => pages.show(report), log });
+  const command = new ConvertCommand(conversions, actions, choices);
+  const rememberedPanel = context.workspaceState.get<unknown>('fp8.panel');
+  const panel = new Observable<PanelView['panel']>(rememberedPanel === 'closed' || rememberedPanel === 'open' ? rememberedPanel : 'untold');
   const editor = new SafetensorsEditor(bundles, {
+    panel: { choices, devices, rates, panel, conversionOf: (path) => conversions.of(path) },
+    recipes: {
+      recipeOf: (uri) => choices.wanted(uri).recipe,
+      onChange: (uri, listener) => choices.of(uri.fsPath).onChange(listener),
+    },
     conversionOf: (path) => conversions.of(path),
     convert: async (uri) => {
       await command.run(uri);
@@ -47,7 +83,9 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   context.subscriptions.push(
     log,
     drawn,
-    reports.register(),
+    panel.onChange((value) => void context.workspaceState.update('fp8.panel', value)),
+    statusBar,
+    pages.register(),
     editor.register(),
     registerCommands({
       convert: (uri, output) => command.run(uri, output),
@@ -56,10 +94,12 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
       cancel: (path) => conversions.cancel(path),
     }),
   );
+  void tellInterrupted(marks.take(), conversions, (source) => void command.run(vscode.Uri.file(source)));
   return { onDidDraw: drawn.event };
 }
 
 /** Running conversions are cancelled and leave nothing behind. */
 export async function deactivate(): Promise<void> {
+  interruptions?.close();
   await engine?.dispose();
 }

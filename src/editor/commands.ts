@@ -29,6 +29,10 @@ export function registerCommands(handlers: CommandHandlers): vscode.Disposable {
       const path = uri instanceof vscode.Uri ? uri.fsPath : await chooseActive(handlers.active());
       if (path !== undefined) handlers.cancel(path);
     }),
+    vscode.commands.registerCommand('fp8.showConversion', async () => {
+      const path = await chooseActive(handlers.active());
+      if (path !== undefined) await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(path), VIEW_TYPE);
+    }),
     vscode.commands.registerCommand('fp8.showLog', () => handlers.showLog()),
   );
 }
@@ -62,7 +66,7 @@ async function chooseActive(active: readonly string[]): Promise<string | undefin
   if (current !== undefined && active.includes(current)) return current;
   if (active.length <= 1) return active[0];
   const items = active.map((path) => ({ label: basename(path), description: dirname(path), path }));
-  return (await vscode.window.showQuickPick(items, { title: 'Cancel Which Conversion?' }))?.path;
+  return (await vscode.window.showQuickPick(items, { title: 'Which Conversion?' }))?.path;
 }
 
 function isModel(uri: vscode.Uri): boolean {

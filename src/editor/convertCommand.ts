@@ -7,12 +7,13 @@ import type { ConversionOutcome } from './conversion/conversionState';
 import type { Conversions } from './conversion/conversions';
 import { showOutcome, type OutcomeActions } from './conversion/outcomeNotification';
 import { withProgressNotification } from './conversion/progressNotification';
-import { readSettings } from './settings';
+import type { ChoiceStore } from './recipe/choiceStore';
 
 export class ConvertCommand {
   constructor(
     private readonly conversions: Conversions,
     private readonly actions: OutcomeActions,
+    private readonly choices: ChoiceStore,
   ) {}
 
   /** Resolves with how the conversion ended; `undefined` where none was started. `output` leaves out the question about the name. */
@@ -23,8 +24,8 @@ export class ConvertCommand {
       void vscode.window.showWarningMessage(obstacle);
       return undefined;
     }
-    const { recipe, device, threads } = readSettings(uri);
-    const chosen = output ?? (await chooseOutput(defaultOutputPath(source, recipe)));
+    const { recipe, device, threads, output: named } = this.choices.wanted(uri);
+    const chosen = output ?? (await chooseOutput(named ?? defaultOutputPath(source, recipe)));
     // While the question was open, the same conversion may have been started elsewhere.
     if (chosen === undefined || this.conversions.isActive(source)) return undefined;
     if (this.conversions.writes(chosen.path)) {

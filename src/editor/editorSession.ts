@@ -2,8 +2,10 @@
 import * as vscode from 'vscode';
 import { MAX_ROWS_PER_REQUEST, type EditorApi, type Intent, type LocateRequest, type RowsRequest } from '../webview/protocol/editorApi';
 import type { ConversionView, FileView, RowView } from '../webview/protocol/views';
+import type { Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
 import { conversionView } from './conversion/conversionView';
 import type { ConversionState } from './conversion/conversionState';
+import { PanelSession, type PanelServices } from './conversion/panelSession';
 import type { ReadonlyObservable } from '../base/observable';
 import { fileView } from './model/fileView';
 import { Inventory } from './model/inventory';
@@ -11,6 +13,7 @@ import type { ModelDocument, ModelState } from './model/modelDocument';
 
 /** What a session asks of the rest of the editor. */
 export interface SessionServices {
+  readonly panel: PanelServices;
   conversionOf(path: string): ReadonlyObservable<ConversionState>;
   convert(uri: vscode.Uri): Promise<void>;
   cancel(path: string): void;
@@ -26,10 +29,34 @@ export interface DrawnFile {
 export class EditorSession implements EditorApi {
   #inventory: { readonly state: ModelState; readonly inventory: Inventory } | undefined;
 
+  readonly #panel: PanelSession;
+
   constructor(
     private readonly document: ModelDocument,
     private readonly services: SessionServices,
-  ) {}
+  ) {
+    this.#panel = new PanelSession(document, services.panel);
+  }
+
+  panel(_: undefined, signal: AbortSignal): AsyncIterable<PanelView> {
+    return this.#panel.panel(undefined, signal);
+  }
+
+  finishedTensors(_: undefined, signal: AbortSignal): AsyncIterable<readonly PlotPoint[]> {
+    return this.#panel.finishedTensors(undefined, signal);
+  }
+
+  setOptions(patch: Partial<Options>): Promise<void> {
+    return this.#panel.setOptions(patch);
+  }
+
+  setOverride(request: OverrideRequest): Promise<string | undefined> {
+    return this.#panel.setOverride(request);
+  }
+
+  panelCommand(command: PanelCommand): Promise<void> {
+    return this.#panel.panelCommand(command);
+  }
 
   async *file(_: undefined, signal: AbortSignal): AsyncGenerator<FileView, void, undefined> {
     for await (const state of this.document.state.values(signal)) yield fileView(this.document.uri.fsPath, state);

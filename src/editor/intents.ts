@@ -3,12 +3,12 @@ import * as vscode from 'vscode';
 import type { Intent } from '../webview/protocol/editorApi';
 import type { Conversions } from './conversion/conversions';
 import type { OutcomeActions } from './conversion/outcomeNotification';
-import type { Reports } from './report/reports';
+import type { JobReport } from '../engine/job/report';
 import { VIEW_TYPE } from './safetensorsEditor';
 
 export interface IntentParts {
   readonly conversions: Conversions;
-  readonly reports: Reports;
+  readonly showReport: (report: JobReport) => Promise<void>;
   readonly log: vscode.LogOutputChannel;
 }
 
@@ -17,13 +17,11 @@ export interface Intents {
   readonly perform: (uri: vscode.Uri, intent: Exclude<Intent, 'reload'>) => Promise<void>;
 }
 
-export function intents({ conversions, reports, log }: IntentParts): Intents {
+export function intents({ conversions, showReport, log }: IntentParts): Intents {
   const actions: OutcomeActions = {
-    open: async (output) => {
-      await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(output), VIEW_TYPE);
-    },
+    open: openModel,
     reveal,
-    showReport: ({ report }) => reports.show(report),
+    showReport: ({ report }) => showReport(report),
     showLog: () => log.show(),
   };
   return {
@@ -57,8 +55,12 @@ export function intents({ conversions, reports, log }: IntentParts): Intents {
   };
 }
 
+export async function openModel(path: string): Promise<void> {
+  await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(path), VIEW_TYPE);
+}
+
 /** In the explorer where the file belongs to the workspace, else in the operating system's, which only a local window has. */
-async function reveal(output: string): Promise<void> {
+export async function reveal(output: string): Promise<void> {
   const uri = vscode.Uri.file(output);
   const inWorkspace = vscode.workspace.getWorkspaceFolder(uri) !== undefined;
   await vscode.commands.executeCommand(inWorkspace || vscode.env.remoteName !== undefined ? 'revealInExplorer' : 'revealFileInOS', uri);

@@ -3,13 +3,14 @@ import * as vscode from 'vscode';
 import { serve } from '../rpc/server';
 import type { EditorApi } from '../webview/protocol/editorApi';
 import { EditorSession, type SessionServices } from './editorSession';
-import { ModelDocument } from './model/modelDocument';
+import { ModelDocument, type RecipeSource } from './model/modelDocument';
 import { webviewHtml } from './webviewHtml';
 import { webviewPort } from './webviewPort';
 
 export const VIEW_TYPE = 'fp8.safetensors';
 
 export interface EditorHooks extends SessionServices {
+  readonly recipes: RecipeSource;
   /** The file or its plan is no longer what it was. */
   changed(path: string): void;
 }
@@ -28,7 +29,7 @@ export class SafetensorsEditor implements vscode.CustomReadonlyEditorProvider<Mo
   }
 
   async openCustomDocument(uri: vscode.Uri): Promise<ModelDocument> {
-    const document = await ModelDocument.open(uri);
+    const document = await ModelDocument.open(uri, this.hooks.recipes);
     document.state.onChange(() => this.hooks.changed(uri.fsPath));
     return document;
   }

@@ -1,17 +1,14 @@
 /** The settings under `fp8.`, read into a recipe and where to run it. */
 import * as vscode from 'vscode';
-import { defaultRecipe, type Layout, type Recipe, type Rounding } from '../engine/plan/recipe';
+import { CONVOLUTIONS, defaultRecipe, LAYOUTS, ROUNDINGS, type Recipe } from '../engine/plan/recipe';
 
 export interface Settings {
-  readonly recipe: Recipe;
+  /** What the settings say of it, and nothing else. */
+  readonly recipe: Partial<Recipe>;
   readonly device: string;
   /** 0 means all cores. */
   readonly threads: number;
 }
-
-const ROUNDINGS: readonly Rounding[] = ['learned', 'tpec', 'nearest'];
-const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy'];
-const CONVOLUTIONS: readonly Recipe['convolutions'][] = ['keep', 'quantize'];
 
 /** Whatever a settings.json holds, the result can be used as it is. */
 export function readSettings(scope: vscode.Uri | undefined): Settings {
@@ -19,12 +16,12 @@ export function readSettings(scope: vscode.Uri | undefined): Settings {
   const defaults = defaultRecipe();
   const device = settings.get<unknown>('device');
   return {
-    recipe: defaultRecipe({
+    recipe: {
       rounding: oneOf(ROUNDINGS, settings.get('rounding'), defaults.rounding),
       layout: oneOf(LAYOUTS, settings.get('layout'), defaults.layout),
       convolutions: oneOf(CONVOLUTIONS, settings.get('convolutions'), defaults.convolutions),
       numIter: wholeNumber(settings.get('iterations'), { least: 1, otherwise: defaults.numIter }),
-    }),
+    },
     device: typeof device === 'string' && device.trim() !== '' ? device.trim() : 'auto',
     threads: wholeNumber(settings.get('threads'), { least: 0, otherwise: 0 }),
   };

@@ -5,8 +5,11 @@ import * as vscode from 'vscode';
 /** The control toolkit adds one style element without text, and fills it through the object model. */
 const EMPTY_STYLE = `'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='`;
 
+/** Which page the script makes. */
+export type PageName = 'editor' | 'report';
+
 /** `bundles` is the folder that holds the script and the style sheet. */
-export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri): string {
+export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri, page: PageName = 'editor'): string {
   const nonce = randomBytes(16).toString('base64');
   const source = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(bundles, name)).toString();
   const policy = [`default-src 'none'`, `style-src ${webview.cspSource} ${EMPTY_STYLE}`, `script-src 'nonce-${nonce}'`].join('; ');
@@ -17,9 +20,9 @@ export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri): strin
     <meta http-equiv="Content-Security-Policy" content="${policy}">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <link rel="stylesheet" href="${source('webview.css')}">
-    <title>Safetensors inventory</title>
+    <title>${page === 'editor' ? 'Safetensors inventory' : 'Conversion report'}</title>
   </head>
-  <body>
+  <body data-page="${page}">
     <script nonce="${nonce}" src="${source('webview.js')}"></script>
   </body>
 </html>`;

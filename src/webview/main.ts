@@ -1,50 +1,61 @@
-/** The webview's entry: follows the file and its conversion, and shows the page that fits. */
+/** The webview's entry: the report's page, or the editor's, which follows the file and its conversion and shows what fits. */
 import './styles/main.css';
 import { RpcClient } from '../rpc/client';
 import { InventoryPage } from './inventory/page';
 import { makeInvalidPage } from './invalidPage';
+import { Shell } from './panel/shell';
 import type { EditorApi } from './protocol/editorApi';
 import type { ConversionView, FileView } from './protocol/views';
+import { showReport } from './report/showReport';
 import { registerControls } from './ui';
 import { hostPort, savedState } from './webviewApi';
 
 registerControls();
-const host = new RpcClient<EditorApi>(hostPort);
-let page: InventoryPage | undefined;
-let conversion: ConversionView = { phase: 'idle' };
+if (document.body.dataset['page'] === 'report') void showReport();
+else showEditor(new RpcClient<EditorApi>(hostPort));
 
-void follow();
-void followConversion();
+function showEditor(host: RpcClient<EditorApi>): void {
+  let shell: Shell | undefined;
+  let page: InventoryPage | undefined;
+  let conversion: ConversionView = { phase: 'idle' };
 
-async function follow(): Promise<void> {
-  for await (const view of host.stream('file', undefined)) await show(view);
-}
+  void follow();
+  void followConversion();
 
-async function followConversion(): Promise<void> {
-  for await (const view of host.stream('conversion', undefined)) {
-    conversion = view;
-    page?.showConversion(view);
+  async function follow(): Promise<void> {
+    for await (const view of host.stream('file', undefined)) await show(view);
   }
-}
 
-async function show(view: FileView): Promise<void> {
-  switch (view.kind) {
-    case 'invalid':
-      page?.dispose();
-      page = undefined;
-      document.body.replaceChildren(makeInvalidPage(view, (intent) => void host.request('perform', intent)));
-      await host.request('drawn', undefined);
-      return;
-    case 'inventory':
-      if (page === undefined) {
-        page = new InventoryPage(host, savedState());
-        page.showConversion(conversion);
-        await page.showFile(view);
-        document.body.replaceChildren(page.root);
-        page.mounted();
-      } else {
-        await page.showFile(view);
-      }
-      return;
+  async function followConversion(): Promise<void> {
+    for await (const view of host.stream('conversion', undefined)) {
+      conversion = view;
+      page?.showConversion(view);
+      shell?.showConversion(view);
+    }
+  }
+
+  async function show(view: FileView): Promise<void> {
+    switch (view.kind) {
+      case 'invalid':
+        page?.dispose();
+        page = undefined;
+        document.body.replaceChildren(makeInvalidPage(view, (intent) => void host.request('perform', intent)));
+        await host.request('drawn', undefined);
+        return;
+      case 'inventory':
+        if (page === undefined) {
+          page = new InventoryPage(host, savedState());
+          page.showConversion(conversion);
+          await page.showFile(view);
+          shell ??= new Shell(host);
+          shell.show(page.root);
+          shell.showConversion(conversion);
+          document.body.replaceChildren(shell.root);
+          page.mounted();
+        } else {
+          await page.showFile(view);
+        }
+        return;
+    }
   }
 }

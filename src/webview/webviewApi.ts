@@ -8,10 +8,15 @@ export interface SavedState {
   readonly activeTensor?: number;
 }
 
+/** What the report page keeps: by it the page comes back after a reload. */
+interface ReportState {
+  readonly report: string;
+}
+
 interface VsCodeApi {
   postMessage(message: unknown): void;
   getState(): unknown;
-  setState(state: SavedState): void;
+  setState(state: SavedState | ReportState): void;
 }
 
 declare function acquireVsCodeApi(): VsCodeApi;
@@ -29,6 +34,10 @@ export const hostPort: MessagePort = {
 
 export function saveState(state: SavedState): void {
   api.setState(state);
+}
+
+export function saveReportState(report: string): void {
+  api.setState({ report });
 }
 
 /** Whatever an older version may have saved, the result can be used as it is. */

@@ -1,6 +1,7 @@
 /** planText: a plan as a compact table. Pure. */
 import { formatBytes, formatQuantity, formatShape } from '../../base/format';
 import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
+import { plannedBytes } from '../../engine/plan/plannedBytes';
 import type { Recipe } from '../../engine/plan/recipe';
 import { printable, table } from './text';
 import type { Style } from './terminal';
@@ -48,18 +49,6 @@ export function recipeText({ rounding, topK, numIter, layout, presets, convoluti
 export function kindOfReason(reason: string): string {
   const colon = reason.indexOf(': ');
   return colon === -1 ? reason : reason.slice(0, colon);
-}
-
-/** What a tensor takes in the output, its scale included. */
-export function plannedBytes({ action, source, quantization }: PlannedTensor): number {
-  switch (action) {
-    case 'remove':
-      return 0;
-    case 'keep':
-      return source.end - source.begin;
-    case 'quantize':
-      return quantization === undefined ? 0 : quantization.rows * quantization.columns + 4 * quantization.scaleNames.length;
-  }
 }
 
 function groupTable({ tensors }: Plan, style: Style): readonly string[] {

@@ -2,11 +2,14 @@
 import type { SerializedError } from '../../engine/errors';
 import type { JobEvent, JobProgress } from '../../engine/job/jobEvent';
 import type { JobReport } from '../../engine/job/report';
+import type { PlotPoint } from '../../webview/protocol/panelApi';
 
 export type ConversionState =
   | { readonly phase: 'idle' }
   | { readonly phase: 'queued'; readonly output: string }
-  | { readonly phase: 'running'; readonly output: string; readonly progress?: JobProgress }
+  | { readonly phase: 'running'; readonly output: string; readonly progress?: JobProgress; readonly finished: readonly PlotPoint[] }
+  /** It was cut off when the window closed or reloaded. */
+  | { readonly phase: 'interrupted'; readonly output: string; readonly leftBehind: readonly string[] }
   | ConversionOutcome;
 
 export type ConversionOutcome =
@@ -20,7 +23,12 @@ export const IDLE: ConversionState = { phase: 'idle' };
 export function afterEvent(state: ConversionState, output: string, event: JobEvent): ConversionState {
   switch (event.type) {
     case 'progress':
-      return { phase: 'running', output, progress: event };
+      return { phase: 'running', output, progress: event, finished: finishedOf(state) };
+    case 'tensorFinished': {
+      const { name, objective, objectiveNearest } = event.tensor;
+      if (state.phase !== 'running' || objective === undefined || objectiveNearest === undefined || objectiveNearest === 0) return state;
+      return { ...state, finished: [...state.finished, { name, value: objective / objectiveNearest }] };
+    }
     case 'done':
       return { phase: 'done', output, report: event.report };
     case 'failed':
@@ -29,11 +37,14 @@ export function afterEvent(state: ConversionState, output: string, event: JobEve
       return { phase: 'cancelled', output };
     case 'planned':
     case 'tensorStarted':
-    case 'tensorFinished':
     case 'warning':
     case 'log':
       return state;
   }
+}
+
+function finishedOf(state: ConversionState): readonly PlotPoint[] {
+  return state.phase === 'running' ? state.finished : [];
 }
 
 export function isOutcome(state: ConversionState): state is ConversionOutcome {

@@ -22,7 +22,7 @@ export function conversionView(state: ConversionState): ConversionView {
           tensorsDone,
           tensorsTotal,
           ...(remainingSeconds === undefined ? undefined : { remainingSeconds }),
-          ...(current[0] === undefined ? undefined : { current: current[0] }),
+          current,
         },
       };
     }
@@ -40,6 +40,8 @@ export function conversionView(state: ConversionState): ConversionView {
     }
     case 'failed':
       return { phase: 'failed', message: state.error.message };
+    case 'interrupted':
+      return { phase: 'interrupted', outputName: basename(state.output), leftBehind: state.leftBehind };
     case 'cancelled':
       return { phase: 'cancelled' };
   }

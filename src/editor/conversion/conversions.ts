@@ -1,4 +1,4 @@
-/** Conversions: every conversion of this window, by its source. They run one after another and do not need an open editor. */
+/** Conversions: every conversion of this window, by its source. Those on one device run one after another, and none needs an open editor. */
 import { Observable, type ReadonlyObservable } from '../../base/observable';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
 import type { JobEvent } from '../../engine/job/jobEvent';
@@ -16,13 +16,15 @@ interface Entry {
 
 export class Conversions {
   readonly #entries = new Map<string, Entry>();
-  /** The end of the last conversion that was asked for. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** On each device, the end of the last conversion that was asked for. */
+  readonly #last = new Map<string, Promise<unknown>>();
 
   constructor(
     private readonly converter: Converter,
     private readonly onEvent: (source: string, event: JobEvent) => void,
     private readonly onActiveChange: () => void = () => undefined,
+    /** The device that a request will run on, e.g. of `auto`. */
+    private readonly deviceOf: (request: ConvertRequest) => string = ({ device }) => device,
   ) {}
 
   of(source: string): ReadonlyObservable<ConversionState> {
@@ -53,13 +55,14 @@ export class Conversions {
     entry.abort = abort;
     entry.state.value = { phase: 'queued', output: request.output };
     this.onActiveChange();
-    const before = this.#last;
+    const device = this.deviceOf(request);
+    const before = this.#last.get(device) ?? Promise.resolve();
     const ended = (async () => {
       await Promise.race([before, aborted(abort.signal)]);
       return this.#run(request, entry.state, abort.signal);
     })();
     // One that is cancelled in the queue must not let the next one pass those before it.
-    this.#last = Promise.allSettled([before, ended]);
+    this.#last.set(device, Promise.allSettled([before, ended]));
     try {
       return await ended;
     } finally {
@@ -75,13 +78,21 @@ export class Conversions {
   /** Forgets how the last conversion of a source ended: it says nothing of the file as it is now. */
   forgetOutcome(source: string): void {
     const entry = this.#entries.get(source);
-    if (entry !== undefined && entry.abort === undefined && isOutcome(entry.state.value)) entry.state.value = IDLE;
+    if (entry !== undefined && entry.abort === undefined && (isOutcome(entry.state.value) || entry.state.value.phase === 'interrupted')) {
+      entry.state.value = IDLE;
+    }
+  }
+
+  /** Shows that a conversion of this source was cut off, unless another one has begun. */
+  interrupted(source: string, output: string, leftBehind: readonly string[]): void {
+    const entry = this.#entry(source);
+    if (entry.abort === undefined && entry.state.value.phase === 'idle') entry.state.value = { phase: 'interrupted', output, leftBehind };
   }
 
   async #run(request: ConvertRequest, state: Observable<ConversionState>, signal: AbortSignal): Promise<ConversionOutcome> {
     const { source, output } = request;
     if (!signal.aborted) {
-      state.value = { phase: 'running', output };
+      state.value = { phase: 'running', output, finished: [] };
       for await (const event of this.converter.convert(request, signal)) {
         this.onEvent(source, event);
         const next = afterEvent(state.value, output, event);

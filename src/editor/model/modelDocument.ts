@@ -1,6 +1,7 @@
 /** ModelDocument: one safetensors file as the editor knows it, its header and the plan for it, never its data. Follows the file on disk. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
+import type { Disposable } from '../../base/disposable';
 import { DisposableStore } from '../../base/disposableStore';
 import { Observable, type ReadonlyObservable } from '../../base/observable';
 import { version } from '../../base/version';
@@ -9,10 +10,16 @@ import { makePlan } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
 import type { Header } from '../../engine/safetensors/header';
 import { readHeader } from '../../engine/safetensors/reader';
-import { readSettings } from '../settings';
+import { defaultRecipe, type Recipe } from '../../engine/plan/recipe';
+
+/** What the user wants of a file, which may change. */
+export interface RecipeSource {
+  recipeOf(uri: vscode.Uri): Recipe;
+  onChange(uri: vscode.Uri, listener: () => void): Disposable;
+}
 
 export type ModelState =
-  | { readonly kind: 'valid'; readonly revision: number; readonly header: Header; readonly plan: Plan }
+  | { readonly kind: 'valid'; readonly revision: number; readonly header: Header; readonly plan: Plan; readonly problem?: string }
   | { readonly kind: 'invalid'; readonly revision: number; readonly error: EngineError };
 
 /** A program that writes a file changes it many times in a row. */
@@ -24,13 +31,14 @@ export class ModelDocument implements vscode.CustomDocument {
   #settling: NodeJS.Timeout | undefined;
   #reading = 0;
 
-  static async open(uri: vscode.Uri): Promise<ModelDocument> {
-    return new ModelDocument(uri, await readModel(uri, 1));
+  static async open(uri: vscode.Uri, recipes: RecipeSource): Promise<ModelDocument> {
+    return new ModelDocument(uri, await readModel(uri, recipes.recipeOf(uri), 1), recipes);
   }
 
   private constructor(
     readonly uri: vscode.Uri,
     state: ModelState,
+    private readonly recipes: RecipeSource,
   ) {
     this.#state = new Observable(state);
     this.#owned.add(
@@ -38,6 +46,7 @@ export class ModelDocument implements vscode.CustomDocument {
         if (event.affectsConfiguration('fp8', uri)) void this.reload();
       }),
     );
+    this.#owned.add(recipes.onChange(uri, () => this.#replan()));
     if (uri.scheme !== 'file') return;
     const watcher = this.#owned.add(
       vscode.workspace.createFileSystemWatcher(
@@ -53,7 +62,7 @@ export class ModelDocument implements vscode.CustomDocument {
 
   async reload(): Promise<void> {
     const reading = ++this.#reading;
-    const state = await readModel(this.uri, this.#state.value.revision + 1);
+    const state = await readModel(this.uri, this.recipes.recipeOf(this.uri), this.#state.value.revision + 1);
     // Of two readings at once, the one that began last knows the file best.
     if (reading === this.#reading) this.#state.value = state;
   }
@@ -63,13 +72,21 @@ export class ModelDocument implements vscode.CustomDocument {
     this.#owned.dispose();
   }
 
+  /** The file is as it was: only what happens to it changes. */
+  #replan(): void {
+    const state = this.#state.value;
+    if (state.kind !== 'valid') return;
+    const recipe = this.recipes.recipeOf(this.uri);
+    this.#state.value = { kind: 'valid', revision: state.revision + 1, header: state.header, ...planned(state.header, recipe) };
+  }
+
   #settle(): void {
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => void this.reload(), SETTLE_MILLISECONDS);
   }
 }
 
-async function readModel(uri: vscode.Uri, revision: number): Promise<ModelState> {
+async function readModel(uri: vscode.Uri, recipe: Recipe, revision: number): Promise<ModelState> {
   try {
     if (uri.scheme !== 'file') {
       throw new EngineError(
@@ -78,10 +95,22 @@ async function readModel(uri: vscode.Uri, revision: number): Promise<ModelState>
       );
     }
     const header = await readHeader(uri.fsPath);
-    const plan = makePlan(header, readSettings(uri).recipe, { toolVersion: version });
-    return { kind: 'valid', revision, header, plan };
+    return { kind: 'valid', revision, header, ...planned(header, recipe) };
   } catch (error) {
     return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: uri.fsPath }) };
+  }
+}
+
+/** A recipe that the file does not allow is told beside the plan of one that it does: the file can still be looked at, and the recipe changed. */
+function planned(header: Header, recipe: Recipe): { readonly plan: Plan; readonly problem?: string } {
+  const options = { toolVersion: version };
+  try {
+    return { plan: makePlan(header, recipe, options) };
+  } catch (error) {
+    const { code, message } = EngineError.wrap(error);
+    if (code !== 'InvalidRecipe') throw error;
+    const { rounding, topK, numIter } = recipe;
+    return { plan: makePlan(header, defaultRecipe({ rounding, topK, numIter, presets: [] }), options), problem: message };
   }
 }
 

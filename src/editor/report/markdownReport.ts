@@ -1,6 +1,6 @@
 /** markdownReport: a job's report as a Markdown document. Pure. */
 import { basename } from 'node:path';
-import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
+import { formatBytes, formatInteger, formatPercent, formatQuantity, formatSeconds, formatShape } from '../../base/format';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import type { Recipe } from '../../engine/plan/recipe';
 import { escapeMarkdown, inlineCode, table, unbroken } from './markdown';
@@ -53,7 +53,7 @@ function overview({ source, output, recipe, summary }: JobReport): string {
   );
 }
 
-function recipeSentence(recipe: Recipe): string {
+export function recipeSentence(recipe: Recipe): string {
   const parts = [`${recipe.rounding} rounding`, `layout ${recipe.layout}`];
   if (recipe.rounding !== 'nearest') {
     parts.push(
@@ -63,6 +63,7 @@ function recipeSentence(recipe: Recipe): string {
   }
   if (recipe.convolutions === 'quantize') parts.push('with convolutions');
   if (recipe.presets.length > 0) parts.push(`presets ${recipe.presets.join(', ')}`);
+  if (recipe.overrides.length > 0) parts.push(formatQuantity(recipe.overrides.length, 'override'));
   parts.push(`seed ${recipe.seed}`);
   return parts.join(', ');
 }

@@ -9,7 +9,7 @@ export interface Work {
   readonly multiplyAdds: number;
 }
 
-export function workOf(tensor: PlannedTensor, recipe: Recipe): Work {
+export function workOf(tensor: Pick<PlannedTensor, 'action' | 'source' | 'quantization'>, recipe: Recipe): Work {
   const sourceBytes = tensor.source.end - tensor.source.begin;
   switch (tensor.action) {
     case 'remove':

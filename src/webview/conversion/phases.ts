@@ -4,6 +4,7 @@ import { element, setText } from '../dom';
 import { icon } from '../icons';
 import type { Intent } from '../protocol/editorApi';
 import type { ConversionView, OutputView, ProgressView } from '../protocol/views';
+import { makeToggle } from '../panel/toggle';
 import { button } from '../ui';
 
 type Phase<Name extends ConversionView['phase']> = Extract<ConversionView, { readonly phase: Name }>;
@@ -21,24 +22,40 @@ export interface Proposal {
   readonly tensors: number;
 }
 
-export function ready({ output, sourceBytes, tensors }: Proposal, phase: 'idle' | 'cancelled', events: StripEvents): readonly Node[] {
+type Waiting = Phase<'idle' | 'cancelled' | 'interrupted'>;
+
+export function ready({ output, sourceBytes, tensors }: Proposal, phase: Waiting, events: StripEvents): readonly Node[] {
   const recipe = element('span', { class: 'dim', text: output.recipe });
-  const settings = element('button', { class: 'link', text: 'Settings', title: 'Change rounding, layout and device' });
-  settings.type = 'button';
-  settings.addEventListener('click', () => events.onIntent('openSettings'));
-  const convert = { label: 'Convert to FP8', appearance: 'primary', onPress: () => events.onConvert() } as const;
+  const convert = {
+    label: phase.phase === 'interrupted' ? 'Convert Again' : 'Convert to FP8',
+    appearance: 'primary',
+    onPress: () => events.onConvert(),
+  } as const;
   return [
     lines(
       [dim('Output'), element('span', { class: 'strip-name', text: output.fileName, title: `${output.directory}/${output.fileName}` })],
-      [
-        ...(phase === 'cancelled' ? [element('span', { text: 'Cancelled: nothing was written' })] : []),
-        ...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []),
-        recipe,
-        settings,
-      ],
+      [...before(phase), ...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []), recipe],
     ),
-    buttons(button(tensors > 0 ? convert : { ...convert, disabled: 'There is nothing to quantize' })),
+    buttons(makeToggle(), button(tensors > 0 ? convert : { ...convert, disabled: 'There is nothing to quantize' })),
   ];
+}
+
+/** How the last conversion ended, where it did not end well. */
+function before(phase: Waiting): readonly HTMLElement[] {
+  switch (phase.phase) {
+    case 'idle':
+      return [];
+    case 'cancelled':
+      return [element('span', { text: 'Cancelled: nothing was written' })];
+    case 'interrupted': {
+      const [left] = phase.leftBehind;
+      return [
+        element('span', {
+          text: left === undefined ? 'Interrupted by a reload: nothing was written' : `Interrupted; left behind: ${left}`,
+        }),
+      ];
+    }
+  }
 }
 
 export interface RunningStrip {
@@ -56,7 +73,7 @@ export function makeRunning(events: StripEvents): RunningStrip {
   return {
     nodes: [
       lines([percent, dim('Writing'), name], [numbers, current]),
-      buttons(button({ label: 'Cancel', appearance: 'secondary', onPress: () => events.onCancel() })),
+      buttons(makeToggle(), button({ label: 'Cancel', appearance: 'secondary', onPress: () => events.onCancel() })),
       bar,
     ],
     show(view) {
@@ -65,7 +82,7 @@ export function makeRunning(events: StripEvents): RunningStrip {
       setText(name, view.outputName);
       setText(percent, progress === undefined ? '' : `${Math.floor(progress.fraction * 100)} %`);
       setText(numbers, progress === undefined ? 'Starting the engine' : progressNumbers(progress));
-      setText(current, progress?.current ?? '');
+      setText(current, progress?.current.join(', ') ?? '');
       if (progress === undefined) bar.removeAttribute('aria-valuenow');
       else bar.setAttribute('aria-valuenow', String(Math.floor(progress.fraction * 100)));
       fill.style.transform = progress === undefined ? '' : `scaleX(${progress.fraction})`;
@@ -79,7 +96,7 @@ export function queued(view: Phase<'queued'>, events: StripEvents): readonly Nod
       [dim('Output'), element('span', { class: 'strip-name', text: view.outputName })],
       [element('span', { class: 'dim', text: 'Waiting for another conversion to end' })],
     ),
-    buttons(button({ label: 'Cancel', appearance: 'secondary', onPress: () => events.onCancel() })),
+    buttons(makeToggle(), button({ label: 'Cancel', appearance: 'secondary', onPress: () => events.onCancel() })),
   ];
 }
 
@@ -93,6 +110,7 @@ export function ended(view: Phase<'done' | 'failed'>, events: StripEvents): read
           [sizes(view.bytesIn, view.bytesOut), element('span', { class: 'dim', text: quality(view), title: quality(view) })],
         ),
         buttons(
+          makeToggle(),
           button({ label: 'Open', appearance: 'primary', onPress: () => events.onIntent('openOutput') }),
           button({ label: 'Show Report', appearance: 'secondary', onPress: () => events.onIntent('showReport') }),
           again,
@@ -104,7 +122,7 @@ export function ended(view: Phase<'done' | 'failed'>, events: StripEvents): read
           [icon('error'), element('span', { class: 'strip-name', text: 'Conversion failed' })],
           [element('span', { class: 'message', text: view.message })],
         ),
-        buttons(button({ label: 'Show Log', appearance: 'secondary', onPress: () => events.onIntent('showLog') }), again),
+        buttons(makeToggle(), button({ label: 'Show Log', appearance: 'secondary', onPress: () => events.onIntent('showLog') }), again),
       ];
   }
 }

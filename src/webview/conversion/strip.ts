@@ -39,7 +39,8 @@ export class ConversionStrip {
     switch (this.#conversion.phase) {
       case 'idle':
       case 'cancelled':
-        this.#content.replaceChildren(...ready(this.#proposal, this.#conversion.phase, this.events));
+      case 'interrupted':
+        this.#content.replaceChildren(...ready(this.#proposal, this.#conversion, this.events));
         break;
       case 'queued':
         this.#content.replaceChildren(...queued(this.#conversion, this.events));
@@ -55,7 +56,7 @@ export class ConversionStrip {
         break;
     }
     // Whoever pressed Convert by keyboard finds the focus on the button that took its place.
-    if (hadFocus) this.#content.querySelector<HTMLElement>('vscode-button')?.focus();
+    if (hadFocus) this.#content.querySelector<HTMLElement>('vscode-button:not(.panel-toggle)')?.focus();
   }
 }
 
@@ -73,5 +74,7 @@ function announcement(conversion: ConversionView): string {
       return `Conversion failed: ${conversion.message}`;
     case 'cancelled':
       return 'Conversion cancelled';
+    case 'interrupted':
+      return 'The conversion was interrupted';
   }
 }

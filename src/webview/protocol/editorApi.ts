@@ -1,4 +1,5 @@
 /** EditorApi: everything the webview may ask of the extension host. */
+import type { PanelApi } from './panelApi';
 import type { ConversionView, FileView, Order, RowView } from './views';
 
 export interface RowsRequest {
@@ -20,7 +21,7 @@ export type Intent = 'openOutput' | 'revealOutput' | 'showReport' | 'showLog' | 
 
 export const MAX_ROWS_PER_REQUEST = 512;
 
-export interface EditorApi {
+export interface EditorApi extends PanelApi {
   /** The file now and after every change on disk or of the settings. */
   file(params: undefined, signal: AbortSignal): AsyncIterable<FileView>;
   /** This file's conversion, whoever started it. */

@@ -69,7 +69,9 @@ export type ConversionView =
       readonly objectiveRatio?: number;
     }
   | { readonly phase: 'failed'; readonly message: string }
-  | { readonly phase: 'cancelled' };
+  | { readonly phase: 'cancelled' }
+  /** Cut off when the window closed or reloaded; `leftBehind` are files that could not be removed. */
+  | { readonly phase: 'interrupted'; readonly outputName: string; readonly leftBehind: readonly string[] };
 
 export interface ProgressView {
   /** 0–1. */
@@ -78,7 +80,8 @@ export interface ProgressView {
   readonly remainingSeconds?: number;
   readonly tensorsDone: number;
   readonly tensorsTotal: number;
-  readonly current?: string;
+  /** Names of the tensors being worked on. */
+  readonly current: readonly string[];
 }
 
 export type SortColumn = 'file' | 'name' | 'dtype' | 'shape' | 'bytes' | 'action';

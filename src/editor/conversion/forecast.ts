@@ -1,0 +1,89 @@
+/**
+ * forecast: about how long a plan takes and how much memory, from the work that each tensor is and what the last conversion on the device
+ * came to. Pure.
+ */
+import { secondsOf, workOf } from '../../engine/job/estimate';
+import type { JobReport, TensorReport } from '../../engine/job/report';
+import type { Plan, PlannedTensor } from '../../engine/plan/plan';
+import type { Recipe } from '../../engine/plan/recipe';
+
+/** How a device compares with the estimate, as the last conversion on it showed. */
+export interface Rate {
+  /** Wall time of the conversion ÷ estimated time. */
+  readonly timeFactor: number;
+  /** What a job takes beside its tensors. */
+  readonly overheadSeconds: number;
+  /** Peak memory ÷ modelled memory. */
+  readonly memoryFactor: number;
+}
+
+type DeviceKind = 'cpu' | 'cuda';
+type Sized = Pick<PlannedTensor, 'action' | 'quantization' | 'source'>;
+
+/** Before anything was measured: on the slow side, so that waiting ends early rather than late. */
+const ASSUMED: Readonly<Record<DeviceKind, Rate>> = {
+  cpu: { timeFactor: 4, overheadSeconds: 0.5, memoryFactor: 1 },
+  cuda: { timeFactor: 3, overheadSeconds: 1.5, memoryFactor: 1 },
+};
+
+/** A shorter conversion says more of the start than of the work. */
+const LEAST_SECONDS_TO_LEARN_FROM = 0.2;
+const PROCESS_BYTES = 90e6;
+
+export function forecast(
+  plan: Plan,
+  device: DeviceKind,
+  rate: Rate | undefined,
+): { readonly seconds: number; readonly memoryBytes: number } {
+  const { timeFactor, overheadSeconds, memoryFactor } = rate ?? ASSUMED[device];
+  return {
+    seconds: overheadSeconds + timeFactor * modelledSeconds(plan.tensors, plan.recipe, device),
+    memoryBytes: memoryFactor * modelledMemory(plan.tensors, plan.recipe),
+  };
+}
+
+/** `undefined` where the job was too short to say anything. */
+export function rateOf(report: JobReport): Rate | undefined {
+  const { summary, recipe } = report;
+  const device: DeviceKind = summary.device.startsWith('cuda') ? 'cuda' : 'cpu';
+  const tensors = report.tensors.map(sized);
+  const modelled = modelledSeconds(tensors, recipe, device);
+  if (summary.seconds.convert < LEAST_SECONDS_TO_LEARN_FROM || modelled === 0) return undefined;
+  return {
+    timeFactor: summary.seconds.convert / modelled,
+    overheadSeconds: Math.max(0, summary.seconds.total - summary.seconds.convert),
+    memoryFactor: summary.peakMemoryBytes / modelledMemory(tensors, recipe),
+  };
+}
+
+/** How far the optimiser went, for the help beside its bound; nothing where it did not iterate. */
+export function sweepsSentence({ recipe, tensors }: JobReport): string | undefined {
+  const sweeps = tensors.flatMap(({ sweeps: count }) => (count === undefined ? [] : [count])).sort((a, b) => a - b);
+  const [most, median] = [sweeps.at(-1), sweeps[sweeps.length >> 1]];
+  if (recipe.rounding === 'nearest' || most === undefined || median === undefined || most === 0) return undefined;
+  const unit = recipe.rounding === 'tpec' ? 'steps' : 'sweeps';
+  return most === median ? `Last time ${most} ${unit} ran.` : `Last time ${median} ${unit} ran for most tensors, at most ${most}.`;
+}
+
+function modelledSeconds(tensors: readonly Sized[], recipe: Recipe, device: DeviceKind): number {
+  return tensors.reduce((sum, tensor) => sum + secondsOf(workOf(tensor, recipe), device), 0);
+}
+
+/** The largest matrix in single precision, its codes and errors, and the statistics of its columns. */
+function modelledMemory(tensors: readonly Sized[], recipe: Recipe): number {
+  const largest = tensors.reduce((most, { quantization }) => {
+    if (quantization === undefined) return most;
+    const { rows, columns } = quantization;
+    const statistics = recipe.rounding === 'nearest' ? 0 : 16 * columns ** 2;
+    return Math.max(most, 12 * rows * columns + statistics);
+  }, 0);
+  return PROCESS_BYTES + largest;
+}
+
+function sized({ action, name, shape, bytesIn, sourceDtype }: TensorReport): Sized {
+  const [rows = 0, ...rest] = shape;
+  const columns = rest.reduce((product, size) => product * size, 1);
+  const source = { name, dtype: sourceDtype, shape, begin: 0, end: bytesIn };
+  if (action !== 'quantize') return { action, source };
+  return { action, source, quantization: { sourceDtype: 'F32', targetDtype: 'F8_E4M3', rows, columns, weightName: name, scaleNames: [] } };
+}

@@ -1,0 +1,184 @@
+/** PanelSession: answers the panel of one editor, and carries out what it asks for. */
+import { access, statfs } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import * as vscode from 'vscode';
+import { Observable, type ReadonlyObservable } from '../../base/observable';
+import { EngineError } from '../../engine/errors';
+import { defaultOutputPath } from '../../engine/plan/outputPath';
+import type { Options, OverrideRequest, PanelApi, PanelCommand, PanelView, PlotPoint } from '../../webview/protocol/panelApi';
+import type { ModelState } from '../model/modelDocument';
+import { isEmpty, withOptions, withOverride } from '../recipe/choices';
+import type { ChoiceStore } from '../recipe/choiceStore';
+import { loadRecipe, saveRecipe } from '../recipe/recipeDialogs';
+import type { ConversionState } from './conversionState';
+import type { Devices } from './devices';
+import { panelView } from './panelView';
+import type { Rates } from './rates';
+
+export interface PanelServices {
+  readonly choices: ChoiceStore;
+  readonly devices: Devices;
+  readonly rates: Rates;
+  /** Whether panels are open, remembered for the next editor. */
+  readonly panel: Observable<PanelView['panel']>;
+  readonly conversionOf: (path: string) => ReadonlyObservable<ConversionState>;
+}
+
+export interface PanelDocument {
+  readonly uri: vscode.Uri;
+  readonly state: ReadonlyObservable<ModelState>;
+}
+
+/** The plot need not be newer than eyes are. */
+const PLOT_INTERVAL_MILLISECONDS = 400;
+
+export class PanelSession implements PanelApi {
+  readonly #path: string;
+
+  constructor(
+    private readonly document: PanelDocument,
+    private readonly services: PanelServices,
+  ) {
+    this.#path = document.uri.fsPath;
+  }
+
+  async *panel(_: undefined, signal: AbortSignal): AsyncGenerator<PanelView, void, undefined> {
+    const { choices, devices, panel, conversionOf } = this.services;
+    devices.ensure();
+    const changes = new Observable(0);
+    const changed = (): void => {
+      changes.value += 1;
+    };
+    let phase = conversionOf(this.#path).value.phase;
+    const subscriptions = [
+      this.document.state.onChange(changed),
+      choices.of(this.#path).onChange(changed),
+      devices.list.onChange(changed),
+      panel.onChange(changed),
+      conversionOf(this.#path).onChange((state) => {
+        if (state.phase !== phase) changed();
+        phase = state.phase;
+      }),
+    ];
+    try {
+      for await (const _change of changes.values(signal)) {
+        const view = await this.#view();
+        if (view !== undefined) yield view;
+      }
+    } finally {
+      for (const subscription of subscriptions) subscription.dispose();
+    }
+  }
+
+  async setOptions(patch: Partial<Options>): Promise<void> {
+    const { output } = patch;
+    const placed = output === undefined || output === '' ? patch : { ...patch, output: this.#placed(output) };
+    await this.services.choices.change(this.#path, (choices) => withOptions(choices, placed));
+  }
+
+  async setOverride(request: OverrideRequest): Promise<string | undefined> {
+    try {
+      const { overrides } = this.services.choices.wanted(this.document.uri).recipe;
+      const changed = withOverride(overrides, request);
+      await this.services.choices.change(this.#path, (choices) => ({ ...choices, recipe: { ...choices.recipe, overrides: changed } }));
+      return undefined;
+    } catch (error) {
+      return EngineError.wrap(error).message;
+    }
+  }
+
+  async panelCommand(command: PanelCommand): Promise<void> {
+    const { choices, panel } = this.services;
+    switch (command) {
+      case 'open':
+      case 'close':
+        panel.value = command === 'open' ? 'open' : 'closed';
+        return;
+      case 'reset':
+        await choices.reset(this.#path);
+        return;
+      case 'saveRecipe':
+        await saveRecipe(this.#path, choices.wanted(this.document.uri).recipe);
+        return;
+      case 'loadRecipe': {
+        const recipe = await loadRecipe(this.#path);
+        if (recipe !== undefined) await choices.change(this.#path, (before) => ({ ...before, recipe }));
+        return;
+      }
+      case 'browseOutput': {
+        const output = await this.#browse();
+        if (output !== undefined) await this.setOptions({ output });
+        return;
+      }
+    }
+  }
+
+  async *finishedTensors(_: undefined, signal: AbortSignal): AsyncGenerator<readonly PlotPoint[], void, undefined> {
+    let shown = -1;
+    for await (const state of this.services.conversionOf(this.#path).values(signal)) {
+      const points = state.phase === 'running' ? state.finished : [];
+      if (points.length === shown) continue;
+      shown = points.length;
+      yield points;
+      await new Promise((resolve) => setTimeout(resolve, PLOT_INTERVAL_MILLISECONDS));
+    }
+  }
+
+  async #view(): Promise<PanelView | undefined> {
+    const state = this.document.state.value;
+    if (state.kind !== 'valid') return undefined;
+    const { choices, devices, rates, panel } = this.services;
+    const wanted = choices.wanted(this.document.uri);
+    const outputPath = wanted.output ?? defaultOutputPath(this.#path, wanted.recipe);
+    const device = devices.resolve(wanted.device);
+    const rate = rates.of(device, wanted.recipe.rounding);
+    const lastSweeps = rates.lastSweeps(wanted.recipe.rounding);
+    const freeBytes = await freeBytesAt(dirname(outputPath));
+    return panelView({
+      header: state.header,
+      plan: state.plan,
+      ...(state.problem === undefined ? undefined : { problem: state.problem }),
+      wanted,
+      outputPath,
+      outputExists: (await exists(outputPath)) ? 'yes' : 'no',
+      ...(freeBytes === undefined ? undefined : { freeBytes }),
+      devices: devices.list.value,
+      device,
+      ...(rate === undefined ? undefined : { rate }),
+      ...(lastSweeps === undefined ? undefined : { lastSweeps }),
+      panel: panel.value,
+      choices: isEmpty(choices.of(this.#path).value) ? 'none' : 'some',
+      cores: availableParallelism(),
+    });
+  }
+
+  /** A name alone is meant beside the source. */
+  #placed(output: string): string {
+    const named = /\.(safetensors|sft)$/i.test(output) ? output : `${output}.safetensors`;
+    return isAbsolute(named) ? named : join(dirname(this.#path), named);
+  }
+
+  async #browse(): Promise<string | undefined> {
+    const wanted = this.services.choices.wanted(this.document.uri);
+    const uri = await vscode.window.showSaveDialog({
+      title: 'Save the Converted Model As',
+      saveLabel: 'Choose',
+      defaultUri: vscode.Uri.file(wanted.output ?? defaultOutputPath(this.#path, wanted.recipe)),
+      filters: { Safetensors: ['safetensors'] },
+    });
+    return uri?.fsPath;
+  }
+}
+
+async function freeBytesAt(folder: string): Promise<number | undefined> {
+  const space = await statfs(folder).catch(() => undefined);
+  return space === undefined || space.blocks === 0 ? undefined : space.bavail * space.bsize;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,151 @@
+/** panelView: what the panel is told of a file's plan, the choices and the machine. Pure. */
+import { basename, dirname } from 'node:path';
+import { formatBytes } from '../../base/format';
+import { familyOf } from '../../engine/families/families';
+import type { QuantizerDevice } from '../../engine/job/quantizer';
+import { modelFamily } from '../../engine/plan/modelFamily';
+import { overrideLookup, type Override } from '../../engine/plan/overrides';
+import type { Plan } from '../../engine/plan/plan';
+import { plannedBytes } from '../../engine/plan/plannedBytes';
+import type { Header } from '../../engine/safetensors/header';
+import type { Choice, ForecastView, OverrideView, PanelView } from '../../webview/protocol/panelApi';
+import { presetValue } from '../recipe/choices';
+import type { Wanted } from '../recipe/choiceStore';
+import { forecast, type Rate } from './forecast';
+
+export interface PanelFacts {
+  readonly header: Header;
+  readonly plan: Plan;
+  readonly problem?: string;
+  readonly wanted: Wanted;
+  readonly outputPath: string;
+  /** Whether there is a file of the output's name. */
+  readonly outputExists: 'yes' | 'no';
+  readonly freeBytes?: number;
+  readonly devices: readonly QuantizerDevice[];
+  /** What the wanted device stands for. */
+  readonly device: string;
+  readonly rate?: Rate;
+  readonly lastSweeps?: string;
+  readonly panel: PanelView['panel'];
+  readonly choices: PanelView['choices'];
+  readonly cores: number;
+}
+
+export function panelView(facts: PanelFacts): PanelView {
+  const { header, plan, wanted, outputPath, devices, problem, lastSweeps } = facts;
+  const { presets, rounding, topK, numIter, calibSamples, layout, convolutions, overrides } = wanted.recipe;
+  const forecasted = forecastView(facts);
+  return {
+    panel: facts.panel,
+    options: {
+      preset: presetValue(presets),
+      rounding,
+      topK,
+      numIter,
+      calibSamples,
+      layout,
+      convolutions,
+      device: wanted.device,
+      threads: wanted.threads,
+      output: wanted.output ?? '',
+    },
+    presets: presetChoices(header, presetValue(presets)),
+    recognised: recognised(header),
+    devices: deviceChoices(devices, wanted.device),
+    deviceHelp: deviceHelp(devices, facts.device),
+    cores: facts.cores,
+    output: { fileName: basename(outputPath), directory: dirname(outputPath) },
+    overrides: overrideViews(overrides, header),
+    forecast: forecasted,
+    warnings: [...plan.warnings, ...placeWarnings(facts, forecasted)],
+    choices: facts.choices,
+    ...(problem === undefined ? undefined : { problem }),
+    ...(lastSweeps === undefined ? undefined : { lastSweeps }),
+  };
+}
+
+function recognised(header: Header): PanelView['recognised'] {
+  const { family, evidence } = modelFamily(header).recognition;
+  return family === 'unknown' ? { evidence } : { title: familyOf(family).title, evidence };
+}
+
+function presetChoices(header: Header, current: string): readonly Choice[] {
+  const { title } = recognised(header);
+  const choices = [
+    { value: 'auto', label: title === undefined ? 'Automatic: general rules' : `Automatic: ${title}` },
+    { value: 'none', label: 'None: general rules only' },
+    { value: 't5xxl', label: 'T5-XXL text encoder' },
+    { value: 'keep_distillation', label: 'Keep distillation layers' },
+  ];
+  return choices.some(({ value }) => value === current) ? choices : [...choices, { value: current, label: current.replaceAll('+', ' + ') }];
+}
+
+function deviceChoices(devices: readonly QuantizerDevice[], current: string): readonly Choice[] {
+  const usable = devices.filter(({ available }) => available);
+  const choices = [
+    { value: 'auto', label: 'Automatic' },
+    ...(usable.some(({ id }) => id === 'cpu') ? [] : [{ value: 'cpu', label: 'CPU' }]),
+    ...usable.map(({ id, name, freeMemoryBytes }) => ({
+      value: id,
+      label: `${id === 'cpu' ? 'CPU' : name}${freeMemoryBytes === undefined ? '' : ` (${formatBytes(freeMemoryBytes)} free)`}`,
+    })),
+  ];
+  return choices.some(({ value }) => value === current) ? choices : [...choices, { value: current, label: current }];
+}
+
+function deviceHelp(devices: readonly QuantizerDevice[], device: string): string {
+  const found = devices.find(({ id }) => id === device);
+  if (devices.length === 0) return 'Looking for devices…';
+  if (found === undefined) return `There is no ${device} on this machine.`;
+  if (!found.available) return found.reason ?? `${found.name} cannot be used.`;
+  const { name, freeMemoryBytes, kind } = found;
+  const memory = freeMemoryBytes === undefined ? '' : `, ${formatBytes(freeMemoryBytes)} free`;
+  const gpu = devices.find((other) => other.kind === 'cuda');
+  const noGpu = kind === 'cpu' && gpu?.available === false && gpu.reason !== undefined ? ` No GPU: ${gpu.reason}` : '';
+  return `${name}${memory}.${noGpu}`;
+}
+
+function overrideViews(overrides: readonly Override[], header: Header): readonly OverrideView[] {
+  if (overrides.length === 0) return [];
+  const counts = new Map<Override, number>();
+  let lookup: ReturnType<typeof overrideLookup>;
+  try {
+    lookup = overrideLookup(overrides);
+  } catch {
+    return overrides.map((override) => ({ ...override, tensors: 0 }));
+  }
+  for (const { name } of header.tensors) {
+    const override = lookup(name);
+    if (override !== undefined) counts.set(override, (counts.get(override) ?? 0) + 1);
+  }
+  return overrides.map((override) => ({ ...override, tensors: counts.get(override) ?? 0 }));
+}
+
+function forecastView({ header, plan, device, rate, freeBytes }: PanelFacts): ForecastView {
+  const actions = { quantize: { tensors: 0, bytes: 0 }, keep: { tensors: 0, bytes: 0 }, remove: { tensors: 0, bytes: 0 } };
+  for (const tensor of plan.tensors) {
+    actions[tensor.action].tensors += 1;
+    actions[tensor.action].bytes += plannedBytes(tensor);
+  }
+  return {
+    bytesIn: header.fileSize,
+    bytesOut: plan.output.fileSize,
+    actions,
+    ...forecast(plan, device.startsWith('cuda') ? 'cuda' : 'cpu', rate),
+    basis: rate === undefined ? 'assumed' : 'measured',
+    ...(freeBytes === undefined ? undefined : { freeBytes }),
+  };
+}
+
+/** What the place of the output has to say. The plan's own warnings come before these. */
+function placeWarnings({ outputPath, outputExists, freeBytes }: PanelFacts, { bytesOut }: ForecastView): readonly string[] {
+  const warnings: string[] = [];
+  if (outputExists === 'yes') warnings.push(`${basename(outputPath)} exists already: Convert asks before it is replaced.`);
+  if (freeBytes !== undefined && bytesOut > freeBytes) {
+    warnings.push(
+      `The output does not fit: it needs ${formatBytes(bytesOut)}, and ${dirname(outputPath)} has ${formatBytes(freeBytes)} left.`,
+    );
+  }
+  return warnings;
+}

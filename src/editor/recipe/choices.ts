@@ -1,0 +1,82 @@
+/** Choices: what the user chose for one file, beside the settings. Pure. */
+import type { Override } from '../../engine/plan/overrides';
+import { defaultRecipe, type PresetName, PRESET_NAMES, type Recipe } from '../../engine/plan/recipe';
+import { parseRecipeFile } from '../../engine/plan/recipeFile';
+import { parsePattern, patternOfName } from '../../engine/plan/tensorPattern';
+import type { Options, OverrideRequest } from '../../webview/protocol/panelApi';
+
+export interface Choices {
+  readonly recipe: Partial<Recipe>;
+  readonly device?: string;
+  readonly threads?: number;
+  readonly output?: string;
+}
+
+export const NO_CHOICES: Choices = { recipe: {} };
+
+export function isEmpty({ recipe, ...others }: Choices): boolean {
+  return Object.keys(recipe).length === 0 && Object.keys(others).length === 0;
+}
+
+/** Whatever an older version may have stored, the result can be used as it is. */
+export function parseChoices(stored: unknown): Choices {
+  if (typeof stored !== 'object' || stored === null) return NO_CHOICES;
+  const { recipe, device, threads, output } = stored as Readonly<Record<string, unknown>>;
+  return {
+    recipe: readRecipe(recipe),
+    ...(typeof device === 'string' ? { device } : undefined),
+    ...(typeof threads === 'number' && Number.isInteger(threads) && threads >= 0 ? { threads } : undefined),
+    ...(typeof output === 'string' ? { output } : undefined),
+  };
+}
+
+/** What is given takes the place of what was chosen before. A value that is the default is chosen all the same: it outlives a change of the settings. */
+export function withOptions(choices: Choices, patch: Partial<Options>): Choices {
+  const { preset, device, threads, output, ...rest } = patch;
+  const { topK: _, ...withoutTopK } = choices.recipe;
+  const recipe: Partial<Recipe> = {
+    // Each rounding has a rank of its own by default.
+    ...(rest.rounding === undefined ? choices.recipe : withoutTopK),
+    ...rest,
+    ...(preset === undefined ? undefined : { presets: presetsOf(preset) }),
+  };
+  const { output: before, ...others } = choices;
+  const named = output ?? before;
+  return {
+    ...others,
+    recipe,
+    ...(device === undefined ? undefined : { device }),
+    ...(threads === undefined ? undefined : { threads }),
+    ...(named === undefined || named === '' ? undefined : { output: named }),
+  };
+}
+
+/** Throws EngineError InvalidRecipe where a pattern cannot be read. */
+export function withOverride(overrides: readonly Override[], { target, action }: OverrideRequest): readonly Override[] {
+  const matches = 'pattern' in target ? [target.pattern] : target.names.map(patternOfName);
+  for (const match of matches) parsePattern(match);
+  const replaced = new Set(matches);
+  const others = overrides.filter(({ match }) => !replaced.has(match));
+  return action === 'reset' ? others : [...others, ...matches.map((match) => ({ match, action }))];
+}
+
+export function presetsOf(value: string): readonly PresetName[] {
+  const names = value.split('+');
+  return PRESET_NAMES.filter((name) => names.includes(name));
+}
+
+export function presetValue(presets: readonly PresetName[]): string {
+  return presets.length === 0 ? 'none' : presets.join('+');
+}
+
+export function recipeOf(settings: Partial<Recipe>, choices: Choices): Recipe {
+  return defaultRecipe({ ...settings, ...choices.recipe });
+}
+
+function readRecipe(stored: unknown): Partial<Recipe> {
+  try {
+    return parseRecipeFile(JSON.stringify(stored), 'stored');
+  } catch {
+    return {};
+  }
+}

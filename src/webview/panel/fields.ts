@@ -1,0 +1,198 @@
+/** The panel's fields: each a label, a control, and one line of help. */
+import { element, setText } from '../dom';
+import type { Options, PanelView } from '../protocol/panelApi';
+import { button, dropdown, slider, textField, type Control, type DropdownChoice } from '../ui';
+
+export interface FieldEvents {
+  onOptions(patch: Partial<Options>): void;
+  onBrowse(): void;
+}
+
+export interface Field {
+  readonly root: HTMLElement;
+  show(view: PanelView): void;
+}
+
+const ROUNDING_HELP: Readonly<Record<Options['rounding'], string>> = {
+  learned: 'Codes are chosen together, so that the layer’s output changes least.',
+  tpec: 'The reference optimiser, for comparison.',
+  nearest: 'Each weight to its nearest FP8 value. Fastest.',
+};
+
+const LAYOUT_HELP: Readonly<Record<Options['layout'], string>> = {
+  comfyui: 'weight_scale and comfy_quant: ComfyUI since December 2025.',
+  'comfyui-legacy': 'scale_weight and scaled_fp8: older ComfyUI.',
+};
+
+/** Ranks that the dropdown offers beside the one that is chosen. */
+const RANKS = [1, 8, 32, 128, 512];
+
+export function makeFields(events: FieldEvents): readonly Field[] {
+  const choose = events.onOptions.bind(events);
+  return [
+    dropdownField('Preset', [], (preset) => choose({ preset }), {
+      value: ({ options }) => options.preset,
+      choices: ({ presets }) => presets,
+      help: presetHelp,
+      title: ({ recognised }) => recognised.evidence.join('\n').replaceAll('`', ''),
+    }),
+    dropdownField(
+      'Rounding',
+      [
+        { value: 'learned', label: 'Learned' },
+        { value: 'tpec', label: 'TPEC' },
+        { value: 'nearest', label: 'Nearest' },
+      ],
+      (value) => choose({ rounding: value as Options['rounding'] }),
+      { value: ({ options }) => options.rounding, help: ({ options }) => ROUNDING_HELP[options.rounding] },
+    ),
+    dropdownField('Components', [], (value) => choose({ topK: value === 'full' ? 'full' : Number(value) }), {
+      value: ({ options }) => String(options.topK),
+      choices: ({ options }) => rankChoices(options.topK),
+      help: ({ options }) =>
+        options.rounding === 'nearest' ? 'Nearest rounding looks at none.' : 'Principal components that steer the rounding (top_k).',
+    }),
+    sliderField('Iterations', { least: 100, most: 2000, step: 100 }, (numIter) => choose({ numIter }), {
+      value: ({ options }) => options.numIter,
+      help: ({ options, lastSweeps }) =>
+        options.rounding === 'nearest'
+          ? 'Nearest rounding does not iterate.'
+          : `At most this many. ${lastSweeps ?? 'It stops by itself after a few.'}`,
+    }),
+    sliderField('Calibration', { least: 512, most: 8192, step: 256 }, (calibSamples) => choose({ calibSamples }), {
+      value: ({ options }) => options.calibSamples,
+      help: () => 'Synthetic samples, for propagated statistics only.',
+    }),
+    dropdownField(
+      'Layout',
+      [
+        { value: 'comfyui', label: 'ComfyUI' },
+        { value: 'comfyui-legacy', label: 'ComfyUI, legacy' },
+      ],
+      (value) => choose({ layout: value as Options['layout'] }),
+      { value: ({ options }) => options.layout, help: ({ options }) => LAYOUT_HELP[options.layout] },
+    ),
+    dropdownField(
+      'Convolutions',
+      [
+        { value: 'keep', label: 'Keep' },
+        { value: 'quantize', label: 'Quantize' },
+      ],
+      (value) => choose({ convolutions: value as Options['convolutions'] }),
+      { value: ({ options }) => options.convolutions, help: () => 'ComfyUI ignores the scales of quantized convolutions.' },
+    ),
+    dropdownField('Device', [], (device) => choose({ device }), {
+      value: ({ options }) => options.device,
+      choices: ({ devices }) => devices,
+      help: ({ deviceHelp }) => deviceHelp,
+    }),
+    dropdownField('Threads', [], (threads) => choose({ threads: Number(threads) }), {
+      value: ({ options }) => String(options.threads),
+      choices: ({ cores, options }) => threadChoices(cores, options.threads),
+      help: () => 'The result is the same, byte for byte, with any number.',
+    }),
+    outputField(events),
+  ];
+}
+
+interface Binding<Value> {
+  readonly value: (view: PanelView) => Value;
+  readonly help: (view: PanelView) => string;
+  readonly title?: (view: PanelView) => string;
+}
+
+function dropdownField(
+  label: string,
+  fixed: readonly DropdownChoice[],
+  onChoose: (value: string) => void,
+  binding: Binding<string> & { readonly choices?: (view: PanelView) => readonly DropdownChoice[] },
+): Field {
+  const control = dropdown({ label, describedBy: helpId(label), onChoose }, fixed);
+  return field(label, control, {
+    ...binding,
+    before: (view) => {
+      if (binding.choices !== undefined) control.showChoices(binding.choices(view));
+    },
+  });
+}
+
+function sliderField(
+  label: string,
+  range: { readonly least: number; readonly most: number; readonly step: number },
+  onChoose: (value: number) => void,
+  binding: Binding<number>,
+): Field {
+  return field<number>(label, slider({ label, describedBy: helpId(label), ...range, onChoose }), binding);
+}
+
+function outputField({ onOptions, onBrowse }: FieldEvents): Field {
+  const text = textField({ label: 'Output', describedBy: helpId('Output'), onChoose: (output) => onOptions({ output }) });
+  const browse = button({ label: 'Browse…', appearance: 'secondary', onPress: onBrowse });
+  const root = element('div', { class: 'output-row' }, [text.root, browse]);
+  return field<string>(
+    'Output',
+    { root, show: (value) => text.show(value) },
+    {
+      value: ({ options, output }) => (options.output === '' ? output.fileName : inFolder(options.output, output)),
+      help: ({ output }) => `In ${output.directory}`,
+    },
+    'wide',
+  );
+}
+
+function field<Value>(
+  label: string,
+  control: Control<Value>,
+  binding: Binding<Value> & { readonly before?: (view: PanelView) => void },
+  width: 'narrow' | 'wide' = 'narrow',
+): Field {
+  const help = element('p', { class: 'field-help', id: helpId(label) });
+  const root = element('div', { class: `field field-${width}` }, [
+    element('span', { class: 'field-label', text: label }),
+    control.root,
+    help,
+  ]);
+  return {
+    root,
+    show(view) {
+      binding.before?.(view);
+      control.show(binding.value(view));
+      const sentence = binding.help(view);
+      setText(help, sentence);
+      // The line may be too long for the panel.
+      help.title = binding.title?.(view) ?? sentence;
+    },
+  };
+}
+
+function presetHelp({ options, recognised }: PanelView): string {
+  const evidence = (recognised.evidence[0] ?? '').replaceAll('`', '');
+  if (options.preset === 'none') return 'Only the rules that hold for every model.';
+  if (options.preset === 'auto') {
+    return recognised.title === undefined ? `No known family. ${evidence}` : `Recognised as ${recognised.title}: ${evidence}`;
+  }
+  return options.preset === 't5xxl'
+    ? 'Removes the decoder and lm_head; keeps norms, biases, embeddings.'
+    : 'Keeps what guides distilled models.';
+}
+
+function rankChoices(topK: Options['topK']): readonly DropdownChoice[] {
+  const ranks = topK === 'full' || RANKS.includes(topK) ? RANKS : [...RANKS, topK].sort((a, b) => a - b);
+  return [{ value: 'full', label: 'All (full rank)' }, ...ranks.map((rank) => ({ value: String(rank), label: `First ${rank}` }))];
+}
+
+function threadChoices(cores: number, chosen: number): readonly DropdownChoice[] {
+  const counts = new Set(
+    [...Array.from({ length: Math.ceil(Math.log2(cores + 1)) }, (_, i) => 2 ** i), chosen].filter((count) => count > 0),
+  );
+  const some = [...counts].sort((a, b) => a - b).map((count) => ({ value: String(count), label: String(count) }));
+  return [{ value: '0', label: `All (${cores})` }, ...some];
+}
+
+function inFolder(path: string, { directory, fileName }: PanelView['output']): string {
+  return path.startsWith(directory) ? fileName : path;
+}
+
+function helpId(label: string): string {
+  return `help-${label.toLowerCase()}`;
+}

@@ -1,0 +1,90 @@
+/** The panel's overrides: the list in the order in which they count, and the way to add one by a pattern. */
+import { formatQuantity } from '../../base/format';
+import { element, setText } from '../dom';
+import type { OverrideRequest, OverrideView } from '../protocol/panelApi';
+import type { ActionName } from '../protocol/views';
+import { button, dropdown, textField } from '../ui';
+
+const VERBS: Readonly<Record<ActionName, string>> = { quantize: 'Quantize', keep: 'Keep', remove: 'Remove' };
+
+/** More are in the recipe file; a list of thousands helps nobody. */
+const SHOWN = 100;
+
+export interface OverridesSection {
+  readonly root: HTMLElement;
+  show(overrides: readonly OverrideView[]): void;
+}
+
+/** `onOverride` resolves with a sentence where the pattern cannot be used. */
+export function makeOverrides(onOverride: (request: OverrideRequest) => Promise<string | undefined>): OverridesSection {
+  const list = element('ul', { class: 'overrides-list', aria: { label: 'Overrides' } });
+  const problem = element('p', { class: 'overrides-problem', role: 'alert' });
+  let action: ActionName = 'keep';
+  const pattern = textField({
+    label: 'Pattern',
+    placeholder: '*.mlp.* or /regex/',
+    describedBy: 'help-overrides',
+    onChoose: () => undefined,
+  });
+  const verb = dropdown(
+    { label: 'Action', onChoose: (value) => (action = value as ActionName) },
+    (Object.keys(VERBS) as readonly ActionName[]).map((value) => ({ value, label: VERBS[value] })),
+  );
+  verb.show(action);
+  const add = async (): Promise<void> => {
+    if (pattern.value === '') return;
+    const refused = await onOverride({ target: { pattern: pattern.value }, action });
+    setText(problem, refused ?? '');
+    if (refused === undefined) (pattern.root as HTMLInputElement).value = '';
+  };
+  pattern.root.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter') void add();
+  });
+  const help = element('p', {
+    class: 'field-help',
+    id: 'help-overrides',
+    text: 'By pattern here, or for tensors selected in the table. The last that matches counts.',
+  });
+  const row = element('div', { class: 'override-row' }, [
+    pattern.root,
+    verb.root,
+    button({ label: 'Add', appearance: 'secondary', onPress: () => void add() }),
+  ]);
+  const root = element('section', { class: 'overrides', aria: { label: 'Overrides' } }, [
+    element('h3', { text: 'Overrides' }),
+    list,
+    row,
+    problem,
+    help,
+  ]);
+  return {
+    root,
+    show(overrides) {
+      const shown = overrides.slice(-SHOWN);
+      const items = shown.map((override) =>
+        item(override, () => void onOverride({ target: { pattern: override.match }, action: 'reset' })),
+      );
+      const hidden = overrides.length - shown.length;
+      list.replaceChildren(
+        ...(hidden > 0 ? [element('li', { class: 'dim', text: `${formatQuantity(hidden, 'earlier one')}` })] : []),
+        ...items,
+      );
+      list.hidden = overrides.length === 0;
+    },
+  };
+}
+
+function item({ match, action, tensors }: OverrideView, onReset: () => void): HTMLElement {
+  const remove = element('button', { class: 'override-reset', text: '×', title: 'Reset', aria: { label: `Reset the override ${match}` } });
+  remove.type = 'button';
+  remove.addEventListener('click', onReset);
+  const made = element('li', {}, [
+    element('span', { class: 'mark', aria: { hidden: 'true' } }),
+    element('span', { class: 'override-verb', text: VERBS[action] }),
+    element('span', { class: 'override-match', text: match, title: match }),
+    element('span', { class: 'dim', text: formatQuantity(tensors, 'tensor') }),
+    remove,
+  ]);
+  made.dataset['action'] = action;
+  return made;
+}

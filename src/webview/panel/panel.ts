@@ -1,0 +1,115 @@
+/** The quantization panel: what can be chosen and what it would come to; while a conversion runs, how it goes. */
+import type { RpcClient } from '../../rpc/client';
+import { formatInteger, formatPercent, formatSeconds, formatThroughput } from '../../base/format';
+import { element, setText } from '../dom';
+import { makePlot } from '../plot';
+import type { EditorApi } from '../protocol/editorApi';
+import type { PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
+import type { ConversionView } from '../protocol/views';
+import { button } from '../ui';
+import { makeFields } from './fields';
+import { makeForecast } from './forecast';
+import { makeOverrides } from './overrides';
+import { PANEL_ID } from './toggle';
+
+export class Panel {
+  readonly root = element('aside', { class: 'panel', id: PANEL_ID, aria: { label: 'Quantization' } });
+  readonly #choosing = element('div', { class: 'panel-choosing' });
+  readonly #running = element('section', { class: 'panel-running', aria: { label: 'Running conversion' } });
+  readonly #forecast = element('section', { class: 'forecast', aria: { label: 'What Convert would do' } });
+  readonly #fields;
+  readonly #overrides;
+  readonly #plot = makePlot();
+  readonly #current = element('ul', { class: 'current-tensors', aria: { label: 'Tensors at work' } });
+  readonly #numbers = element('p', { class: 'running-numbers' });
+  readonly #reset: HTMLElement;
+  #points: readonly PlotPoint[] = [];
+  #quantized = 0;
+
+  constructor(private readonly host: RpcClient<EditorApi>) {
+    const command = (name: PanelCommand): void => void host.request('panelCommand', name);
+    this.#fields = makeFields({
+      onOptions: (patch) => void host.request('setOptions', patch),
+      onBrowse: () => command('browseOutput'),
+    });
+    this.#overrides = makeOverrides((request) => host.request('setOverride', request));
+    this.#reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
+    this.#choosing.append(
+      this.#forecast,
+      element('div', { class: 'panel-scroll' }, [
+        element(
+          'div',
+          { class: 'fields' },
+          this.#fields.map(({ root }) => root),
+        ),
+        this.#overrides.root,
+        element('div', { class: 'panel-buttons' }, [
+          button({ label: 'Load Recipe…', appearance: 'secondary', onPress: () => command('loadRecipe') }),
+          button({ label: 'Save Recipe…', appearance: 'secondary', onPress: () => command('saveRecipe') }),
+          this.#reset,
+          button({
+            label: 'Settings',
+            appearance: 'secondary',
+            title: 'Defaults for every file',
+            onPress: () => void host.request('perform', 'openSettings'),
+          }),
+        ]),
+      ]),
+    );
+    this.#running.append(
+      element('h3', { text: 'Progress' }),
+      this.#numbers,
+      this.#plot.root,
+      element('h3', { text: 'At work' }),
+      this.#current,
+    );
+    this.root.append(this.#choosing, this.#running);
+    this.#running.hidden = true;
+    void this.#followPoints();
+  }
+
+  show(view: PanelView): void {
+    this.#quantized = view.forecast.actions.quantize.tensors;
+    this.#forecast.replaceChildren(...makeForecast(view));
+    for (const field of this.#fields) field.show(view);
+    this.#overrides.show(view.overrides);
+    this.#reset.toggleAttribute('disabled', view.choices === 'none');
+  }
+
+  showConversion(view: ConversionView): void {
+    const isActive = view.phase === 'running' || view.phase === 'queued';
+    this.#running.hidden = !isActive;
+    this.#choosing.hidden = isActive;
+    if (!isActive) return;
+    const progress = view.phase === 'running' ? view.progress : undefined;
+    setText(this.#numbers, view.phase === 'queued' ? 'Waiting for another conversion on this device.' : numbers(progress));
+    const names = progress?.current ?? [];
+    this.#current.replaceChildren(...names.map((name) => element('li', { text: name, title: name })));
+    this.#drawPlot();
+  }
+
+  async #followPoints(): Promise<void> {
+    for await (const points of this.host.stream('finishedTensors', undefined)) {
+      this.#points = points;
+      this.#drawPlot();
+    }
+  }
+
+  #drawPlot(): void {
+    if (this.#running.hidden) return;
+    this.#plot.show(this.#points, {
+      title: 'Objective',
+      reference: { value: 1, label: 'nearest' },
+      expected: this.#quantized,
+    });
+  }
+}
+
+function numbers(progress: Extract<ConversionView, { readonly phase: 'running' }>['progress']): string {
+  if (progress === undefined) return 'Starting the engine.';
+  const { fraction, tensorsDone, tensorsTotal, bytesPerSecond, remainingSeconds } = progress;
+  const parts = [formatPercent(fraction), `${formatInteger(tensorsDone)} of ${formatInteger(tensorsTotal)} tensors`];
+  if (bytesPerSecond > 0) parts.push(formatThroughput(bytesPerSecond));
+  if (remainingSeconds !== undefined) parts.push(`about ${formatSeconds(remainingSeconds)} left`);
+  return parts.join(' · ');
+}

@@ -1,0 +1,90 @@
+/** PanelApi: what the quantization panel shows and what it may change. The extension host keeps the choices; the panel draws them. */
+import type { ActionName, ActionTotal } from './views';
+
+/** What the user can choose for one file. */
+export interface Options {
+  /** `auto`, `none`, or names of presets joined by `+`. */
+  readonly preset: string;
+  readonly rounding: 'learned' | 'tpec' | 'nearest';
+  readonly topK: number | 'full';
+  readonly numIter: number;
+  readonly calibSamples: number;
+  readonly layout: 'comfyui' | 'comfyui-legacy';
+  readonly convolutions: 'keep' | 'quantize';
+  readonly device: string;
+  /** 0 means all cores. */
+  readonly threads: number;
+  /** The whole path. Empty stands for the name that is made from the source's. */
+  readonly output: string;
+}
+
+export interface Choice {
+  readonly value: string;
+  readonly label: string;
+}
+
+export interface PanelView {
+  /** `untold`: nobody chose, and the editor's width decides. */
+  readonly panel: 'open' | 'closed' | 'untold';
+  readonly options: Options;
+  readonly presets: readonly Choice[];
+  readonly recognised: { readonly title?: string; readonly evidence: readonly string[] };
+  readonly devices: readonly Choice[];
+  readonly deviceHelp: string;
+  readonly cores: number;
+  readonly output: { readonly fileName: string; readonly directory: string };
+  readonly overrides: readonly OverrideView[];
+  readonly forecast: ForecastView;
+  readonly warnings: readonly string[];
+  /** Why the recipe cannot be carried out as it is. */
+  readonly problem?: string;
+  /** E.g. `At most 4 sweeps ran last time.` */
+  readonly lastSweeps?: string;
+  /** Whether anything differs from the settings. */
+  readonly choices: 'none' | 'some';
+}
+
+export interface OverrideView {
+  readonly match: string;
+  readonly action: ActionName;
+  /** How many tensors it decides for. */
+  readonly tensors: number;
+}
+
+/** What pressing Convert would come to. */
+export interface ForecastView {
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Bytes in the output. */
+  readonly actions: Readonly<Record<ActionName, ActionTotal>>;
+  readonly seconds: number;
+  /** `measured`: from the last conversion on this device. */
+  readonly basis: 'measured' | 'assumed';
+  readonly memoryBytes: number;
+  /** Left on the disk of the output now, where the file system tells. */
+  readonly freeBytes?: number;
+}
+
+export interface OverrideRequest {
+  readonly target: { readonly names: readonly string[] } | { readonly pattern: string };
+  readonly action: ActionName | 'reset';
+}
+
+/** Each opens a dialog of the editor, or changes everything at once. */
+export type PanelCommand = 'browseOutput' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'open' | 'close';
+
+export interface PanelApi {
+  /** The panel now, and after every change of the file, the choices, the devices or the disk. */
+  panel(params: undefined, signal: AbortSignal): AsyncIterable<PanelView>;
+  setOptions(patch: Partial<Options>, signal: AbortSignal): Promise<void>;
+  /** Resolves with a sentence where the pattern cannot be used. */
+  setOverride(request: OverrideRequest, signal: AbortSignal): Promise<string | undefined>;
+  panelCommand(command: PanelCommand, signal: AbortSignal): Promise<void>;
+  /** Objective as a share of what nearest rounding reaches, for each tensor finished so far, in the order they finished. */
+  finishedTensors(params: undefined, signal: AbortSignal): AsyncIterable<readonly PlotPoint[]>;
+}
+
+export interface PlotPoint {
+  readonly name: string;
+  readonly value: number;
+}

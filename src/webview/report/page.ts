@@ -1,0 +1,158 @@
+/** The report page: what a conversion did, how well, how long it took, and what can be done with the result. */
+import type { RpcClient } from '../../rpc/client';
+import { formatBytes, formatInteger, formatPercent, formatSeconds } from '../../base/format';
+import { element } from '../dom';
+import { icon } from '../icons';
+import { makePlot } from '../plot';
+import type { ReportApi, ReportCommand, ReportTensor, ReportView } from '../protocol/reportApi';
+import { button } from '../ui';
+import { makeVerification } from './verification';
+
+const WORST = 10;
+
+export function makeReportPage(report: ReportView, host: RpcClient<ReportApi>): HTMLElement {
+  const verification = makeVerification(host);
+  const command = (label: string, name: ReportCommand, appearance: 'primary' | 'secondary' = 'secondary'): HTMLElement =>
+    button({ label, appearance, onPress: () => void host.request('reportCommand', name) });
+  return element('main', { class: 'report' }, [
+    element('header', { class: 'report-head' }, [
+      element('h1', { text: report.fileName, title: report.output }),
+      headline(report),
+      element('div', { class: 'report-buttons' }, [
+        command('Open', 'open', 'primary'),
+        command('Reveal', 'reveal'),
+        button({
+          label: 'Verify',
+          appearance: 'secondary',
+          title: 'Compare it with its source, tensor by tensor',
+          onPress: () => verification.start(),
+        }),
+        command('Compare', 'compare'),
+        command('Save as JSON…', 'saveJson'),
+        command('Save as Markdown…', 'saveMarkdown'),
+      ]),
+    ]),
+    verification.root,
+    ...sentences('Warnings', report.warnings, 'warning'),
+    ...plots(report),
+    element('div', { class: 'report-columns' }, [section('Time', [phases(report)]), section('Conversion', [facts(report)])]),
+    ...worst(report.tensors),
+    ...others(report),
+    ...sentences('Notes', report.notes, 'plain'),
+  ]);
+}
+
+export function makeMissingReport(): HTMLElement {
+  return element('main', { class: 'report' }, [
+    element('h1', { text: 'This report is no longer kept' }),
+    element('p', { text: 'Convert the model again to get a new one.' }),
+  ]);
+}
+
+function headline({ bytesIn, bytesOut, relativeError, objectiveRatio, seconds }: ReportView): HTMLElement {
+  const saved = bytesIn > 0 ? 1 - bytesOut / bytesIn : 0;
+  return element('dl', { class: 'report-headline' }, [
+    figure(
+      'Size',
+      `${formatBytes(bytesIn)} → ${formatBytes(bytesOut)}`,
+      saved >= 0 ? `${formatPercent(saved)} smaller` : `${formatPercent(-saved)} larger`,
+    ),
+    figure('Error', formatPercent(relativeError), 'of the weights’ norm'),
+    ...(objectiveRatio === undefined ? [] : [figure('Objective', formatPercent(objectiveRatio), 'of nearest rounding')]),
+    figure('Time', formatSeconds(seconds), ''),
+  ]);
+}
+
+function figure(label: string, value: string, detail: string): HTMLElement {
+  return element('div', {}, [
+    element('dt', { class: 'dim', text: label }),
+    element('dd', {}, [element('strong', { text: value }), element('span', { class: 'dim', text: detail })]),
+  ]);
+}
+
+function plots({ tensors }: ReportView): readonly HTMLElement[] {
+  if (tensors.length === 0) return [];
+  const error = makePlot();
+  error.show(
+    tensors.map(({ name, relativeError }) => ({ name, value: relativeError })),
+    { title: 'Error of each tensor' },
+  );
+  const shares = tensors.flatMap(({ name, objectiveShare }) => (objectiveShare === undefined ? [] : [{ name, value: objectiveShare }]));
+  if (shares.length === 0) return [element('div', { class: 'report-plots' }, [error.root])];
+  const objective = makePlot();
+  objective.show(shares, { title: 'Objective, learned', reference: { value: 1, label: 'nearest' } });
+  return [element('div', { class: 'report-plots' }, [objective.root, error.root])];
+}
+
+function phases({ phases: all, seconds }: ReportView): HTMLElement {
+  const rows = all.map(({ label, seconds: own }) => {
+    const bar = element('span', { class: 'phase-bar' });
+    bar.style.width = `${seconds > 0 ? Math.min(100, (own / seconds) * 100) : 0}%`;
+    return row([label, element('span', { class: 'phase-track', aria: { hidden: 'true' } }, [bar]), formatSeconds(own)]);
+  });
+  return table(['Phase', 'Share', 'Time'], rows);
+}
+
+function facts(report: ReportView): HTMLElement {
+  return element(
+    'dl',
+    { class: 'report-facts' },
+    report.facts.flatMap(({ label, value }) => [element('dt', { class: 'dim', text: label }), element('dd', { text: value })]),
+  );
+}
+
+function worst(tensors: readonly ReportTensor[]): readonly HTMLElement[] {
+  const ordered = [...tensors].sort((a, b) => b.relativeError - a.relativeError).slice(0, WORST);
+  if (ordered.length === 0) return [];
+  const rows = ordered.map(({ name, shape, relativeError, objectiveShare, sweeps, seconds }) =>
+    row([
+      element('span', { class: 'report-name', text: name }),
+      shape,
+      formatPercent(relativeError),
+      objectiveShare === undefined ? '–' : formatPercent(objectiveShare),
+      sweeps === undefined ? '–' : formatInteger(sweeps),
+      formatSeconds(seconds),
+    ]),
+  );
+  const title = tensors.length > WORST ? `Largest errors, ${WORST} of ${formatInteger(tensors.length)} tensors` : 'Quantized tensors';
+  return [section(title, [table(['Tensor', 'Shape', 'Error', 'Objective', 'Sweeps', 'Time'], rows)])];
+}
+
+function others({ others: groups }: ReportView): readonly HTMLElement[] {
+  if (groups.length === 0) return [];
+  const rows = groups.map(({ action, reason, tensors, bytes }) =>
+    row([`${action === 'keep' ? 'Kept' : 'Removed'}: ${reason}`, formatInteger(tensors), formatBytes(bytes)]),
+  );
+  return [section('Kept and removed tensors', [table(['Why', 'Tensors', 'Size'], rows)])];
+}
+
+function sentences(title: string, all: readonly string[], kind: 'warning' | 'plain'): readonly HTMLElement[] {
+  if (all.length === 0) return [];
+  const items = all.map((text) => element('li', {}, [...(kind === 'warning' ? [icon('warning')] : []), element('span', { text })]));
+  return [section(title, [element('ul', { class: `report-sentences report-${kind}` }, items)])];
+}
+
+function section(title: string, children: readonly HTMLElement[]): HTMLElement {
+  return element('section', {}, [element('h2', { text: title }), ...children]);
+}
+
+function table(titles: readonly string[], rows: readonly HTMLElement[]): HTMLElement {
+  const head = element(
+    'tr',
+    {},
+    titles.map((title) => {
+      const cell = element('th', { text: title });
+      cell.scope = 'col';
+      return cell;
+    }),
+  );
+  return element('div', { class: 'report-table' }, [element('table', {}, [element('thead', {}, [head]), element('tbody', {}, rows)])]);
+}
+
+function row(cells: readonly (string | HTMLElement)[]): HTMLElement {
+  return element(
+    'tr',
+    {},
+    cells.map((cell) => element('td', {}, [cell])),
+  );
+}

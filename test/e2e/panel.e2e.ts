@@ -1,0 +1,195 @@
+/** The quantization panel, a conversion while it runs, its report, and a window that reloads in the middle of it. */
+import * as assert from 'node:assert/strict';
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FrameLocator } from 'playwright-core';
+import { writeLargeModel } from '../integration/suite/largeModel';
+import { accessibilityFindings } from '../support/accessibility';
+import type { Scenario, ScenarioContext } from '../support/scenario';
+import type { ColorTheme } from '../support/workbench';
+import { modelName } from '../support/workspace';
+
+const outputName = 'kjv-lm_fp8_e4m3fn_scaled.safetensors';
+const largeName = 'large.safetensors';
+const makesPictures = process.env['FP8_PICTURES'] === '1';
+const THEMES: readonly (readonly [ColorTheme, string])[] = [
+  ['Default Light Modern', 'light'],
+  ['Default High Contrast', 'contrast'],
+  ['Default Dark Modern', 'dark'],
+];
+
+export const panelOverride: Scenario = async (context) => {
+  const { workbench, step } = context;
+  await workbench.resize(1500, 960);
+  const frame = await openModel(context, modelName);
+  await step('see what would come of it before anything is pressed', async () => {
+    await frame.locator('.forecast', { hasText: /8\.30 MB[\s\S]*4\.30 MB/ }).waitFor();
+    assert.match(await frame.locator('.forecast').innerText(), /FP8 35[\s\S]*Kept 13[\s\S]*about[\s\S]*left after it/);
+  });
+  await step('keep some tensors by a pattern', async () => {
+    await frame.getByRole('textbox', { name: 'Pattern' }).fill('*.mlp.*');
+    await frame.getByRole('button', { name: 'Add' }).click();
+    await frame.locator('.overrides-list li', { hasText: '15 tensors' }).waitFor();
+    await frame.locator('.forecast', { hasText: 'FP8 20' }).waitFor();
+    await frame.locator('.totals', { hasText: /Quantize\s*20/ }).waitFor();
+    await frame.locator('.reason', { hasText: 'Override: *.mlp.* → keep.' }).first().waitFor({ state: 'attached' });
+  });
+  await step('be told of a pattern that cannot be read', async () => {
+    await frame.getByRole('textbox', { name: 'Pattern' }).fill('/(/');
+    await frame.getByRole('button', { name: 'Add' }).click();
+    await frame.getByRole('alert').filter({ hasText: 'is not a regular expression' }).waitFor();
+    await frame.getByRole('textbox', { name: 'Pattern' }).fill('');
+  });
+  await step('find nothing that shuts people out', () => accessible(frame));
+  for (const [theme, suffix] of THEMES) {
+    await step(`look at it, ${suffix}`, async () => {
+      await workbench.setColorTheme(theme);
+      await takePicture(context, `panel-${suffix}`);
+    });
+  }
+  await step('find the choices again after the tab was closed', async () => {
+    await workbench.command('View: Close All Editors');
+    const again = await openModel(context, modelName);
+    await again.locator('.overrides-list li', { hasText: '*.mlp.*' }).waitFor();
+    await again.getByRole('button', { name: 'Reset the override *.mlp.*' }).click();
+    await again.locator('.forecast', { hasText: 'FP8 35' }).waitFor();
+  });
+};
+
+export const panelNarrow: Scenario = async (context) => {
+  const { workbench, step } = context;
+  const frame = await openModel(context, modelName);
+  await step('open the options above the table', async () => {
+    assert.equal(await frame.locator('.panel').isVisible(), false);
+    await frame.getByRole('button', { name: 'Options' }).click();
+    await frame.locator('.forecast', { hasText: '4.30 MB' }).waitFor();
+  });
+  await step('choose nearest rounding by keyboard', async () => {
+    await frame.getByRole('combobox', { name: 'Rounding' }).press('End');
+    await frame.locator('.strip', { hasText: 'Nearest rounding' }).waitFor();
+  });
+  await step('find nothing that shuts people out', () => accessible(frame));
+  await takePicture(context, 'panel-above');
+  await step('close them, also for the next editor', async () => {
+    await workbench.resize(820, 800);
+    await takePicture(context, 'panel-narrow');
+    await frame.getByRole('button', { name: 'Options' }).click();
+    await frame.locator('.panel').waitFor({ state: 'hidden' });
+  });
+};
+
+export const reportPage: Scenario = async (context) => {
+  const { workbench, step } = context;
+  await workbench.resize(1500, 1100);
+  const frame = await openModel(context, modelName);
+  await step('convert, and show the report', async () => {
+    await frame.getByRole('button', { name: 'Convert to FP8' }).click();
+    await frame.getByRole('button', { name: 'Show Report' }).click({ timeout: 90_000 });
+    await workbench.command('Notifications: Clear All Notifications');
+  });
+  await step('read it', async () => {
+    const text = await reportText(workbench.webviewFrame());
+    assert.match(text, /35 quantized, 13 kept/);
+    assert.match(text, /Objective[\s\S]*of nearest rounding/);
+    assert.match(text, /Largest errors, 10 of 35 tensors/);
+  });
+  await step('verify', async () => {
+    await workbench.webviewFrame().getByRole('button', { name: 'Verify' }).click();
+    await workbench
+      .webviewFrame()
+      .locator('.verification', { hasText: /Verified 48 tensors/ })
+      .waitFor({ timeout: 90_000 });
+  });
+  await step('find nothing that shuts people out', () => accessible(workbench.webviewFrame()));
+  for (const [theme, suffix] of THEMES) {
+    await workbench.setColorTheme(theme);
+    await takePicture(context, `report-${suffix}`);
+  }
+  await step('find it again after a reload', async () => {
+    await workbench.page.reload();
+    await reportText(workbench.webviewFrame());
+  });
+};
+
+export const cancelConversion: Scenario = async (context) => {
+  const { workbench, workspace, step } = context;
+  await workbench.resize(1500, 960);
+  const frame = await openLargeModel(context);
+  await step('convert', async () => {
+    await frame.getByRole('button', { name: 'Convert to FP8' }).click();
+    await frame
+      .locator('.panel-running', { hasText: 'of nearest' })
+      .or(frame.locator('.plot-reading', { hasText: 'median' }))
+      .first()
+      .waitFor({ timeout: 90_000 });
+    await workbench.page.locator('.statusbar-item', { hasText: /FP8/ }).waitFor();
+  });
+  await takePicture(context, 'running-dark');
+  await step('close the editor and find the conversion running in the next one', async () => {
+    await workbench.command('View: Close All Editors');
+    const again = await workbench.openInCustomEditor(largeName);
+    await again.getByRole('progressbar').waitFor();
+    await again.getByRole('button', { name: 'Cancel' }).click();
+    await again.locator('.strip', { hasText: 'Cancelled: nothing was written' }).waitFor();
+    assert.deepEqual(await outputsIn(workspace), []);
+  });
+};
+
+export const reloadDuringConversion: Scenario = async (context) => {
+  const { workbench, workspace, step } = context;
+  const frame = await openLargeModel(context);
+  await step('convert, and reload in the middle', async () => {
+    await frame.getByRole('button', { name: 'Convert to FP8' }).click();
+    await frame.locator('.strip .numbers', { hasText: 'tensors' }).waitFor({ timeout: 60_000 });
+    await workbench.page.reload();
+  });
+  await step('be told that it was interrupted, with nothing left behind', async () => {
+    const after = workbench.webviewFrame();
+    await after.locator('.strip', { hasText: 'Interrupted by a reload: nothing was written' }).waitFor({ timeout: 90_000 });
+    await workbench.toast(/was interrupted when the window closed\. Nothing was written\./).waitFor();
+    assert.deepEqual(await outputsIn(workspace), []);
+    await after.getByRole('button', { name: 'Convert Again' }).waitFor();
+  });
+  await takePicture(context, 'interrupted-dark');
+};
+
+async function openModel({ workbench }: ScenarioContext, name: string): Promise<FrameLocator> {
+  const frame = await workbench.openInCustomEditor(name);
+  await frame.locator('.row[data-index="0"] .name-leaf:not(:empty)').waitFor();
+  return frame;
+}
+
+/** Which takes long enough to be looked at while it is converted. */
+async function openLargeModel(context: ScenarioContext): Promise<FrameLocator> {
+  await writeLargeModel(join(context.workspace, largeName));
+  await context.workbench.command('File: Refresh Explorer');
+  await context.workbench.explorerRow(largeName).first().waitFor();
+  return openModel(context, largeName);
+}
+
+async function accessible(frame: FrameLocator): Promise<void> {
+  const findings = await accessibilityFindings(frame);
+  assert.deepEqual(
+    findings.filter(({ impact }) => impact === 'serious' || impact === 'critical'),
+    [],
+  );
+}
+
+async function reportText(frame: FrameLocator): Promise<string> {
+  await frame.locator('h1', { hasText: outputName }).waitFor({ timeout: 60_000 });
+  return frame.locator('body').innerText();
+}
+
+async function outputsIn(workspace: string): Promise<readonly string[]> {
+  return (await readdir(workspace)).filter((name) => name.includes('fp8'));
+}
+
+async function takePicture({ workbench, repository }: ScenarioContext, name: string): Promise<void> {
+  // The pointer must not colour what it left.
+  await workbench.page.mouse.move(640, 4);
+  await workbench.page.waitForTimeout(600);
+  const path = await workbench.screenshot(name);
+  if (!makesPictures) return;
+  await mkdir(join(repository, 'docs/images'), { recursive: true });
+  await copyFile(path, join(repository, 'docs/images', `${name}.png`));
+}
