@@ -77,12 +77,14 @@ FP8_HOST_DEVICE constexpr float decode_e5m2(std::uint8_t code) {
 }
 
 // The smallest value that BF16 represents exactly and that is not below amax / 448; 1 for amax = 0. The quotient is taken in double.
-// Loaders may round the stored scale to BF16: this one survives. amax must be finite.
+// Loaders may round the stored scale to BF16: this one survives. Where 448 of it would be beyond the largest BF16 value, and so infinite to
+// some loader, it is the largest scale whose 448 is not: then the few largest weights saturate. amax must be finite.
 FP8_HOST_DEVICE inline float e4m3_scale(float amax) {
   if (amax == 0.0F) return 1.0F;
   const double exact = static_cast<double>(amax) / 448.0;
   auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(exact)) & 0xFFFF0000U;
   while (static_cast<double>(std::bit_cast<float>(bits)) < exact) bits += 0x10000U;
+  while (static_cast<double>(std::bit_cast<float>(bits)) * 448.0 > 0x1.FEp127) bits -= 0x10000U;
   return std::bit_cast<float>(bits);
 }
 

@@ -81,7 +81,7 @@ TEST(Encode, TiesAndTheirNeighboursGoTheRightWay) {
 }
 
 TEST(Scale, IsTheSmallestBf16ValueNotBelowTheExactQuotient) {
-  for (const float amax : {448.0F, 1.0F, 0.3F, 1e-38F, 1e-44F, 3.4e38F, 0.0123F, 7.0F, 447.99F}) {
+  for (const float amax : {448.0F, 1.0F, 0.3F, 1e-38F, 1e-44F, 3.37e38F, 0.0123F, 7.0F, 447.99F}) {
     const float scale = e4m3_scale(amax);
     const auto bits = std::bit_cast<std::uint32_t>(scale);
     EXPECT_EQ(bits & 0xFFFFU, 0U) << amax;
@@ -91,6 +91,16 @@ TEST(Scale, IsTheSmallestBf16ValueNotBelowTheExactQuotient) {
   }
   EXPECT_EQ(e4m3_scale(0), 1.0F);
   EXPECT_EQ(e4m3_scale(448), 1.0F);
+}
+
+TEST(Scale, LeavesEveryDequantizedValueFinite) {
+  constexpr double largest_bf16 = 0x1.FEp127;
+  for (const float amax : {3.37e38F, 3.38e38F, 3.3895e38F, 3.4e38F, std::numeric_limits<float>::max()}) {
+    const float scale = e4m3_scale(amax);
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(scale) & 0xFFFFU, 0U) << amax;
+    EXPECT_LE(static_cast<double>(scale) * 448, largest_bf16) << amax;
+    EXPECT_GE(static_cast<double>(scale) * 448, static_cast<double>(amax) * 0.99) << amax;
+  }
 }
 
 TEST(HalfFloat, F16CoversZeroSubnormalNormalAndInfinity) {
