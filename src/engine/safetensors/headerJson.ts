@@ -125,9 +125,12 @@ function dtypeNamed(scanner: JsonScanner, text: string): Dtype {
 }
 
 function scanOffsets(scanner: JsonScanner): readonly [Whole, Whole] {
-  const [begin, end, ...rest] = scanWholes(scanner);
-  if (begin === undefined || end === undefined || rest.length > 0) return scanner.fail('data_offsets must be two integers');
-  return [begin, end];
+  const offsets = scanWholes(scanner);
+  return isPair(offsets) ? offsets : scanner.fail('data_offsets must be two integers');
+}
+
+function isPair(wholes: readonly Whole[]): wholes is readonly [Whole, Whole] {
+  return wholes.length === 2;
 }
 
 function scanWholes(scanner: JsonScanner): readonly Whole[] {

@@ -23,6 +23,8 @@ const MAX_DEPTH = 127;
 /** Every number of so many digits is exact. */
 const EXACT_DIGITS = 15;
 const MAX_U64 = 2n ** 64n - 1n;
+/** A backslash or a control character: whatever is neither from space to [ nor from ] on. */
+const NOT_PLAIN = /[^ -[\]-\uffff]/;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const SIMPLE_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['"', '"'],
@@ -47,7 +49,12 @@ export class JsonScanner {
   private at = 0;
   private depth = 0;
 
-  constructor(private readonly text: string) {}
+  /** Every string of the text ends at the next quotation mark. Found out once, which most headers repay with a quick search. */
+  private readonly hasPlainStrings: boolean;
+
+  constructor(private readonly text: string) {
+    this.hasPlainStrings = !NOT_PLAIN.test(text);
+  }
 
   /** The next token's first character, or '' at the end. */
   peek(): string {
@@ -88,12 +95,9 @@ export class JsonScanner {
   string(): string {
     if (!this.take('"')) this.fail('expected a string');
     const start = this.at;
-    let end = start;
-    for (let code = this.text.charCodeAt(end); code >= SPACE && code !== QUOTE && code !== BACKSLASH; code = this.text.charCodeAt(end))
-      end += 1;
-    this.at = end;
-    if (this.text.charCodeAt(end) !== QUOTE) return this.stringWithEscapes(start);
-    this.at += 1;
+    const end = this.hasPlainStrings ? this.text.indexOf('"', start) : this.endOfPlainPart(start);
+    if (this.text.charCodeAt(end) !== QUOTE) return this.stringWithEscapes(start, end);
+    this.at = end + 1;
     return this.text.slice(start, end);
   }
 
@@ -182,20 +186,33 @@ export class JsonScanner {
     return match[0];
   }
 
-  private stringWithEscapes(start: number): string {
-    const parts = [this.text.slice(start, this.at)];
+  /** The first character from `start` that a string does not simply contain. */
+  private endOfPlainPart(start: number): number {
+    let end = start;
+    for (let code = this.text.charCodeAt(end); code >= SPACE && code !== QUOTE && code !== BACKSLASH; code = this.text.charCodeAt(end)) {
+      end += 1;
+    }
+    return end;
+  }
+
+  private stringWithEscapes(start: number, endOfFirstPart: number): string {
+    if (endOfFirstPart < 0) this.fail('a string is not closed');
+    let text = this.text.slice(start, endOfFirstPart);
+    this.at = endOfFirstPart;
     for (;;) {
       const code = this.text.charCodeAt(this.at);
       if (code === QUOTE) {
         this.at += 1;
-        return parts.join('');
+        return text;
       }
+      if (Number.isNaN(code)) this.fail('a string is not closed');
+      if (code < SPACE) this.fail('a control character in a string');
       if (code === BACKSLASH) {
-        parts.push(this.escape());
+        text += this.escape();
       } else {
-        this.refuseUnlessPlain(code);
-        parts.push(this.text.charAt(this.at));
-        this.at += 1;
+        const end = this.endOfPlainPart(this.at);
+        text += this.text.slice(this.at, end);
+        this.at = end;
       }
     }
   }
@@ -226,12 +243,6 @@ export class JsonScanner {
     const digits = this.text.slice(escapeAt + 2, escapeAt + 6);
     if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.fail('\\u needs four hexadecimal digits');
     return Number.parseInt(digits, 16);
-  }
-
-  /** `code` is NaN past the end of the text. */
-  private refuseUnlessPlain(code: number): void {
-    if (Number.isNaN(code)) this.fail('a string is not closed');
-    if (code < SPACE) this.fail('a control character in a string');
   }
 }
 

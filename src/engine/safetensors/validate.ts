@@ -88,6 +88,10 @@ function grouped(value: Whole): string {
 }
 
 function tensorInfo({ name, dtype, shape, begin, end }: HeaderEntry, dataStart: number): TensorInfo {
-  const info = { name, dtype, shape: shape.map(Number), begin: dataStart + Number(begin), end: dataStart + Number(end) };
-  return shape.every((dimension) => typeof dimension === 'number') ? info : { ...info, exactShape: shape.map(String) };
+  const info = { name, dtype, shape, begin: dataStart + Number(begin), end: dataStart + Number(end) };
+  return hasExactNumbers(shape) ? { ...info, shape } : { ...info, shape: shape.map(Number), exactShape: shape.map(String) };
+}
+
+function hasExactNumbers(shape: readonly Whole[]): shape is readonly number[] {
+  return shape.every((dimension) => typeof dimension === 'number');
 }
