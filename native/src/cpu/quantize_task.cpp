@@ -59,19 +59,19 @@ class QuantizeRun {
         count_(static_cast<std::size_t>(task.rows * task.columns)) {}
 
   void run() {
-    if (task_.rounding == Rounding::nearest && task_.source.length > held_bytes) {
-      stream_nearest();
+    if (task_.rounding == Rounding::nearest) {
+      round_to_nearest();
     } else {
-      hold();
+      learn();
     }
   }
 
  private:
   std::size_t element_bytes() const { return byte_size(task_.dtype); }
 
-  void hold() {
+  void learn() {
     Stopwatch watch;
-    context_.progress.begin_phase(task_.rounding == Rounding::nearest ? 0.4 : 0.02, 1);
+    context_.progress.begin_phase(0.02, 1);
     Buffer<std::byte> source(count_ * element_bytes());
     read_range(source_, task_.source.offset, source.span(), task_.name, context_.stop);
     seconds_.read = watch.restart();
@@ -86,7 +86,7 @@ class QuantizeRun {
     result_.scale = e4m3_scale(scan.largest_magnitude);
 
     // An all-zero matrix has nothing to learn, and no statistics.
-    if (task_.rounding == Rounding::nearest || scan.largest_magnitude == 0) {
+    if (scan.largest_magnitude == 0) {
       Buffer<std::uint8_t> codes(count_);
       std::vector<RoundingError> errors(scans.size());
       context_.pool.parallel_for(scans.size(), context_.stop, [&](std::size_t index) {
@@ -95,7 +95,7 @@ class QuantizeRun {
                                                 codes.data() + block.begin);
       });
       set_error(errors);
-      if (task_.rounding != Rounding::nearest) set_zero_objectives();
+      set_zero_objectives();
       seconds_.compute = watch.restart();
       finish(codes.span());
       return;
@@ -132,23 +132,30 @@ class QuantizeRun {
 
   double squared_scale() const { return static_cast<double>(result_.scale) * static_cast<double>(result_.scale); }
 
-  // Two passes over the file, block by block on all threads, each of which reads, computes and writes.
-  void stream_nearest() {
+  // Two passes over the tensor, block by block on all threads: the first reads and scans, the second rounds and writes, so that a block is
+  // worked on while it is in a cache. What is not held is read again.
+  void round_to_nearest() {
     const std::size_t blocks = block_count(count_, pass_elements);
+    const bool is_held = task_.source.length <= held_bytes;
+    Buffer<std::byte> held(is_held ? static_cast<std::size_t>(task_.source.length) : 0);
     std::vector<Scan> scans(blocks);
     std::vector<RoundingError> errors(blocks);
     std::vector<Seconds> seconds(blocks);
-    const auto read_block = [&](std::size_t index, Buffer<std::byte>& bytes) {
-      const Block block = block_at(index, pass_elements, count_);
-      bytes = Buffer<std::byte>(block.size() * element_bytes());
-      source_.read(task_.source.offset + block.begin * element_bytes(), bytes.span(), task_.name);
-      return block;
+    const auto bytes_of = [&](const Block& block, Buffer<std::byte>& own) {
+      if (is_held) return held.span().subspan(block.begin * element_bytes(), block.size() * element_bytes());
+      own = Buffer<std::byte>(block.size() * element_bytes());
+      return own.span();
+    };
+    const auto read = [&](const Block& block, std::span<std::byte> bytes) {
+      source_.read(task_.source.offset + block.begin * element_bytes(), bytes, task_.name);
     };
     context_.progress.begin_phase(0.4, static_cast<double>(blocks));
     context_.pool.parallel_for(blocks, context_.stop, [&](std::size_t index) {
       Stopwatch watch;
-      Buffer<std::byte> bytes;
-      const Block block = read_block(index, bytes);
+      const Block block = block_at(index, pass_elements, count_);
+      Buffer<std::byte> own;
+      const std::span<std::byte> bytes = bytes_of(block, own);
+      read(block, bytes);
       seconds[index].read = watch.restart();
       scans[index] = kernels().scan(bytes.data(), task_.dtype, block.size());
       seconds[index].compute = watch.restart();
@@ -160,8 +167,10 @@ class QuantizeRun {
     context_.progress.begin_phase(1.0, static_cast<double>(blocks));
     context_.pool.parallel_for(blocks, context_.stop, [&](std::size_t index) {
       Stopwatch watch;
-      Buffer<std::byte> bytes;
-      const Block block = read_block(index, bytes);
+      const Block block = block_at(index, pass_elements, count_);
+      Buffer<std::byte> own;
+      const std::span<std::byte> bytes = bytes_of(block, own);
+      if (!is_held) read(block, bytes);
       seconds[index].read += watch.restart();
       Buffer<std::uint8_t> codes(block.size());
       errors[index] = kernels().quantize_e4m3(bytes.data(), task_.dtype, block.size(), result_.scale, codes.data());
@@ -246,8 +255,8 @@ void run_quantize_task(const QuantizeTask& task, const JobFiles& files, Observer
 std::uint64_t quantize_task_bytes(const QuantizeTask& task, std::size_t threads) {
   const std::uint64_t count = task.rows * task.columns;
   if (task.rounding == Rounding::nearest) {
-    if (task.source.length <= held_bytes) return task.source.length + count;
-    return threads * pass_elements * (byte_size(task.dtype) + 1);
+    const std::uint64_t blocks = threads * pass_elements;
+    return task.source.length <= held_bytes ? task.source.length + blocks : blocks * (byte_size(task.dtype) + 1);
   }
   const std::uint64_t matrix = scaled_matrix_bytes(static_cast<std::size_t>(task.rows), static_cast<std::size_t>(task.columns));
   const bool is_tpec = task.rounding == Rounding::tpec;
