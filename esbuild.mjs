@@ -4,6 +4,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as esbuild from 'esbuild';
+import { writeNotices } from './scripts/notices.mjs';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 /** The webview is read from the extension's folder each time an editor opens, over the network in a remote workspace. */
@@ -60,6 +61,7 @@ if (values.watch) {
     for (const { metafile } of results) {
       for (const [file, output] of Object.entries(metafile.outputs)) check(file, output);
     }
+    if (names.length === Object.keys(bundles).length) writeNotices(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)));
     if (names.includes('fp8')) await chmod(new URL('dist/fp8.js', import.meta.url), 0o755);
   } catch (error) {
     // esbuild has already printed each error with its place.

@@ -2,13 +2,14 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { noticesPath } from './notices.mjs';
 import { root, runQuietly } from './setup/command.mjs';
 import { describeFailure } from './setup/step.mjs';
 
 const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const target = `${process.platform}-${process.arch}`;
-/** Every file without which the installed extension would not work. */
-const required = ['dist/extension.js', 'dist/engine.js', 'dist/webview.js', 'dist/webview.css', 'build/Release/fp8.node'];
+/** Every file without which the installed extension would not work, or might not be given away. */
+const required = ['dist/extension.js', 'dist/engine.js', 'dist/webview.js', 'dist/webview.css', 'build/Release/fp8.node', noticesPath];
 
 export const packagePath = join(root, 'out', `${name}-${version}-${target}.vsix`);
 
