@@ -47,22 +47,23 @@ export class PanelSession implements PanelApi {
     const { choices, devices, panel, conversionOf } = this.services;
     devices.ensure();
     const changes = new Observable(0);
-    const changed = (): void => {
+    const change = (): void => {
       changes.value += 1;
     };
     let phase = conversionOf(this.#path).value.phase;
     const subscriptions = [
-      this.document.state.onChange(changed),
-      choices.of(this.#path).onChange(changed),
-      devices.list.onChange(changed),
-      panel.onChange(changed),
+      this.document.state.onChange(change),
+      choices.of(this.#path).onChange(change),
+      devices.list.onChange(change),
+      panel.onChange(change),
       conversionOf(this.#path).onChange((state) => {
-        if (state.phase !== phase) changed();
+        if (state.phase !== phase) change();
         phase = state.phase;
       }),
     ];
     try {
-      for await (const _change of changes.values(signal)) {
+      const changed = changes.values(signal);
+      while ((await changed.next()).done !== true) {
         const view = await this.#view();
         if (view !== undefined) yield view;
       }

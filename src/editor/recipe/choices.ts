@@ -33,10 +33,9 @@ export function parseChoices(stored: unknown): Choices {
 /** What is given takes the place of what was chosen before. A value that is the default is chosen all the same: it outlives a change of the settings. */
 export function withOptions(choices: Choices, patch: Partial<Options>): Choices {
   const { preset, device, threads, output, ...rest } = patch;
-  const { topK: _, ...withoutTopK } = choices.recipe;
   const recipe: Partial<Recipe> = {
     // Each rounding has a rank of its own by default.
-    ...(rest.rounding === undefined ? choices.recipe : withoutTopK),
+    ...(rest.rounding === undefined ? choices.recipe : withoutTopK(choices.recipe)),
     ...rest,
     ...(preset === undefined ? undefined : { presets: presetsOf(preset) }),
   };
@@ -49,6 +48,10 @@ export function withOptions(choices: Choices, patch: Partial<Options>): Choices 
     ...(threads === undefined ? undefined : { threads }),
     ...(named === undefined || named === '' ? undefined : { output: named }),
   };
+}
+
+function withoutTopK(recipe: Partial<Recipe>): Partial<Recipe> {
+  return Object.fromEntries(Object.entries(recipe).filter(([key]) => key !== 'topK'));
 }
 
 /** Throws EngineError InvalidRecipe where a pattern cannot be read. */

@@ -37,7 +37,7 @@ export function parseRecipeFile(text: string, path: string): Partial<Recipe> {
       if (!isRecipeKey(key)) return root.fail(`has the key "${key}", which no recipe has; the keys are ${Object.keys(READERS).join(', ')}`);
       return [key, READERS[key](value, root.key(key))];
     }),
-  ) as Partial<Recipe>;
+  );
 }
 
 export function recipeFileText(recipe: Recipe): string {

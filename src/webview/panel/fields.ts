@@ -4,8 +4,8 @@ import type { Options, PanelView } from '../protocol/panelApi';
 import { button, dropdown, slider, textField, type Control, type DropdownChoice } from '../ui';
 
 export interface FieldEvents {
-  onOptions(patch: Partial<Options>): void;
-  onBrowse(): void;
+  readonly onOptions: (patch: Partial<Options>) => void;
+  readonly onBrowse: () => void;
 }
 
 export interface Field {
@@ -28,7 +28,7 @@ const LAYOUT_HELP: Readonly<Record<Options['layout'], string>> = {
 const RANKS = [1, 8, 32, 128, 512];
 
 export function makeFields(events: FieldEvents): readonly Field[] {
-  const choose = events.onOptions.bind(events);
+  const choose = events.onOptions;
   return [
     dropdownField('Preset', [], (preset) => choose({ preset }), {
       value: ({ options }) => options.preset,

@@ -65,10 +65,7 @@ export function makeOverrides(onOverride: (request: OverrideRequest) => Promise<
         item(override, () => void onOverride({ target: { pattern: override.match }, action: 'reset' })),
       );
       const hidden = overrides.length - shown.length;
-      list.replaceChildren(
-        ...(hidden > 0 ? [element('li', { class: 'dim', text: `${formatQuantity(hidden, 'earlier one')}` })] : []),
-        ...items,
-      );
+      list.replaceChildren(...(hidden > 0 ? [element('li', { class: 'dim', text: formatQuantity(hidden, 'earlier one') })] : []), ...items);
       list.hidden = overrides.length === 0;
     },
   };

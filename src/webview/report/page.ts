@@ -88,7 +88,7 @@ function phases({ phases: all, seconds }: ReportView): HTMLElement {
   const rows = all.map(({ label, seconds: own }) => {
     const bar = element('span', { class: 'phase-bar' });
     bar.style.width = `${seconds > 0 ? Math.min(100, (own / seconds) * 100) : 0}%`;
-    return row([label, element('span', { class: 'phase-track', aria: { hidden: 'true' } }, [bar]), formatSeconds(own)]);
+    return row([label, element('span', { class: 'phase-track', aria: { hidden: 'true' } }, [bar]), shortTime(own)]);
   });
   return table(['Phase', 'Share', 'Time'], rows);
 }
@@ -111,7 +111,7 @@ function worst(tensors: readonly ReportTensor[]): readonly HTMLElement[] {
       formatPercent(relativeError),
       objectiveShare === undefined ? '–' : formatPercent(objectiveShare),
       sweeps === undefined ? '–' : formatInteger(sweeps),
-      formatSeconds(seconds),
+      shortTime(seconds),
     ]),
   );
   const title = tensors.length > WORST ? `Largest errors, ${WORST} of ${formatInteger(tensors.length)} tensors` : 'Quantized tensors';
@@ -130,6 +130,11 @@ function sentences(title: string, all: readonly string[], kind: 'warning' | 'pla
   if (all.length === 0) return [];
   const items = all.map((text) => element('li', {}, [...(kind === 'warning' ? [icon('warning')] : []), element('span', { text })]));
   return [section(title, [element('ul', { class: `report-sentences report-${kind}` }, items)])];
+}
+
+/** Tensors and phases may take a few milliseconds. */
+function shortTime(seconds: number): string {
+  return seconds < 0.1 ? `${formatInteger(seconds * 1000)} ms` : formatSeconds(seconds);
 }
 
 function section(title: string, children: readonly HTMLElement[]): HTMLElement {

@@ -75,7 +75,7 @@ describe('Conversions', () => {
     };
     engine.jobs.get('a')?.push(progress);
     await settled();
-    expect(conversions.of('a').value).toEqual({ phase: 'running', output: 'a.out', progress });
+    expect(conversions.of('a').value).toEqual({ phase: 'running', output: 'a.out', progress, finished: [] });
     conversions.forgetOutcome('a');
     expect(conversions.of('a').value.phase).toBe('running');
     expect(conversions.writes('a.out')).toBe(true);
@@ -84,6 +84,48 @@ describe('Conversions', () => {
     expect([conversions.isActive('a'), conversions.writes('a.out')]).toEqual([false, false]);
     conversions.forgetOutcome('a');
     expect(conversions.of('a').value.phase).toBe('idle');
+  });
+
+  it('runs conversions on different devices at the same time', async () => {
+    const { engine, conversions } = setUp();
+    void conversions.start(request('a'));
+    void conversions.start({ ...request('b'), device: 'cuda:0' });
+    void conversions.start({ ...request('c'), device: 'cuda:0' });
+    await settled();
+    expect(engine.started).toEqual(['a', 'b']);
+    for (const source of ['a', 'b', 'c']) conversions.cancel(source);
+  });
+
+  it('remembers the objective of each tensor that is finished', async () => {
+    const { engine, conversions } = setUp();
+    void conversions.start(request('a'));
+    await settled();
+    const tensor = {
+      name: 'w',
+      action: 'quantize',
+      reason: '',
+      shape: [2, 2],
+      sourceDtype: 'F32',
+      bytesIn: 16,
+      bytesOut: 4,
+      seconds: 0,
+    } as const;
+    engine.jobs.get('a')?.push({ type: 'tensorFinished', tensor: { ...tensor, objective: 3, objectiveNearest: 4 } });
+    engine.jobs.get('a')?.push({ type: 'tensorFinished', tensor: { ...tensor, action: 'keep' } });
+    await settled();
+    expect(conversions.of('a').value).toMatchObject({ phase: 'running', finished: [{ name: 'w', value: 0.75 }] });
+    conversions.cancel('a');
+  });
+
+  it('shows that one was cut off until another begins', async () => {
+    const { conversions } = setUp();
+    conversions.interrupted('a', 'a.out', []);
+    expect(conversions.of('a').value).toEqual({ phase: 'interrupted', output: 'a.out', leftBehind: [] });
+    void conversions.start(request('a'));
+    await settled();
+    conversions.interrupted('a', 'a.out', []);
+    expect(conversions.of('a').value.phase).toBe('running');
+    conversions.cancel('a');
   });
 
   it('refuses a second conversion of the same file while one is active', async () => {
