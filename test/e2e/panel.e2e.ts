@@ -1,6 +1,6 @@
 /** The quantization panel, a conversion while it runs, its report, and a window that reloads in the middle of it. */
 import * as assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FrameLocator } from 'playwright-core';
 import { writeLargeModel } from '../integration/suite/largeModel';
@@ -33,6 +33,15 @@ export const panelOverride: Scenario = async (context) => {
     await frame.locator('.forecast', { hasText: 'FP8 20' }).waitFor();
     await frame.locator('.totals', { hasText: /Quantize\s*20/ }).waitFor();
     await frame.locator('.reason', { hasText: 'Override: *.mlp.* → keep.' }).first().waitFor({ state: 'attached' });
+  });
+  await step('save the recipe', async () => {
+    await frame.getByRole('button', { name: 'Save Recipe…' }).click();
+    await workbench.page.locator('.quick-input-widget', { hasText: 'Save Recipe' }).waitFor();
+    await workbench.page.keyboard.press('Enter');
+    await workbench.toast(/Saved the recipe to .*kjv-lm\.fp8recipe\.json/).waitFor();
+    const text = await readFile(join(context.workspace, 'kjv-lm.fp8recipe.json'), 'utf8');
+    assert.deepEqual((JSON.parse(text) as { overrides: unknown }).overrides, [{ match: '*.mlp.*', action: 'keep' }]);
+    await workbench.command('Notifications: Clear All Notifications');
   });
   await step('be told of a pattern that cannot be read', async () => {
     await frame.getByRole('textbox', { name: 'Pattern' }).fill('/(/');

@@ -108,6 +108,31 @@ describe('fp8 convert', () => {
     await eventually('the engine ends', () => !runs(scene.program.engineModule), 5000);
   });
 
+  it('takes a recipe file, which options override and overrides add to', async () => {
+    const recipe = join(scene.folder, 'a.fp8recipe.json');
+    await writeFile(recipe, JSON.stringify({ rounding: 'nearest', numIter: 7, overrides: [{ match: '*.qkv.weight', action: 'keep' }] }));
+    const output = join(scene.folder, 'out.safetensors');
+    const options = ['--recipe', recipe, '--num_iter', '9', '--quantize', 'layers.1.attn.qkv.weight', '--remove', '*.fc?.weight'];
+    const { code, stdout, stderr } = await fp8(scene.program, ['convert', model, '-o', output, '--json', '--device', 'cpu', ...options]);
+    expect([code, stderr]).toEqual([0, '']);
+    const [end] = terminalEvents(jobEvents(stdout));
+    expect(end).toMatchObject({ type: 'done', report: { recipe: { rounding: 'nearest', numIter: 9, presets: ['auto'] } } });
+    const header = await readHeader(output);
+    expect(header.byName.get('layers.0.attn.qkv.weight')?.dtype).toBe('BF16');
+    expect(header.byName.get('layers.1.attn.qkv.weight')?.dtype).toBe('F8_E4M3');
+    expect([...header.byName.keys()].filter((name) => name.includes('.fc'))).toEqual([]);
+    expect((await fp8(scene.program, ['verify', output, '--against', model])).code).toBe(0);
+  });
+
+  it('says what is wrong with a recipe file, and writes nothing', async () => {
+    const recipe = join(scene.folder, 'a.fp8recipe.json');
+    await writeFile(recipe, '{"rounding": "best"}');
+    const { code, stderr } = await fp8(scene.program, ['convert', model, '--recipe', recipe]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^fp8: error: .*a\.fp8recipe\.json: "rounding" must be one of "learned", "tpec", "nearest"; it is "best"\.\n$/);
+    expect((await scene.files()).filter((name) => name.includes('fp8_'))).toEqual([]);
+  });
+
   it('goes on when its reader goes away', async () => {
     const output = join(scene.folder, 'out.safetensors');
     const child = spawn(process.execPath, [scene.program.commandLine, 'convert', model, '-o', output, '--json', '--device', 'cpu'], {
