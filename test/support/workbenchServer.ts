@@ -57,6 +57,7 @@ async function startIn(folder: string, options: WorkbenchServerOptions, owned: A
   const settingsFile = join(folder, 'user/User/settings.json');
   await mkdir(join(folder, 'user/User'), { recursive: true });
   await mkdir(join(folder, 'extensions'));
+  await mkdir(join(folder, 'tmp'));
   let current: Readonly<Record<string, unknown>> = settings;
   await writeFile(settingsFile, JSON.stringify(current));
 
@@ -128,6 +129,9 @@ function isolation(folder: string): Readonly<Record<string, string>> {
     XDG_CONFIG_HOME: join(folder, 'config'),
     XDG_DATA_HOME: join(folder, 'data'),
     XDG_CACHE_HOME: join(folder, 'cache'),
+    // The server leaves its sockets behind.
+    XDG_RUNTIME_DIR: join(folder, 'tmp'),
+    TMPDIR: join(folder, 'tmp'),
   };
 }
 
