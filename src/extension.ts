@@ -4,7 +4,7 @@ import { registerCommands } from './editor/commands';
 import { Observable } from './base/observable';
 import { Conversions } from './editor/conversion/conversions';
 import { Devices } from './editor/conversion/devices';
-import { Interruptions } from './editor/conversion/interruptions';
+import { Interruptions, markOf } from './editor/conversion/interruptions';
 import { logEvent } from './editor/conversion/logEvents';
 import { Rates } from './editor/conversion/rates';
 import { ConversionStatusBar } from './editor/conversion/statusBar';
@@ -49,11 +49,12 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     client,
     (source, event) => {
       logEvent(log, source, event);
-      void followEvent(source, event, { interruptions: marks, rates, devices });
+      void followEvent(event, { rates, devices });
       statusBar.update();
     },
     () => {
       void vscode.commands.executeCommand('setContext', 'fp8.converting', conversions.active.length > 0);
+      marks.follow(conversions.active.flatMap((source) => markOf(source, conversions.of(source).value)));
       statusBar.update();
     },
     ({ device }) => devices.resolve(device),

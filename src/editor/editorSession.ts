@@ -59,7 +59,10 @@ export class EditorSession implements EditorApi {
   }
 
   async *file(_: undefined, signal: AbortSignal): AsyncGenerator<FileView, void, undefined> {
-    for await (const state of this.document.state.values(signal)) yield fileView(this.document.uri.fsPath, state);
+    const { uri } = this.document;
+    for await (const state of this.document.state.values(signal)) {
+      yield fileView(uri.fsPath, state, this.services.panel.choices.wanted(uri).output);
+    }
   }
 
   async *conversion(_: undefined, signal: AbortSignal): AsyncGenerator<ConversionView, void, undefined> {

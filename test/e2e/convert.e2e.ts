@@ -57,7 +57,6 @@ async function openConvertRead(context: ScenarioContext, theme: ColorTheme, suff
     assert.match(text, /35 quantized, 13 kept/);
     assert.match(text, /Error\s+2\.\d %/);
   });
-  await picture('report');
 }
 
 export const openConverted: Scenario = async ({ workbench, workspace, step }) => {

@@ -5,6 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Memento } from 'vscode';
+import type { ConversionState } from './conversionState';
 
 const KEY = 'fp8.running';
 /** An engine that lost its window removes its file within a second; the rest is a busy machine. */
@@ -16,39 +17,30 @@ export interface Interruption {
 }
 
 export class Interruptions {
-  readonly #marks: Map<string, Interruption>;
   #closing = false;
 
-  constructor(private readonly memento: Memento) {
-    this.#marks = new Map();
-  }
+  constructor(private readonly memento: Memento) {}
 
   /** What was cut off when the extension last ended; told once. */
   take(): readonly Interruption[] {
     const found = parse(this.memento.get(KEY));
-    this.#store();
+    this.follow([]);
     return found;
   }
 
-  started(interruption: Interruption): void {
-    this.#marks.set(interruption.source, interruption);
-    this.#store();
-  }
-
-  /** The end that comes with the window's own is an interruption, whatever it says. */
-  ended(source: string): void {
-    if (this.#closing) return;
-    this.#marks.delete(source);
-    this.#store();
+  /** What runs or waits now. An end that comes with the window's own is an interruption, whatever it says. */
+  follow(active: readonly Interruption[]): void {
+    if (!this.#closing) void this.memento.update(KEY, active.length === 0 ? undefined : active);
   }
 
   close(): void {
     this.#closing = true;
   }
+}
 
-  #store(): void {
-    void this.memento.update(KEY, this.#marks.size === 0 ? undefined : [...this.#marks.values()]);
-  }
+/** Nothing for a conversion that has ended. */
+export function markOf(source: string, state: ConversionState): readonly Interruption[] {
+  return state.phase === 'queued' || state.phase === 'running' ? [{ source, output: state.output }] : [];
 }
 
 /** Unfinished files of this output that are still there once the engine has had its time. */

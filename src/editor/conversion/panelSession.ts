@@ -30,6 +30,8 @@ export interface PanelDocument {
   readonly state: ReadonlyObservable<ModelState>;
 }
 
+const DEVICES_DELAY_MILLISECONDS = 700;
+
 /** The plot need not be newer than eyes are. */
 const PLOT_INTERVAL_MILLISECONDS = 400;
 
@@ -45,7 +47,8 @@ export class PanelSession implements PanelApi {
 
   async *panel(_: undefined, signal: AbortSignal): AsyncGenerator<PanelView, void, undefined> {
     const { choices, devices, panel, conversionOf } = this.services;
-    devices.ensure();
+    // Asking takes a process of its own, and the first rows come before it.
+    const asking = setTimeout(() => devices.ensure(), DEVICES_DELAY_MILLISECONDS);
     const changes = new Observable(0);
     const change = (): void => {
       changes.value += 1;
@@ -68,6 +71,7 @@ export class PanelSession implements PanelApi {
         if (view !== undefined) yield view;
       }
     } finally {
+      clearTimeout(asking);
       for (const subscription of subscriptions) subscription.dispose();
     }
   }

@@ -1,33 +1,28 @@
-/** What follows conversions whoever started them: marks for a window that goes away, rates for forecasts, free memory, and the status bar. */
+/** What follows conversions whoever started them: rates for forecasts, free memory, and what is told of those that were cut off. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { JobEvent } from '../../engine/job/jobEvent';
 import type { Conversions } from './conversions';
 import type { Devices } from './devices';
-import { leftBehind, type Interruption, type Interruptions } from './interruptions';
+import { leftBehind, type Interruption } from './interruptions';
 import type { Rates } from './rates';
 
 export interface ConversionFollowers {
-  readonly interruptions: Interruptions;
   readonly rates: Rates;
   readonly devices: Devices;
 }
 
-export async function followEvent(source: string, event: JobEvent, { interruptions, rates, devices }: ConversionFollowers): Promise<void> {
+export async function followEvent(event: JobEvent, { rates, devices }: ConversionFollowers): Promise<void> {
   switch (event.type) {
-    case 'planned':
-      interruptions.started({ source, output: event.output });
-      return;
     case 'done':
-      interruptions.ended(source);
       devices.refresh();
       await rates.learn(event.report);
       return;
     case 'failed':
     case 'cancelled':
-      interruptions.ended(source);
       devices.refresh();
       return;
+    case 'planned':
     case 'tensorStarted':
     case 'tensorFinished':
     case 'progress':

@@ -8,13 +8,14 @@ import type { TensorInfo } from '../../engine/safetensors/header';
 import type { DtypeShare, FileView, InvalidFileView } from '../../webview/protocol/views';
 import type { ModelState } from './modelDocument';
 
-export function fileView(path: string, state: ModelState): FileView {
+/** `named` is the output where the user has named one. */
+export function fileView(path: string, state: ModelState, named?: string): FileView {
   switch (state.kind) {
     case 'invalid':
       return invalidView(path, state.error, state.revision);
     case 'valid': {
       const { header, plan, revision } = state;
-      const output = defaultOutputPath(path, plan.recipe);
+      const output = named ?? defaultOutputPath(path, plan.recipe);
       return {
         kind: 'inventory',
         revision,

@@ -35,7 +35,7 @@ function regularExpression(text: string, source: string, flags: string): (name: 
     const expression = new RegExp(source, flags);
     return (name) => expression.test(name);
   } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, '') : String(error);
+    const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: .*: /s, '') : String(error);
     throw new EngineError(
       'InvalidRecipe',
       `The pattern ${text} is not a regular expression: ${why}. Without slashes, * stands for any characters.`,

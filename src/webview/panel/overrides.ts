@@ -37,6 +37,7 @@ export function makeOverrides(onOverride: (request: OverrideRequest) => Promise<
     setText(problem, refused ?? '');
     if (refused === undefined) (pattern.root as HTMLInputElement).value = '';
   };
+  pattern.root.addEventListener('input', () => setText(problem, ''));
   pattern.root.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') void add();
   });
