@@ -1,6 +1,8 @@
 /** The extension's entry: makes the parts and connects them. */
 import * as vscode from 'vscode';
-import { registerCommands } from './editor/commands';
+import { filesToCompare } from './editor/compare/compareCommand';
+import { ComparePanels } from './editor/compare/comparePanels';
+import { activeModel, registerCommands } from './editor/commands';
 import { Observable } from './base/observable';
 import { Conversions } from './editor/conversion/conversions';
 import { Devices } from './editor/conversion/devices';
@@ -15,8 +17,11 @@ import { intents, openModel, reveal } from './editor/intents';
 import { ChoiceStore } from './editor/recipe/choiceStore';
 import { ReportPanels } from './editor/report/reportPanels';
 import { Reports } from './editor/report/reports';
+import { exportModel } from './editor/model/exportInventory';
+import { registerHexViews } from './editor/model/hexView';
 import { SafetensorsEditor } from './editor/safetensorsEditor';
 import type { PanelView } from './webview/protocol/panelApi';
+import { readSettings } from './editor/settings';
 import { EngineClient } from './engine/process/engineClient';
 
 /** What other extensions and tests may use. */
@@ -39,6 +44,11 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     verify: (request, signal) => client.verify(request, signal),
     open: openModel,
     reveal,
+  });
+  const comparisons = new ComparePanels(bundles, {
+    comparer: client,
+    threads: () => readSettings(undefined).threads,
+    open: openModel,
   });
   const choices = new ChoiceStore(context.workspaceState);
   const devices = new Devices(client);
@@ -66,6 +76,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   const rememberedPanel = context.workspaceState.get<unknown>('fp8.panel');
   const panel = new Observable<PanelView['panel']>(rememberedPanel === 'closed' || rememberedPanel === 'open' ? rememberedPanel : 'untold');
   const editor = new SafetensorsEditor(bundles, {
+    inventory: { inspector: client, wanted: (uri) => choices.wanted(uri) },
     panel: { choices, devices, rates, panel, conversionOf: (path) => conversions.of(path) },
     recipes: {
       recipeOf: (uri) => choices.wanted(uri).recipe,
@@ -87,7 +98,17 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     panel.onChange((value) => void context.workspaceState.update('fp8.panel', value)),
     statusBar,
     pages.register(),
+    comparisons.register(),
+    vscode.commands.registerCommand('fp8.exportInventory', async (uri?: unknown) => {
+      const file = uri instanceof vscode.Uri ? uri : activeModel();
+      if (file !== undefined) await exportModel(file, choices.wanted(file).recipe);
+    }),
+    vscode.commands.registerCommand('fp8.compare', async (uri?: unknown, more?: unknown) => {
+      const files = await filesToCompare(uri, more);
+      if (files !== undefined) comparisons.show(...files);
+    }),
     editor.register(),
+    registerHexViews(),
     registerCommands({
       convert: (uri, output) => command.run(uri, output),
       showLog: () => log.show(),

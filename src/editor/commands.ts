@@ -53,7 +53,7 @@ async function sourcesOf(uri: unknown, more: unknown): Promise<readonly vscode.U
 }
 
 /** The model in the active tab, in this editor or in another one. */
-function activeModel(): vscode.Uri | undefined {
+export function activeModel(): vscode.Uri | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   if (input instanceof vscode.TabInputCustom && input.viewType === VIEW_TYPE) return input.uri;
   if (input instanceof vscode.TabInputText && isModel(input.uri)) return input.uri;
@@ -69,7 +69,7 @@ async function chooseActive(active: readonly string[]): Promise<string | undefin
   return (await vscode.window.showQuickPick(items, { title: 'Which Conversion?' }))?.path;
 }
 
-function isModel(uri: vscode.Uri): boolean {
+export function isModel(uri: vscode.Uri): boolean {
   return uri.path.toLowerCase().endsWith('.safetensors');
 }
 

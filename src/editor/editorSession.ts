@@ -1,19 +1,30 @@
 /** EditorSession: answers one webview with what its document and its conversion are. */
 import * as vscode from 'vscode';
-import { MAX_ROWS_PER_REQUEST, type EditorApi, type Intent, type LocateRequest, type RowsRequest } from '../webview/protocol/editorApi';
-import type { ConversionView, FileView, RowView } from '../webview/protocol/views';
+import type { EditorApi, Intent } from '../webview/protocol/editorApi';
+import type { InspectionView, RoundingPreviewView } from '../webview/protocol/inspection';
+import type {
+  ExportRequest,
+  LocateRequest,
+  RowsRequest,
+  SelectionView,
+  TensorRequest,
+  TensorsRequest,
+} from '../webview/protocol/inventoryApi';
+import type { RowsReply } from '../webview/protocol/query';
+import type { ConversionView, FileView } from '../webview/protocol/views';
 import type { Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
 import { conversionView } from './conversion/conversionView';
 import type { ConversionState } from './conversion/conversionState';
 import { PanelSession, type PanelServices } from './conversion/panelSession';
 import type { ReadonlyObservable } from '../base/observable';
 import { fileView } from './model/fileView';
-import { Inventory } from './model/inventory';
+import { InventorySession, type InventoryServices } from './model/inventorySession';
 import type { ModelDocument, ModelState } from './model/modelDocument';
 
 /** What a session asks of the rest of the editor. */
 export interface SessionServices {
   readonly panel: PanelServices;
+  readonly inventory: InventoryServices;
   conversionOf(path: string): ReadonlyObservable<ConversionState>;
   convert(uri: vscode.Uri): Promise<void>;
   cancel(path: string): void;
@@ -27,8 +38,7 @@ export interface DrawnFile {
 }
 
 export class EditorSession implements EditorApi {
-  #inventory: { readonly state: ModelState; readonly inventory: Inventory } | undefined;
-
+  readonly #inventory: InventorySession;
   readonly #panel: PanelSession;
 
   constructor(
@@ -36,6 +46,7 @@ export class EditorSession implements EditorApi {
     private readonly services: SessionServices,
   ) {
     this.#panel = new PanelSession(document, services.panel);
+    this.#inventory = new InventorySession(document, services.inventory);
   }
 
   panel(_: undefined, signal: AbortSignal): AsyncIterable<PanelView> {
@@ -69,12 +80,48 @@ export class EditorSession implements EditorApi {
     for await (const state of this.services.conversionOf(this.document.uri.fsPath).values(signal)) yield conversionView(state);
   }
 
-  async rows({ revision, order, start, end }: RowsRequest): Promise<readonly RowView[]> {
-    return this.#current(revision)?.rows(order, start, Math.min(end, start + MAX_ROWS_PER_REQUEST)) ?? [];
+  rows(request: RowsRequest): Promise<RowsReply> {
+    return this.#inventory.rows(request);
   }
 
-  async locate({ revision, order, tensor }: LocateRequest): Promise<number> {
-    return this.#current(revision)?.locate(order, tensor) ?? -1;
+  locate(request: LocateRequest): Promise<number> {
+    return this.#inventory.locate(request);
+  }
+
+  tensors(request: RowsRequest): Promise<readonly number[]> {
+    return this.#inventory.tensors(request);
+  }
+
+  names(request: TensorsRequest): Promise<readonly string[]> {
+    return this.#inventory.names(request);
+  }
+
+  selection(request: TensorsRequest): Promise<SelectionView> {
+    return this.#inventory.selection(request);
+  }
+
+  copyNames(request: TensorsRequest): Promise<void> {
+    return this.#inventory.copyNames(request);
+  }
+
+  metadataValue(key: string): Promise<string> {
+    return this.#inventory.metadataValue(key);
+  }
+
+  exportInventory(request: ExportRequest): Promise<void> {
+    return this.#inventory.exportInventory(request);
+  }
+
+  openHex(request: TensorRequest): Promise<void> {
+    return this.#inventory.openHex(request);
+  }
+
+  inspect(request: TensorRequest, signal: AbortSignal): AsyncIterable<InspectionView> {
+    return this.#inventory.inspect(request, signal);
+  }
+
+  previewRounding(request: TensorRequest, signal: AbortSignal): AsyncIterable<RoundingPreviewView> {
+    return this.#inventory.previewRounding(request, signal);
   }
 
   async convert(): Promise<void> {
@@ -95,14 +142,7 @@ export class EditorSession implements EditorApi {
   }
 
   async drawn(): Promise<void> {
+    this.#inventory.drawn();
     this.services.drawn({ uri: this.document.uri, state: this.document.state.value });
-  }
-
-  /** `undefined` where the webview asks about a file that has changed since: it hears of the change by itself. */
-  #current(revision: number): Inventory | undefined {
-    const state = this.document.state.value;
-    if (state.kind !== 'valid' || state.revision !== revision) return undefined;
-    if (this.#inventory?.state !== state) this.#inventory = { state, inventory: new Inventory(state.plan) };
-    return this.#inventory.inventory;
   }
 }

@@ -6,7 +6,13 @@ import * as vscode from 'vscode';
 const EMPTY_STYLE = `'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='`;
 
 /** Which page the script makes. */
-export type PageName = 'editor' | 'report';
+export type PageName = 'editor' | 'report' | 'compare';
+
+const TITLES: Readonly<Record<PageName, string>> = {
+  editor: 'Safetensors inventory',
+  report: 'Conversion report',
+  compare: 'Comparison of models',
+};
 
 /** `bundles` is the folder that holds the script and the style sheet. */
 export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri, page: PageName = 'editor'): string {
@@ -20,7 +26,7 @@ export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri, page: 
     <meta http-equiv="Content-Security-Policy" content="${policy}">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <link rel="stylesheet" href="${source('webview.css')}">
-    <title>${page === 'editor' ? 'Safetensors inventory' : 'Conversion report'}</title>
+    <title>${TITLES[page]}</title>
   </head>
   <body data-page="${page}">
     <script nonce="${nonce}" src="${source('webview.js')}"></script>

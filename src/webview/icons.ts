@@ -2,6 +2,16 @@
 
 const PATHS = {
   sortArrow: 'M8 3.5v9M4.5 7 8 3.5 11.5 7',
+  chevron: 'M6 4l4 4-4 4',
+  search: 'M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9ZM10.3 10.3 14 14',
+  filter: 'M2 3.5h12M4.5 8h7M6.8 12.5h2.4',
+  tree: 'M2.5 3.5h5M5 7.5h6M5 11.5h6M2.5 3.5v8M2.5 7.5H5M2.5 11.5H5',
+  list: 'M2.5 4h11M2.5 8h11M2.5 12h11',
+  collapse: 'M3.5 6.5 8 2.5l4.5 4M3.5 9.5l4.5 4 4.5-4',
+  export: 'M8 2v8M5 7l3 3 3-3M2.5 11v2.5h11V11',
+  details: 'M2.5 2.5h11v11h-11ZM9.5 2.5v11',
+  close: 'M4 4l8 8M12 4l-8 8',
+  copy: 'M5.5 5.5h7v8h-7ZM3.5 10.5v-8h7',
   arrowRight: 'M2.5 8h10.5M9 4l4 4-4 4',
   check: 'M3 8.5 6.5 12 13 4.5',
   warning: 'M8 2.2 14.3 13.5H1.7ZM8 6.5v3.2M8 11.3v.8',

@@ -1,6 +1,7 @@
 /** The webview's entry: the report's page, or the editor's, which follows the file and its conversion and shows what fits. */
 import './styles/main.css';
 import { RpcClient } from '../rpc/client';
+import { showComparison } from './compare/page';
 import { InventoryPage } from './inventory/page';
 import { makeInvalidPage } from './invalidPage';
 import { Shell } from './panel/shell';
@@ -11,8 +12,16 @@ import { registerControls } from './ui';
 import { hostPort, savedState } from './webviewApi';
 
 registerControls();
-if (document.body.dataset['page'] === 'report') void showReport();
-else showEditor(new RpcClient<EditorApi>(hostPort));
+switch (document.body.dataset['page']) {
+  case 'report':
+    void showReport();
+    break;
+  case 'compare':
+    void showComparison();
+    break;
+  default:
+    showEditor(new RpcClient<EditorApi>(hostPort));
+}
 
 function showEditor(host: RpcClient<EditorApi>): void {
   let shell: Shell | undefined;

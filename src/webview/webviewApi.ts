@@ -1,22 +1,22 @@
 /** The webview's end of the message channel, and the state that outlives it while its tab is hidden. */
 import type { MessagePort } from '../rpc/port';
-import type { Order } from './protocol/views';
-
-export interface SavedState {
-  readonly order: Order;
-  readonly scrollTop: number;
-  readonly activeTensor?: number;
-}
+import { initialState, readState, type SavedState } from './inventory/savedState';
 
 /** What the report page keeps: by it the page comes back after a reload. */
 interface ReportState {
   readonly report: string;
 }
 
+/** What the comparison's page keeps. */
+interface ComparisonState {
+  readonly reference: string;
+  readonly other: string;
+}
+
 interface VsCodeApi {
   postMessage(message: unknown): void;
   getState(): unknown;
-  setState(state: SavedState | ReportState): void;
+  setState(state: SavedState | ReportState | ComparisonState): void;
 }
 
 declare function acquireVsCodeApi(): VsCodeApi;
@@ -40,27 +40,11 @@ export function saveReportState(report: string): void {
   api.setState({ report });
 }
 
-/** Whatever an older version may have saved, the result can be used as it is. */
+export function saveComparisonState(state: ComparisonState): void {
+  api.setState(state);
+}
+
+/** The report's and the inventory's pages never share a state, but a state may be of an older version. */
 export function savedState(): SavedState {
-  const saved = api.getState();
-  if (!isRecord(saved) || !isRecord(saved['order'])) return initialState;
-  const { column, direction } = saved['order'];
-  if (!isColumn(column) || (direction !== 'ascending' && direction !== 'descending')) return initialState;
-  const { scrollTop, activeTensor } = saved;
-  return {
-    order: { column, direction },
-    scrollTop: typeof scrollTop === 'number' && scrollTop >= 0 ? scrollTop : 0,
-    ...(typeof activeTensor === 'number' ? { activeTensor } : undefined),
-  };
-}
-
-const initialState: SavedState = { order: { column: 'name', direction: 'ascending' }, scrollTop: 0 };
-const columns: readonly unknown[] = ['file', 'name', 'dtype', 'shape', 'bytes', 'action'] satisfies readonly Order['column'][];
-
-function isColumn(value: unknown): value is Order['column'] {
-  return columns.includes(value);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
+  return readState(api.getState()) ?? initialState;
 }

@@ -1,11 +1,13 @@
 /** fileView: what the webview is told of a file. Pure. */
 import { basename, dirname } from 'node:path';
 import type { EngineError } from '../../engine/errors';
+import { parametersOf } from '../../engine/inspect/parameters';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Action, Plan } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 import type { TensorInfo } from '../../engine/safetensors/header';
 import type { DtypeShare, FileView, InvalidFileView } from '../../webview/protocol/views';
+import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { ModelState } from './modelDocument';
 
 /** `named` is the output where the user has named one. */
@@ -22,9 +24,13 @@ export function fileView(path: string, state: ModelState, named?: string): FileV
         fileName: basename(path),
         directory: dirname(path),
         fileSize: header.fileSize,
-        parameters: header.tensors.reduce((sum, tensor) => sum + elementsOf(tensor), 0),
+        parameters: parametersOf(header),
         tensorCount: header.tensors.length,
+        ...architectureView(header),
+        metadata: metadataView(header.metadata),
         dtypes: dtypeShares(header.tensors),
+        ranks: rankShares(header.tensors),
+        sizes: sizeShares(header.tensors),
         actions: actionTotals(plan),
         output: {
           fileName: basename(output),
@@ -56,10 +62,6 @@ function dtypeShares(tensors: readonly TensorInfo[]): readonly DtypeShare[] {
     share.bytes += end - begin;
   }
   return [...shares].map(([dtype, share]) => ({ dtype, ...share })).sort((a, b) => b.bytes - a.bytes);
-}
-
-function elementsOf(tensor: TensorInfo): number {
-  return tensor.shape.reduce((product, size) => product * size, 1);
 }
 
 const ROUNDING_WORDS: Readonly<Record<Recipe['rounding'], string>> = {

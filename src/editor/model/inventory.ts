@@ -1,45 +1,138 @@
-/** Inventory: a plan's tensors in the orders that the table asks for, and the rows of a window. Pure; an order is computed once. */
+/** Inventory: a plan's tensors as the table asks for them: searched, filtered, sorted, as a list or a tree, a window at a time. Pure. */
 import { formatShape } from '../../base/format';
+import { nameFilter } from '../../base/nameFilter';
 import type { Plan, PlannedTensor } from '../../engine/plan/plan';
-import type { Order, RowView, SortColumn } from '../../webview/protocol/views';
+import {
+  SIZE_CLASSES,
+  type Filters,
+  type Query,
+  type RowsReply,
+  type SizeClass,
+  type TableRow,
+  type TensorRow,
+} from '../../webview/protocol/query';
+import { TensorOrder } from './tensorOrder';
+import { tensorTree, type TreeGroup } from './tensorTree';
+import { groupRow, membersOf, treeRows, type TreeEntry } from './treeRows';
 
-const ACTION_RANK = { quantize: 0, keep: 1, remove: 2 } as const;
+/** Which tensors, in which order, or which groups and tensors. */
+interface Answer {
+  readonly entries: Uint32Array | readonly (number | TreeEntry)[];
+  readonly tensors: number;
+  readonly bytes: number;
+  readonly problem?: string;
+}
+
+/** A keystroke back, the other form and the other direction are answered at once. */
+const KEPT_ANSWERS = 12;
 
 export class Inventory {
-  readonly #orders = new Map<string, Uint32Array>();
+  readonly #orders: TensorOrder;
+  /** In the order of their last use. */
+  readonly #answers = new Map<string, Answer>();
+  #lowerCase: readonly string[] | undefined;
+  #tree: TreeGroup | undefined;
 
-  constructor(private readonly plan: Plan) {}
-
-  rows(order: Order, start: number, end: number): readonly RowView[] {
-    const tensors = this.#order(order);
-    const first = Math.min(Math.max(0, start), tensors.length);
-    return Array.from(tensors.subarray(first, Math.max(first, end)), (tensor) => this.#row(tensor));
+  constructor(private readonly plan: Plan) {
+    this.#orders = new TensorOrder(plan);
   }
 
-  /** −1 where there is no such tensor. */
-  locate(order: Order, tensor: number): number {
-    return this.#order(order).indexOf(tensor);
+  /** Makes what a first search and a first look at the tree need, so that neither has to wait for it. */
+  prepare(): void {
+    this.#lowerCase ??= this.plan.tensors.map(({ source }) => source.name.toLowerCase());
+    this.#tree ??= tensorTree(this.plan.tensors.map(({ source }) => source.name));
   }
 
-  #order(order: Order): Uint32Array {
-    const key = `${order.column} ${order.direction}`;
-    const known = this.#orders.get(key);
-    if (known !== undefined) return known;
-    const made = sorted(this.plan.tensors, order);
-    this.#orders.set(key, made);
-    return made;
+  rows(query: Query, start: number, end: number): RowsReply {
+    const { entries, tensors, bytes, problem } = this.#answer(query);
+    const first = Math.min(Math.max(0, start), entries.length);
+    const rows = Array.from(entries.slice(first, Math.max(first, end)), (entry): TableRow =>
+      typeof entry === 'number'
+        ? this.#listRow(entry)
+        : entry.kind === 'group'
+          ? groupRow(entry, this.plan.tensors)
+          : this.#row(entry.tensor, entry.depth, entry.label),
+    );
+    return { count: entries.length, tensors, bytes, rows, ...(problem === undefined ? {} : { problem }) };
   }
 
-  #row(tensor: number): RowView {
+  /** −1 where the query does not show the tensor. */
+  locate(query: Query, tensor: number): number {
+    const { entries } = this.#answer(query);
+    if (entries instanceof Uint32Array) return entries.indexOf(tensor);
+    return entries.findIndex((entry) => typeof entry !== 'number' && entry.kind === 'tensor' && entry.tensor === tensor);
+  }
+
+  /** The tensors of rows `start` ≤ i < `end`; a group that is collapsed stands for all that is in it. */
+  tensors(query: Query, start: number, end: number): readonly number[] {
+    const { entries } = this.#answer(query);
+    const found = new Set<number>();
+    for (const entry of entries.slice(start, end)) {
+      if (typeof entry === 'number') found.add(entry);
+      else if (entry.kind === 'tensor') found.add(entry.tensor);
+      else if (entry.state === 'collapsed') for (const tensor of membersOf(entry.chosen)) found.add(tensor);
+    }
+    return [...found];
+  }
+
+  tensor(index: number): PlannedTensor | undefined {
+    return this.plan.tensors[index];
+  }
+
+  #answer(query: Query): Answer {
+    const key = JSON.stringify(query);
+    const known = this.#answers.get(key);
+    const answer = known ?? this.#find(query);
+    this.#answers.delete(key);
+    this.#answers.set(key, answer);
+    for (const oldest of this.#answers.keys()) {
+      if (this.#answers.size <= KEPT_ANSWERS) break;
+      this.#answers.delete(oldest);
+    }
+    return answer;
+  }
+
+  #find({ search, filters, order, form, expansion }: Query): Answer {
+    const filter = nameFilter(search);
+    const sorted = this.#orders.sorted(order);
+    const problem = filter.kind === 'invalid' ? { problem: filter.problem } : {};
+    const passes = filterTest(filters);
+    const { tensors } = this.plan;
+    let chosen = sorted;
+    if (filter.kind === 'some' || passes !== undefined) {
+      this.#lowerCase ??= tensors.map(({ source }) => source.name.toLowerCase());
+      const lowerCase = this.#lowerCase;
+      chosen = sorted.filter((index) => {
+        const tensor = tensors[index];
+        if (tensor === undefined || passes?.(tensor) === false) return false;
+        return filter.kind !== 'some' || filter.matches(tensor.source.name, lowerCase[index] ?? '');
+      });
+    }
+    let bytes = 0;
+    for (const index of chosen) bytes += sizeOf(tensors[index]);
+    const totals = { tensors: chosen.length, bytes, ...problem };
+    if (form === 'list') return { entries: chosen, ...totals };
+    this.#tree ??= tensorTree(tensors.map(({ source }) => source.name));
+    return { entries: treeRows(this.#tree, { tensors, chosen, order, expansion }), ...totals };
+  }
+
+  #listRow(tensor: number): TensorRow {
+    return this.#row(tensor, 0, undefined);
+  }
+
+  #row(tensor: number, depth: number, label: string | undefined): TensorRow {
     const planned = this.plan.tensors[tensor];
     if (planned === undefined) throw new RangeError(`there is no tensor ${tensor}`);
     const { source, action, reason, quantization } = planned;
     return {
+      kind: 'tensor',
+      depth,
+      label: label ?? source.name,
       tensor,
       name: source.name,
       dtype: source.dtype,
       shape: source.exactShape?.join(' × ') ?? formatShape(source.shape),
-      bytes: source.end - source.begin,
+      bytes: sizeOf(planned),
       action,
       reason,
       ...(quantization === undefined ? undefined : { targetDtype: quantization.targetDtype }),
@@ -47,43 +140,25 @@ export class Inventory {
   }
 }
 
-function sorted(tensors: readonly PlannedTensor[], { column, direction }: Order): Uint32Array {
-  const indexes = Uint32Array.from(tensors, (_, index) => index);
-  const turn = direction === 'ascending' ? 1 : -1;
-  const byName = compared(tensors.map(({ source }) => naturalKey(source.name)));
-  const byColumn = compared(keysOf(tensors, column));
-  return indexes.sort((a, b) => turn * byColumn(a, b) || byName(a, b) || a - b);
-}
-
-function keysOf(tensors: readonly PlannedTensor[], column: SortColumn): readonly (string | number)[] {
-  switch (column) {
-    case 'file':
-      return tensors.map((_, index) => index);
-    case 'name':
-      return tensors.map(({ source }) => naturalKey(source.name));
-    case 'dtype':
-      return tensors.map(({ source }) => source.dtype);
-    case 'shape':
-      return tensors.map(({ source }) => source.shape.reduce((product, size) => product * size, 1));
-    case 'bytes':
-      return tensors.map(({ source }) => source.end - source.begin);
-    case 'action':
-      return tensors.map(({ action }) => ACTION_RANK[action]);
-  }
-}
-
-function compared(keys: readonly (string | number)[]): (a: number, b: number) => number {
-  return (a, b) => {
-    const left = keys[a] ?? 0;
-    const right = keys[b] ?? 0;
-    return left < right ? -1 : left > right ? 1 : 0;
+/** `undefined` where nothing is filtered. */
+function filterTest({ dtypes, actions, ranks, sizes }: Filters): ((tensor: PlannedTensor) => boolean) | undefined {
+  if (dtypes.length + actions.length + ranks.length + sizes.length === 0) return undefined;
+  const accepts = <T>(values: readonly T[]): ((value: T) => boolean) => {
+    const set = new Set(values);
+    return set.size === 0 ? () => true : (value) => set.has(value);
   };
+  const dtype = accepts<string>(dtypes);
+  const action = accepts(actions);
+  const rank = accepts(ranks);
+  const size = accepts(sizes);
+  return (tensor) =>
+    dtype(tensor.source.dtype) && action(tensor.action) && rank(tensor.source.shape.length) && size(sizeClassOf(sizeOf(tensor)));
 }
 
-/** A key whose plain order puts `layers.2` before `layers.10`: each run of digits is preceded by how many there are. */
-export function naturalKey(name: string): string {
-  return name.replace(/\d+/g, (digits) => {
-    const significant = digits.replace(/^0+(?=\d)/, '');
-    return `${String.fromCharCode(0x30 + Math.min(significant.length, 0x1000))}${significant}`;
-  });
+export function sizeClassOf(bytes: number): SizeClass {
+  return SIZE_CLASSES.findLast(({ from }) => bytes >= from)?.id ?? 'tiny';
+}
+
+function sizeOf(tensor: PlannedTensor | undefined): number {
+  return tensor === undefined ? 0 : tensor.source.end - tensor.source.begin;
 }

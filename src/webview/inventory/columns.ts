@@ -1,17 +1,13 @@
 /** The columns of the inventory: what each is called, how it sorts and what a row shows in it. */
-import { formatBytes, formatInteger } from '../../base/format';
+import { formatBytes, formatInteger, formatQuantity } from '../../base/format';
 import { element, setText } from '../dom';
-import type { ActionName, Order, RowView } from '../protocol/views';
+import { icon } from '../icons';
+import type { GroupRow, TableRow, TensorRow } from '../protocol/query';
+import type { ActionName, Order } from '../protocol/views';
+import type { SortColumn } from '../table/sortHeader';
+import type { RowCells } from '../table/virtualTable';
 
-export interface Column {
-  readonly id: Exclude<Order['column'], 'file'>;
-  readonly label: string;
-  readonly align: 'start' | 'end';
-  /** The order that people expect from the first press. */
-  readonly firstDirection: Order['direction'];
-}
-
-export const COLUMNS: readonly Column[] = [
+export const COLUMNS: readonly SortColumn<Order['column']>[] = [
   { id: 'name', label: 'Name', align: 'start', firstDirection: 'ascending' },
   { id: 'dtype', label: 'Type', align: 'start', firstDirection: 'ascending' },
   { id: 'shape', label: 'Shape', align: 'end', firstDirection: 'descending' },
@@ -20,18 +16,29 @@ export const COLUMNS: readonly Column[] = [
 ];
 
 export const ACTION_LABELS: Readonly<Record<ActionName, string>> = { quantize: 'Quantize', keep: 'Keep', remove: 'Remove' };
+export const ACTIONS: readonly ActionName[] = ['quantize', 'keep', 'remove'];
 
-export interface RowCells {
-  readonly root: HTMLElement;
-  show(index: number, row: RowView | undefined): void;
+/** What a press on the arrow of a group is about. */
+export const TWISTIE = 'twistie';
+
+interface Cells {
+  readonly path: string;
+  readonly leaf: string;
+  readonly title: string;
+  readonly dtype: string;
+  readonly shape: string;
+  readonly bytes: number | undefined;
+  readonly action: ActionName | '';
+  readonly verb: string;
+  readonly reason: string;
 }
 
-/** One recyclable row. */
-export function makeRow(): RowCells {
+export function makeInventoryRow(): RowCells<TableRow> {
   const prefix = element('bdi');
   prefix.dir = 'ltr';
   const leaf = element('span', { class: 'name-leaf' });
-  const name = element('div', { class: 'cell name', role: 'gridcell' }, [element('span', { class: 'name-path' }, [prefix]), leaf]);
+  const twistie = element('span', { class: TWISTIE, aria: { hidden: 'true' } }, [icon('chevron')]);
+  const name = element('div', { class: 'cell name', role: 'gridcell' }, [twistie, element('span', { class: 'name-path' }, [prefix]), leaf]);
   const dtype = element('div', { class: 'cell dtype', role: 'gridcell' });
   const shape = element('div', { class: 'cell shape end', role: 'gridcell' });
   const size = element('div', { class: 'cell size end', role: 'gridcell' });
@@ -44,34 +51,74 @@ export function makeRow(): RowCells {
   ]);
   const root = element('div', { class: 'row', role: 'row' }, [name, dtype, shape, size, action]);
 
+  const show = (cells: Cells): void => {
+    setText(prefix, cells.path);
+    setText(leaf, cells.leaf);
+    name.title = cells.title;
+    setText(dtype, cells.dtype);
+    dtype.title = cells.dtype;
+    setText(shape, cells.shape);
+    setText(size, cells.bytes === undefined ? '' : formatBytes(cells.bytes));
+    size.title = cells.bytes === undefined ? '' : `${formatInteger(cells.bytes)} bytes`;
+    root.dataset['action'] = cells.action;
+    setText(verb, cells.verb);
+    setText(reason, cells.reason);
+    action.title = cells.verb === '' ? cells.reason : `${cells.verb}: ${cells.reason}`;
+  };
+
   return {
     root,
-    show(index, row) {
-      root.id = rowId(index);
-      // The header row is row 1.
-      root.setAttribute('aria-rowindex', String(index + 2));
-      root.classList.toggle('loading', row === undefined);
-      root.dataset['action'] = row?.action ?? '';
-      const cut = (row?.name.lastIndexOf('.', row.name.length - 2) ?? -1) + 1;
-      const withKind = cut > 0 ? (row?.name.lastIndexOf('.', cut - 2) ?? -1) + 1 : 0;
-      setText(prefix, row?.name.slice(0, withKind) ?? '');
-      setText(leaf, row?.name.slice(withKind) ?? '');
-      name.title = row?.name ?? '';
-      setText(dtype, row?.dtype ?? '');
-      setText(shape, row?.shape ?? '');
-      setText(size, row === undefined ? '' : formatBytes(row.bytes));
-      size.title = row === undefined ? '' : `${formatInteger(row.bytes)} bytes`;
-      setText(verb, row === undefined ? '' : ACTION_LABELS[row.action]);
-      setText(reason, row?.reason ?? '');
-      action.title = row === undefined ? '' : `${verbOf(row)}: ${row.reason}`;
+    show(row) {
+      root.dataset['kind'] = row?.kind ?? '';
+      root.style.setProperty('--fp8-depth', String(row?.depth ?? 0));
+      if (row?.kind === 'group') {
+        root.setAttribute('aria-expanded', String(row.state === 'expanded'));
+        root.setAttribute('aria-level', String(row.depth + 1));
+        show(groupCells(row));
+      } else {
+        root.removeAttribute('aria-expanded');
+        if (row !== undefined && row.label !== row.name) root.setAttribute('aria-level', String(row.depth + 1));
+        else root.removeAttribute('aria-level');
+        show(row === undefined ? NO_CELLS : tensorCells(row));
+      }
     },
   };
 }
 
-export function rowId(index: number): string {
-  return `row-${index}`;
+const NO_CELLS: Cells = { path: '', leaf: '', title: '', dtype: '', shape: '', bytes: undefined, action: '', verb: '', reason: '' };
+
+function tensorCells(row: TensorRow): Cells {
+  const isInTree = row.label !== row.name;
+  const cut = row.label.lastIndexOf('.', row.label.length - 2) + 1;
+  const withKind = cut > 0 ? row.label.lastIndexOf('.', cut - 2) + 1 : 0;
+  return {
+    path: isInTree ? '' : row.label.slice(0, withKind),
+    leaf: isInTree ? row.label : row.label.slice(withKind),
+    title: row.name,
+    dtype: row.dtype,
+    shape: row.shape,
+    bytes: row.bytes,
+    action: row.action,
+    verb: ACTION_LABELS[row.action],
+    reason: row.reason,
+  };
 }
 
-function verbOf(row: RowView): string {
-  return row.targetDtype === undefined ? ACTION_LABELS[row.action] : `${ACTION_LABELS[row.action]} to ${row.targetDtype}`;
+function groupCells(row: GroupRow): Cells {
+  const [only, ...others] = ACTIONS.filter((action) => row.actions[action] > 0);
+  const counts = ACTIONS.filter((action) => row.actions[action] > 0).map(
+    (action) => `${ACTION_LABELS[action].toLowerCase()} ${formatInteger(row.actions[action])}`,
+  );
+  const isOne = only !== undefined && others.length === 0;
+  return {
+    path: '',
+    leaf: row.label.replace(/\.$/, ''),
+    title: `${row.path}: ${formatQuantity(row.tensors, 'tensor')}`,
+    dtype: row.dtypes.join(', '),
+    shape: formatQuantity(row.tensors, 'tensor'),
+    bytes: row.bytes,
+    action: isOne ? only : '',
+    verb: isOne ? ACTION_LABELS[only] : '',
+    reason: isOne ? 'all' : counts.join(', '),
+  };
 }

@@ -1,48 +1,105 @@
-/** The inventory page: summary, conversion strip and table of one file, kept in step with what the extension host says. */
+/** The inventory page: summary, conversion strip, table and details of one file, kept in step with what the extension host says. */
 import type { RpcClient } from '../../rpc/client';
 import { ConversionStrip } from '../conversion/strip';
 import { element } from '../dom';
 import type { EditorApi } from '../protocol/editorApi';
-import type { ConversionView, InventoryView, Order } from '../protocol/views';
-import { saveState, type SavedState } from '../webviewApi';
-import { RowSource } from './rowSource';
+import { COLLAPSED, type Expansion, type Query, type RowsReply, type TableRow } from '../protocol/query';
+import type { ActionName, ConversionView, InventoryView, Order } from '../protocol/views';
+import { PAGE_ROWS, RowSource } from '../table/rowSource';
+import { makeSortHeader, type SortHeader } from '../table/sortHeader';
+import { VirtualTable, type MoveKeys } from '../table/virtualTable';
+import { Details } from '../tensor/details';
+import { saveState } from '../webviewApi';
+import { COLUMNS, makeInventoryRow } from './columns';
+import { toggled } from './filterMenu';
+import type { SavedState } from './savedState';
+import { Selection, type TensorsOfRows } from './selection';
+import { makeSelectionBar, type SelectionBar } from './selectionBar';
 import { makeSummary } from './summary';
-import { Table } from './table';
-import { makeTotals } from './totals';
+import { makeToolbar, type Toolbar } from './toolbar';
+import { makeTotals, type Totals } from './totals';
+import { treeKey } from './treeKeys';
 import { makeWarnings } from './warnings';
+
+const FILE_ORDER: Order = { column: 'file', direction: 'ascending' };
 
 export class InventoryPage {
   readonly root = element('main', { class: 'inventory' });
   readonly #summary = element('div');
-  readonly #aboveTable = element('div');
+  readonly #warnings = element('div');
   readonly #strip: ConversionStrip;
-  readonly #table: Table;
+  readonly #toolbar: Toolbar;
+  readonly #totals: Totals;
+  readonly #header: SortHeader<Order['column']>;
+  readonly #table: VirtualTable<TableRow>;
+  readonly #details: Details;
+  readonly #selection: Selection;
+  readonly #selectionBar: SelectionBar;
   #view: InventoryView | undefined;
-  #order: Order;
+  #query: Query;
   #restore: SavedState | undefined;
   /** Known even while the row of it is not here. */
   #activeTensor: number | undefined;
+  #detailsState: SavedState['details'];
+  #asking = new AbortController();
+  #count = 0;
   #drawn = false;
 
   constructor(
     private readonly host: RpcClient<EditorApi>,
     saved: SavedState,
   ) {
-    this.#order = saved.order;
+    this.#query = saved.query;
     this.#restore = saved;
     this.#activeTensor = saved.activeTensor;
+    this.#detailsState = saved.details;
     this.#strip = new ConversionStrip({
       onConvert: () => void host.request('convert', undefined),
       onCancel: () => void host.request('cancelConversion', undefined),
       onIntent: (intent) => void host.request('perform', intent),
     });
-    this.#table = new Table({
-      onSort: (order) => void this.#sort(order),
-      onMove: () => this.#save(),
-      onCopy: (name) => void host.request('copy', name),
-      onComplete: () => this.#complete(),
+    this.#toolbar = makeToolbar({
+      onQuery: (change) => void this.#ask(change),
+      onCollapse: () => void this.#ask({ expansion: COLLAPSED }),
+      onExport: () => void this.#request((revision) => host.request('exportInventory', { revision, query: this.#query })),
+      onDetails: () => this.#setDetails(this.#detailsState === 'open' ? 'closed' : 'open'),
+      onEnterTable: () => this.#enterTable(),
     });
-    this.root.append(this.#summary, this.#strip.root, this.#aboveTable, this.#table.root);
+    this.#totals = makeTotals((action) => void this.#ask({ filters: toggled(this.#query.filters, { key: 'actions', value: action }) }));
+    this.#selection = new Selection(() => this.#showSelection());
+    this.#selectionBar = makeSelectionBar({
+      onCopy: () => this.#copy(),
+      onOverride: (action) => void this.#override(action),
+      onClear: () => this.#selection.clear(),
+    });
+    this.#header = makeSortHeader(COLUMNS, FILE_ORDER, (order) => void this.#ask({ order }));
+    this.#table = new VirtualTable(
+      { label: 'Tensors', columns: COLUMNS.length, header: this.#header.root, makeRow: makeInventoryRow },
+      {
+        onActivate: (index, keys) => this.#activate(index, keys),
+        onScroll: () => this.#save(),
+        onOpen: (_, row) => this.#open(row),
+        onKey: (event, index) => this.#onKey(event, index),
+        isSelected: (index, row) => (row.kind === 'tensor' ? this.#selection.has(row.tensor) : index === this.#table.activeIndex),
+        onComplete: () => this.#complete(),
+      },
+    );
+    this.#table.root.addEventListener('click', (event) => this.#onTwistie(event));
+    this.#details = new Details(host, () => this.#setDetails('closed'));
+    this.root.append(
+      this.#summary,
+      this.#strip.root,
+      this.#warnings,
+      element('div', { class: 'totals-row' }, [this.#totals.root, this.#selectionBar.root]),
+      this.#toolbar.root,
+      element('div', { class: 'work' }, [element('div', { class: 'table-box' }, [this.#table.root]), this.#details.root]),
+    );
+    this.root.addEventListener('keydown', (event) => {
+      if (event.key !== 'f' || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
+      this.#toolbar.focusSearch();
+      event.preventDefault();
+      event.stopPropagation();
+    });
   }
 
   /** The page is in the document: the table can measure itself. */
@@ -51,13 +108,26 @@ export class InventoryPage {
   }
 
   async showFile(view: InventoryView): Promise<void> {
-    const active = await this.#activeIndexIn(view);
+    const before = this.#view;
     this.#view = view;
     this.#drawn = false;
     this.#strip.showProposal({ output: view.output, sourceBytes: view.fileSize, tensors: view.actions.quantize.tensors });
-    this.#summary.replaceChildren(makeSummary(view));
-    this.#aboveTable.replaceChildren(...makeWarnings(view.warnings), makeTotals(view.actions));
-    this.#showTable(active, this.#restore?.scrollTop);
+    if (before === undefined || !isSameFile(before, view)) {
+      this.#selection.clear();
+      this.#details.hide();
+      this.#summary.replaceChildren(
+        makeSummary(view, {
+          onDtype: (dtype) => void this.#ask({ filters: toggled(this.#query.filters, { key: 'dtypes', value: dtype }) }),
+          valueOf: (key) => this.host.request('metadataValue', key),
+          onCopy: (text) => void this.host.request('copy', text),
+        }),
+      );
+    }
+    this.#warnings.replaceChildren(...makeWarnings(view.warnings));
+    this.#totals.showFile(view.actions);
+    this.#toolbar.showFile(view);
+    this.#toolbar.showDetails(this.#detailsState);
+    await this.#ask({}, this.#restore?.scrollTop ?? this.#table.scrollTop);
     this.#restore = undefined;
   }
 
@@ -66,55 +136,227 @@ export class InventoryPage {
   }
 
   dispose(): void {
+    this.#asking.abort();
+    this.#details.hide();
     this.#table.dispose();
   }
 
-  async #sort(order: Order): Promise<void> {
+  /** Shows what the changed query means, once its first rows are here: until then the rows before stay. */
+  async #ask(change: Partial<Query>, scrollTop?: number): Promise<void> {
     const view = this.#view;
     if (view === undefined) return;
-    this.#order = order;
-    const active = await this.#activeIndexIn(view);
-    if (this.#view !== view || this.#order !== order) return;
-    this.#showTable(active, active === undefined ? 0 : undefined);
-    if (active !== undefined) this.#table.reveal(active);
+    const before = this.#query;
+    const query = { ...before, ...change };
+    // What a search finds is shown, wherever in the tree it is.
+    if (change.search !== undefined && (change.search === '') !== (before.search === '')) {
+      query.expansion = change.search === '' ? COLLAPSED : { groups: 'expanded', except: [] };
+    }
+    this.#query = query;
+    this.#toolbar.showQuery(query);
+    this.#totals.show(query.filters.actions);
+    this.#header.show(query.order);
+    this.#asking.abort();
+    const asking = new AbortController();
+    this.#asking = asking;
+    const { revision } = view;
+    const keepsPlace = change.search === undefined && change.filters === undefined;
+    const [reply, active] = await Promise.all([
+      this.host.request('rows', { revision, query, start: 0, end: PAGE_ROWS }, asking.signal),
+      this.#locate(revision, query),
+    ]).catch((): [undefined, undefined] => [undefined, undefined]);
+    if (asking.signal.aborted || reply === undefined || this.#view !== view) return;
+    this.#showReply(reply, { revision, query, active, scrollTop: scrollTop ?? (keepsPlace && active !== undefined ? undefined : 0) });
+    if (scrollTop === undefined && keepsPlace && active !== undefined) this.#table.reveal(active);
     this.#save();
   }
 
-  /** The active row stays on its tensor when the order changes. */
-  async #activeIndexIn(view: InventoryView): Promise<number | undefined> {
+  async #locate(revision: number, query: Query): Promise<number | undefined> {
     const tensor = this.#activeTensor;
-    if (tensor === undefined || tensor >= view.tensorCount) return undefined;
-    return this.host.request('locate', { revision: view.revision, order: this.#order, tensor });
+    if (tensor === undefined) return undefined;
+    const index = await this.host.request('locate', { revision, query, tensor });
+    return index >= 0 ? index : undefined;
   }
 
-  #showTable(active: number | undefined, scrollTop: number | undefined): void {
-    const view = this.#view;
-    if (view === undefined) return;
-    const { revision } = view;
-    const order = this.#order;
-    const source = new RowSource(
-      (start, end, signal) => this.host.request('rows', { revision, order, start, end }, signal),
-      () => this.#table.refresh(),
+  #showReply(
+    reply: RowsReply,
+    at: { readonly revision: number; readonly query: Query; readonly active: number | undefined; readonly scrollTop: number | undefined },
+  ): void {
+    const { revision, query, active, scrollTop } = at;
+    this.#count = reply.count;
+    this.#toolbar.showReply(reply);
+    this.#table.root.setAttribute('role', query.form === 'tree' ? 'treegrid' : 'grid');
+    const source = new RowSource<TableRow>(
+      async (start, end, signal) => (await this.host.request('rows', { revision, query, start, end }, signal)).rows,
+      () => {
+        this.#table.refresh();
+        this.#showDetails();
+      },
+      reply.rows,
     );
+    if (active !== undefined) this.#selection.anchorAt(active);
     this.#table.show({
       source,
-      count: view.tensorCount,
-      order,
+      count: reply.count,
       ...(active === undefined ? undefined : { active }),
       ...(scrollTop === undefined ? undefined : { scrollTop }),
     });
+    this.#table.root.classList.toggle('empty', reply.count === 0);
+    this.#showDetails();
+  }
+
+  #activate(index: number, { extend, toggle }: MoveKeys): void {
+    const row = this.#table.row(index);
+    const tensor = row?.kind === 'tensor' ? row.tensor : undefined;
+    this.#activeTensor = tensor ?? this.#activeTensor;
+    void this.#selection.step({ index, tensor, extend, toggle }, this.#tensorsOf());
+    this.#showDetails();
+    this.#save();
+  }
+
+  #tensorsOf(): TensorsOfRows {
+    const revision = this.#view?.revision ?? 0;
+    const query = this.#query;
+    return (start, end) => this.host.request('tensors', { revision, query, start, end });
+  }
+
+  #open(row: TableRow): void {
+    if (row.kind === 'group') this.#toggleGroup(row.path);
+    else this.#setDetails('open');
+  }
+
+  #toggleGroup(path: string): void {
+    const { groups, except } = this.#query.expansion;
+    const next: Expansion = { groups, except: except.includes(path) ? except.filter((other) => other !== path) : [...except, path] };
+    const active = this.#table.activeIndex;
+    const { scrollTop } = this.#table;
+    // The group itself stays where it is.
+    void this.#ask({ expansion: next }, scrollTop).then(() => {
+      if (active !== undefined) this.#table.activate(active);
+    });
+  }
+
+  #onTwistie(event: MouseEvent): void {
+    const twistie = event.target instanceof Element ? event.target.closest('.twistie') : null;
+    const row = this.#table.activeRow;
+    if (twistie !== null && row?.kind === 'group') this.#toggleGroup(row.path);
+  }
+
+  #onKey(event: KeyboardEvent, index: number): boolean {
+    const row = this.#table.activeRow;
+    const command = event.ctrlKey || event.metaKey;
+    if (command && event.key === 'c') {
+      if (document.getSelection()?.isCollapsed === false) return false;
+      this.#copy();
+    } else if (command && event.key === 'a') void this.#selection.all(this.#count, this.#tensorsOf());
+    else if (event.key === ' ' && index >= 0) this.#table.activate(index, { extend: event.shiftKey, toggle: command });
+    else if (event.key === 'Escape' && this.#detailsState === 'open') this.#setDetails('closed');
+    else if (event.key === 'Escape' && this.#selection.tensors.size > 0) this.#selection.clear();
+    else {
+      const step = this.#query.form === 'tree' && row !== undefined ? treeKey(event.key, row) : undefined;
+      switch (step) {
+        case undefined:
+          return false;
+        case 'toggle':
+          if (row?.kind === 'group') this.#toggleGroup(row.path);
+          break;
+        case 'enter':
+          this.#table.activate(index + 1);
+          break;
+        case 'leave':
+          this.#leaveGroup(index, row?.depth ?? 0);
+          break;
+      }
+    }
+    return true;
+  }
+
+  /** To the row of the group around the active row, if it is among the rows that are here. */
+  #leaveGroup(index: number, depth: number): void {
+    for (let above = index - 1; above >= 0; above--) {
+      const row = this.#table.row(above);
+      if (row === undefined) return;
+      if (row.depth < depth) {
+        this.#table.activate(above);
+        return;
+      }
+    }
+  }
+
+  #enterTable(): void {
+    this.#table.root.focus();
+    if (this.#table.activeIndex === undefined) this.#table.activate(0);
+  }
+
+  #copy(): void {
+    const tensors = [...this.#selection.tensors];
+    if (tensors.length > 0) void this.#request((revision) => this.host.request('copyNames', { revision, tensors }));
+  }
+
+  async #override(action: ActionName | 'reset'): Promise<void> {
+    const revision = this.#view?.revision;
+    const tensors = [...this.#selection.tensors];
+    if (revision === undefined || tensors.length === 0) return;
+    const names = await this.host.request('names', { revision, tensors });
+    this.#selectionBar.showProblem(await this.host.request('setOverride', { target: { names }, action }));
+  }
+
+  #showSelection(): void {
+    this.#table.refresh();
+    const tensors = [...this.#selection.tensors];
+    if (tensors.length === 0) {
+      this.#selectionBar.show(undefined);
+      return;
+    }
+    void this.#request(async (revision) => {
+      const selection = await this.host.request('selection', { revision, tensors });
+      if (tensors.length === this.#selection.tensors.size) this.#selectionBar.show(selection);
+    });
+  }
+
+  #setDetails(state: SavedState['details']): void {
+    const hadFocus = this.#details.root.contains(document.activeElement);
+    this.#detailsState = state;
+    this.#toolbar.showDetails(state);
+    if (state === 'closed') this.#details.hide();
+    this.#showDetails();
+    if (state === 'closed' && hadFocus) this.#table.root.focus();
+    this.#save();
+  }
+
+  #showDetails(): void {
+    const view = this.#view;
+    if (this.#detailsState === 'closed' || view === undefined) return;
+    const row = this.#table.activeRow;
+    // A row that is on its way is waited for; a group has no values.
+    if (row === undefined && this.#table.activeIndex !== undefined) return;
+    this.#details.show(view.revision, row?.kind === 'tensor' ? row : undefined);
+  }
+
+  async #request(ask: (revision: number) => Promise<void>): Promise<void> {
+    const revision = this.#view?.revision;
+    // A file that has just changed is drawn anew: what was asked about the old one has no answer.
+    if (revision !== undefined) await ask(revision).catch(() => undefined);
   }
 
   /** At once, for the tab may be hidden next: whatever waits then is lost with the page. */
   #save(): void {
-    const activeTensor = this.#table.activeTensor ?? this.#activeTensor;
-    this.#activeTensor = activeTensor;
-    saveState({ order: this.#order, scrollTop: this.#table.scrollTop, ...(activeTensor === undefined ? undefined : { activeTensor }) });
+    saveState({
+      query: this.#query,
+      scrollTop: this.#table.scrollTop,
+      details: this.#detailsState,
+      ...(this.#activeTensor === undefined ? undefined : { activeTensor: this.#activeTensor }),
+    });
   }
 
   #complete(): void {
     if (this.#drawn || !this.root.isConnected) return;
     this.#drawn = true;
+    performance.mark('first rows');
     void this.host.request('drawn', undefined);
   }
+}
+
+/** Whether only the plan differs: what is selected and open then stays. */
+function isSameFile(before: InventoryView, after: InventoryView): boolean {
+  return before.fileSize === after.fileSize && before.tensorCount === after.tensorCount && before.parameters === after.parameters;
 }

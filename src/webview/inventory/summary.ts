@@ -3,8 +3,13 @@ import { formatBytes, formatCount, formatInteger, formatPercent } from '../../ba
 import { element } from '../dom';
 import type { DtypeShare, InventoryView } from '../protocol/views';
 import { dtypeColor } from './dtypeColor';
+import { makeArchitecture, makeMetadata, type MetadataEvents } from './metadata';
 
-export function makeSummary(view: InventoryView): HTMLElement {
+export interface SummaryEvents extends MetadataEvents {
+  onDtype(dtype: string): void;
+}
+
+export function makeSummary(view: InventoryView, events: SummaryEvents): HTMLElement {
   return element('header', { class: 'summary' }, [
     element('div', { class: 'title' }, [element('h1', { text: view.fileName, title: `${view.directory}/${view.fileName}` })]),
     element('dl', { class: 'facts' }, [
@@ -12,7 +17,11 @@ export function makeSummary(view: InventoryView): HTMLElement {
       fact(view.parameters === 1 ? 'Parameter' : 'Parameters', formatCount(view.parameters), formatInteger(view.parameters)),
       fact(view.tensorCount === 1 ? 'Tensor' : 'Tensors', formatInteger(view.tensorCount)),
     ]),
-    ...(view.dtypes.length > 0 ? [dtypeBar(view.dtypes), dtypeLegend(view.dtypes)] : []),
+    ...(view.dtypes.length > 0 ? [dtypeBar(view.dtypes), dtypeLegend(view.dtypes, events)] : []),
+    element('div', { class: 'folds' }, [
+      ...(view.architecture === undefined ? [] : [makeArchitecture(view.architecture)]),
+      ...(view.metadata.length === 0 ? [] : [makeMetadata(view.metadata, events)]),
+    ]),
   ]);
 }
 
@@ -40,7 +49,7 @@ function dtypeBar(dtypes: readonly DtypeShare[]): HTMLElement {
   );
 }
 
-function dtypeLegend(dtypes: readonly DtypeShare[]): HTMLElement {
+function dtypeLegend(dtypes: readonly DtypeShare[], events: SummaryEvents): HTMLElement {
   const total = dtypes.reduce((sum, share) => sum + share.bytes, 0);
   return element(
     'ul',
@@ -48,11 +57,14 @@ function dtypeLegend(dtypes: readonly DtypeShare[]): HTMLElement {
     dtypes.map((share) => {
       const swatch = element('span', { class: 'swatch', aria: { hidden: 'true' } });
       swatch.style.backgroundColor = dtypeColor(share.dtype);
-      return element('li', { title: describe(share, total) }, [
+      const button = element('button', { class: 'legend-item', title: `${describe(share, total)}. Show only these` }, [
         swatch,
         element('span', { class: 'legend-name', text: share.dtype }),
         element('span', { class: 'legend-value', text: formatBytes(share.bytes) }),
       ]);
+      button.type = 'button';
+      button.addEventListener('click', () => events.onDtype(share.dtype));
+      return element('li', {}, [button]);
     }),
   );
 }

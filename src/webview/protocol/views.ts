@@ -11,13 +11,39 @@ export interface InventoryView {
   readonly fileName: string;
   readonly directory: string;
   readonly fileSize: number;
+  /** Packed values count as what they stand for, scales and markers not at all. */
   readonly parameters: number;
   readonly tensorCount: number;
+  readonly architecture?: ArchitectureView;
+  /** In the order of the file. */
+  readonly metadata: readonly MetadataEntry[];
   /** Most bytes first. */
   readonly dtypes: readonly DtypeShare[];
+  readonly ranks: readonly FacetShare<number>[];
+  readonly sizes: readonly FacetShare<string>[];
   readonly actions: Readonly<Record<ActionName, ActionTotal>>;
   readonly output: OutputView;
   readonly warnings: readonly string[];
+}
+
+export interface ArchitectureView {
+  /** E.g. `FLUX.1 dev`; with what else the file holds. */
+  readonly title: string;
+  readonly parts: readonly { readonly title: string; readonly detail: string; readonly evidence: readonly string[] }[];
+}
+
+export interface MetadataEntry {
+  readonly key: string;
+  /** The value, or its beginning. */
+  readonly preview: string;
+  readonly length: number;
+  readonly kind: 'text' | 'json';
+}
+
+/** How many tensors a filter's choice means. */
+export interface FacetShare<T> {
+  readonly value: T;
+  readonly tensors: number;
 }
 
 export interface DtypeShare {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { destination } from '../../../src/webview/inventory/gridKeys';
+import { destination } from '../../../src/webview/table/gridKeys';
 
 it('moves the active row within the table', () => {
   const at = { active: 5, count: 100, page: 20 };

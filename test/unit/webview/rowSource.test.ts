@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RowView } from '../../../src/webview/protocol/views';
-import { RowSource } from '../../../src/webview/inventory/rowSource';
+import { RowSource } from '../../../src/webview/table/rowSource';
 
 describe('RowSource', () => {
   it('asks for each page once and shows it when it has come', async () => {
@@ -23,6 +23,22 @@ describe('RowSource', () => {
     expect(source.row(19_950)?.tensor).toBe(19_950);
   });
 
+  it('asks for no page that it was given', async () => {
+    const asked: number[] = [];
+    const source = new RowSource<RowView>(
+      async (start) => {
+        asked.push(start);
+        return [];
+      },
+      () => undefined,
+      [row(0)],
+    );
+    source.want(0, 130);
+    await settled();
+    expect(asked).toEqual([128]);
+    expect(source.row(0)?.tensor).toBe(0);
+  });
+
   it('asks again for a page that did not come, and takes nothing after its end', async () => {
     let failures = 1;
     const { source, asked, arrived } = setUp(() => failures-- > 0);
@@ -38,10 +54,14 @@ describe('RowSource', () => {
   });
 });
 
-function setUp(fails: () => boolean = () => false): { source: RowSource; asked: (readonly [number, number])[]; arrived: () => number } {
+function setUp(fails: () => boolean = () => false): {
+  source: RowSource<RowView>;
+  asked: (readonly [number, number])[];
+  arrived: () => number;
+} {
   const asked: (readonly [number, number])[] = [];
   let arrivals = 0;
-  const source = new RowSource(
+  const source = new RowSource<RowView>(
     async (start, end) => {
       asked.push([start, end]);
       if (fails()) throw new Error('lost');

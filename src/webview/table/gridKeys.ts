@@ -1,7 +1,5 @@
 /** Where a key takes the active row. Pure. */
 
-export type GridKey = 'ArrowDown' | 'ArrowUp' | 'PageDown' | 'PageUp' | 'Home' | 'End';
-
 /** `undefined` where the key means nothing here. From no active row (−1), every movement begins at the top. */
 export function destination(
   key: string,
@@ -10,7 +8,7 @@ export function destination(
   const last = at.count - 1;
   if (last < 0) return undefined;
   const clamp = (index: number): number => Math.min(Math.max(index, 0), last);
-  switch (key as GridKey) {
+  switch (key) {
     case 'ArrowDown':
       return clamp(at.active + 1);
     case 'ArrowUp':

@@ -1,21 +1,24 @@
 /** RowSource: the rows that are on the screen or about to be, fetched in pages and forgotten again. */
-import type { RowView } from '../protocol/views';
 
-const PAGE_ROWS = 128;
+export const PAGE_ROWS = 128;
 /** About a screen in each direction, whatever the table's length. */
 const KEPT_PAGES = 8;
 
-export class RowSource {
+export class RowSource<Row> {
   /** In the order of their last use. A page on its way has no rows yet. */
-  readonly #pages = new Map<number, readonly RowView[] | undefined>();
+  readonly #pages = new Map<number, readonly Row[] | undefined>();
   readonly #abort = new AbortController();
 
+  /** `first`: the rows of the first page, where they are known already. */
   constructor(
-    private readonly fetchRows: (start: number, end: number, signal: AbortSignal) => Promise<readonly RowView[]>,
+    private readonly fetchRows: (start: number, end: number, signal: AbortSignal) => Promise<readonly Row[]>,
     private readonly onRows: () => void,
-  ) {}
+    first?: readonly Row[],
+  ) {
+    if (first !== undefined) this.#pages.set(0, first);
+  }
 
-  row(index: number): RowView | undefined {
+  row(index: number): Row | undefined {
     return this.#pages.get(Math.floor(index / PAGE_ROWS))?.[index % PAGE_ROWS];
   }
 

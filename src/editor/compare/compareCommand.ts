@@ -1,0 +1,34 @@
+/** "Compare Safetensors…": from what is selected, or open and picked, to two files, of which the one that is not quantized is the reference. */
+import { basename, dirname } from 'node:path';
+import * as vscode from 'vscode';
+import { isQuantized } from '../../engine/inspect/pairTensors';
+import { readHeader } from '../../engine/safetensors/reader';
+import { activeModel, isModel } from '../commands';
+
+export async function filesToCompare(uri: unknown, more: unknown): Promise<readonly [string, string] | undefined> {
+  const selected = Array.isArray(more) ? more.filter((item): item is vscode.Uri => item instanceof vscode.Uri && isModel(item)) : [];
+  const [first = uri instanceof vscode.Uri ? uri : activeModel(), second] = selected;
+  const left = first ?? (await pick('Compare Which Model?', undefined));
+  if (left === undefined) return undefined;
+  const right = second ?? (await pick(`Compare ${basename(left.fsPath)} with…`, left));
+  return right === undefined ? undefined : inOrder(left.fsPath, right.fsPath);
+}
+
+async function pick(title: string, known: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
+  const found = (await vscode.workspace.findFiles('**/*.safetensors', undefined, 500)).filter(({ fsPath }) => fsPath !== known?.fsPath);
+  const near = (uri: vscode.Uri): number => (known !== undefined && dirname(uri.fsPath) === dirname(known.fsPath) ? 0 : 1);
+  const items = found
+    .sort((a, b) => near(a) - near(b) || a.fsPath.localeCompare(b.fsPath))
+    .map((uri) => ({ label: basename(uri.fsPath), description: vscode.workspace.asRelativePath(dirname(uri.fsPath)), uri }));
+  const browse = { label: 'Browse…', description: 'another folder', uri: undefined };
+  const picked = items.length === 0 ? browse : await vscode.window.showQuickPick([...items, browse], { title, matchOnDescription: true });
+  if (picked === undefined || picked.uri !== undefined) return picked?.uri;
+  const [chosen] = (await vscode.window.showOpenDialog({ title, openLabel: 'Compare', filters: { Safetensors: ['safetensors'] } })) ?? [];
+  return chosen;
+}
+
+/** Errors are relative to the source, whichever was named first. A file that cannot be read is told of by the comparison. */
+async function inOrder(left: string, right: string): Promise<readonly [string, string]> {
+  const [isLeft, isRight] = await Promise.all([left, right].map((path) => readHeader(path).then(isQuantized, () => false)));
+  return isLeft === true && isRight === false ? [right, left] : [left, right];
+}

@@ -1,0 +1,158 @@
+/** InventorySession: the part of a webview's session that is about the tensors of its file. */
+import * as vscode from 'vscode';
+import { EngineError } from '../../engine/errors';
+import type { CompareEvent, CompareRequest } from '../../engine/inspect/compareEvent';
+import type { InspectEvent, InspectRequest, PreviewEvent, PreviewRequest } from '../../engine/inspect/inspectEvent';
+import { tensorParameters } from '../../engine/inspect/parameters';
+import type { Recipe } from '../../engine/plan/recipe';
+import type { InspectionView, RoundingPreviewView } from '../../webview/protocol/inspection';
+import {
+  MAX_ROWS_PER_REQUEST,
+  type ExportRequest,
+  type InventoryApi,
+  type LocateRequest,
+  type RowsRequest,
+  type SelectionView,
+  type TensorRequest,
+  type TensorsRequest,
+} from '../../webview/protocol/inventoryApi';
+import type { RowsReply } from '../../webview/protocol/query';
+import { exportInventory } from './exportInventory';
+import { openHex } from './hexView';
+import { Inventory } from './inventory';
+import type { ModelDocument, ModelState } from './modelDocument';
+
+/** The part of the engine that looks into files. */
+export interface Inspector {
+  inspect(request: InspectRequest, signal: AbortSignal): AsyncIterable<InspectEvent>;
+  preview(request: PreviewRequest, signal: AbortSignal): AsyncIterable<PreviewEvent>;
+  compare(request: CompareRequest, signal: AbortSignal): AsyncIterable<CompareEvent>;
+}
+
+export interface InventoryServices {
+  readonly inspector: Inspector;
+  /** What a conversion of the file would use now. */
+  wanted(uri: vscode.Uri): { readonly recipe: Recipe; readonly device: string; readonly threads: number };
+}
+
+const NO_ROWS: RowsReply = { count: 0, tensors: 0, bytes: 0, rows: [] };
+
+type ValidState = Extract<ModelState, { readonly kind: 'valid' }>;
+
+export class InventorySession implements InventoryApi {
+  #current: { readonly state: ValidState; readonly inventory: Inventory } | undefined;
+
+  constructor(
+    private readonly document: ModelDocument,
+    private readonly services: InventoryServices,
+  ) {}
+
+  /** The first rows are on the screen: there is time for what is asked next. */
+  drawn(): void {
+    const state = this.document.state.value;
+    setImmediate(() => this.#at(state.revision)?.inventory.prepare());
+  }
+
+  async rows({ revision, query, start, end }: RowsRequest): Promise<RowsReply> {
+    return this.#at(revision)?.inventory.rows(query, start, Math.min(end, start + MAX_ROWS_PER_REQUEST)) ?? NO_ROWS;
+  }
+
+  async locate({ revision, query, tensor }: LocateRequest): Promise<number> {
+    return this.#at(revision)?.inventory.locate(query, tensor) ?? -1;
+  }
+
+  async tensors({ revision, query, start, end }: RowsRequest): Promise<readonly number[]> {
+    return this.#at(revision)?.inventory.tensors(query, start, end) ?? [];
+  }
+
+  async names({ revision, tensors }: TensorsRequest): Promise<readonly string[]> {
+    const inventory = this.#at(revision)?.inventory;
+    return tensors.flatMap((tensor) => inventory?.tensor(tensor)?.source.name ?? []);
+  }
+
+  async selection({ revision, tensors }: TensorsRequest): Promise<SelectionView> {
+    const current = this.#at(revision);
+    const sources = tensors.flatMap((tensor) => current?.inventory.tensor(tensor)?.source ?? []);
+    return {
+      tensors: sources.length,
+      bytes: sources.reduce((sum, { begin, end }) => sum + end - begin, 0),
+      parameters: current === undefined ? 0 : sources.reduce((sum, source) => sum + tensorParameters(source, current.state.header), 0),
+    };
+  }
+
+  async copyNames(request: TensorsRequest): Promise<void> {
+    const names = await this.names(request);
+    if (names.length > 0) await vscode.env.clipboard.writeText(names.join('\n'));
+  }
+
+  async metadataValue(key: string): Promise<string> {
+    const state = this.document.state.value;
+    return state.kind === 'valid' ? (state.header.metadata.get(key) ?? '') : '';
+  }
+
+  async exportInventory({ revision, query }: ExportRequest): Promise<void> {
+    const current = this.#at(revision);
+    if (current === undefined) return;
+    const { inventory } = current;
+    const everything = { ...query, form: 'list' } as const;
+    const tensors = inventory.tensors(everything, 0, Infinity).flatMap((index) => inventory.tensor(index) ?? []);
+    await exportInventory(this.document.uri, current.state.header, tensors);
+  }
+
+  async openHex({ revision, tensor }: TensorRequest): Promise<void> {
+    const planned = this.#at(revision)?.inventory.tensor(tensor);
+    if (planned !== undefined) await openHex(this.document.uri, planned.source);
+  }
+
+  async *inspect({ revision, tensor }: TensorRequest, signal: AbortSignal): AsyncGenerator<InspectionView, void, undefined> {
+    const planned = this.#at(revision)?.inventory.tensor(tensor);
+    if (planned === undefined) return;
+    const { threads } = this.services.wanted(this.document.uri);
+    const request = { path: this.document.uri.fsPath, tensor: planned.source.name, threads };
+    for await (const event of this.services.inspector.inspect(request, signal)) {
+      switch (event.type) {
+        case 'progress':
+          yield { phase: 'running', fraction: event.fraction };
+          break;
+        case 'done':
+          yield { phase: 'done', statistics: event.statistics };
+          break;
+        case 'failed':
+          yield { phase: 'failed', message: EngineError.from(event.error).message };
+          break;
+        case 'cancelled':
+          return;
+      }
+    }
+  }
+
+  async *previewRounding({ revision, tensor }: TensorRequest, signal: AbortSignal): AsyncGenerator<RoundingPreviewView, void, undefined> {
+    const planned = this.#at(revision)?.inventory.tensor(tensor);
+    if (planned === undefined) return;
+    const { recipe, device, threads } = this.services.wanted(this.document.uri);
+    const request = { path: this.document.uri.fsPath, tensor: planned.source.name, threads, recipe, device };
+    for await (const event of this.services.inspector.preview(request, signal)) {
+      switch (event.type) {
+        case 'progress':
+          yield { phase: 'running', fraction: event.fraction };
+          break;
+        case 'done':
+          yield { phase: 'done', preview: event.preview };
+          break;
+        case 'failed':
+          yield { phase: 'failed', message: EngineError.from(event.error).message };
+          break;
+        case 'cancelled':
+          return;
+      }
+    }
+  }
+
+  /** `undefined` where the webview asks about a file that has changed since: it hears of the change by itself. */
+  #at(revision: number): { readonly state: ValidState; readonly inventory: Inventory } | undefined {
+    const state = this.document.state.value;
+    if (state.kind !== 'valid' || state.revision !== revision) return undefined;
+    if (this.#current?.state !== state) this.#current = { state, inventory: new Inventory(state.plan) };
+    return this.#current;
+  }
+}

@@ -1,0 +1,240 @@
+/** VirtualTable: a grid of any length of which only the visible rows exist, driven by keyboard or pointer. */
+import { elementScroll, observeElementOffset, observeElementRect, Virtualizer, type Range } from '@tanstack/virtual-core';
+import { element } from '../dom';
+import { destination } from './gridKeys';
+import type { RowSource } from './rowSource';
+
+const ROW_HEIGHT = 22;
+const HEADER_HEIGHT = 26;
+/** Rows that exist beyond the visible ones, and rows that are fetched beyond them before they are needed. */
+const OVERSCAN = 12;
+const PREFETCH = 128;
+
+/** One recyclable row. */
+export interface RowCells<Row> {
+  readonly root: HTMLElement;
+  show(row: Row | undefined): void;
+}
+
+export interface TableParts<Row> {
+  readonly label: string;
+  readonly columns: number;
+  readonly header: HTMLElement;
+  makeRow(): RowCells<Row>;
+}
+
+export interface MoveKeys {
+  /** From where the last one was to here. */
+  readonly extend: boolean;
+  readonly toggle: boolean;
+}
+
+export interface TableEvents<Row> {
+  /** The active row is another one, or was pressed again. */
+  onActivate(index: number, keys: MoveKeys): void;
+  /** The scroll position changed. */
+  onScroll(): void;
+  /** Enter or a double click. */
+  onOpen(index: number, row: Row): void;
+  /** Any key that does not move; whether it meant something. */
+  onKey(event: KeyboardEvent, index: number): boolean;
+  isSelected(index: number, row: Row): boolean;
+  /** All rows on the screen have arrived. */
+  onComplete(): void;
+}
+
+export interface TableContent<Row> {
+  readonly source: RowSource<Row>;
+  readonly count: number;
+  readonly active?: number;
+  readonly scrollTop?: number;
+}
+
+export class VirtualTable<Row> {
+  readonly root: HTMLElement;
+  readonly #body: HTMLElement;
+  readonly #rows = new Map<number, RowCells<Row>>();
+  readonly #spare: RowCells<Row>[] = [];
+  readonly #virtualizer: Virtualizer<HTMLElement, HTMLElement>;
+  readonly #unmount: () => void;
+  readonly #idPrefix: string;
+  #source: RowSource<Row> | undefined;
+  #count = 0;
+  #active = -1;
+
+  constructor(
+    private readonly parts: TableParts<Row>,
+    private readonly events: TableEvents<Row>,
+  ) {
+    this.#idPrefix = parts.label.toLowerCase().replace(/\W+/g, '-');
+    this.#body = element('div', { class: 'rows', role: 'rowgroup' });
+    const aria = { label: parts.label, readonly: 'true', multiselectable: 'true', colcount: parts.columns };
+    this.root = element('div', { class: 'table', role: 'grid', aria }, [
+      element('div', { class: 'head', role: 'rowgroup' }, [parts.header]),
+      this.#body,
+    ]);
+    this.root.tabIndex = 0;
+    this.root.addEventListener('keydown', (event) => this.#onKey(event));
+    this.#body.addEventListener('mousedown', (event) => this.#onPress(event));
+    this.#body.addEventListener('dblclick', (event) => this.#open(this.#indexAt(event)));
+    this.#virtualizer = new Virtualizer(this.#options());
+    this.#unmount = this.#virtualizer._didMount();
+  }
+
+  get scrollTop(): number {
+    return this.root.scrollTop;
+  }
+
+  get activeIndex(): number | undefined {
+    return this.#active >= 0 ? this.#active : undefined;
+  }
+
+  /** The active row, if it is here. */
+  get activeRow(): Row | undefined {
+    return this.#source?.row(this.#active);
+  }
+
+  row(index: number): Row | undefined {
+    return this.#source?.row(index);
+  }
+
+  show(content: TableContent<Row>): void {
+    if (this.#source !== content.source) this.#source?.dispose();
+    this.#source = content.source;
+    this.#count = content.count;
+    this.#active = Math.min(content.active ?? -1, content.count - 1);
+    this.root.setAttribute('aria-rowcount', String(content.count + 1));
+    this.#virtualizer.setOptions(this.#options());
+    this.#virtualizer._willUpdate();
+    this.#draw();
+    if (content.scrollTop !== undefined) this.root.scrollTop = content.scrollTop;
+  }
+
+  /** To be called after the table was put into the page, and when rows have arrived or are selected. */
+  refresh(): void {
+    this.#virtualizer._willUpdate();
+    this.#draw();
+  }
+
+  reveal(index: number): void {
+    this.#virtualizer.scrollToIndex(index, { align: 'auto' });
+  }
+
+  activate(index: number, keys: MoveKeys = { extend: false, toggle: false }): void {
+    if (this.#count === 0) return;
+    this.#active = Math.min(Math.max(index, 0), this.#count - 1);
+    this.reveal(this.#active);
+    this.events.onActivate(this.#active, keys);
+    this.#draw();
+  }
+
+  dispose(): void {
+    this.#source?.dispose();
+    this.#unmount();
+  }
+
+  #options(): ConstructorParameters<typeof Virtualizer<HTMLElement, HTMLElement>>[0] {
+    return {
+      count: this.#count,
+      getScrollElement: () => this.root,
+      estimateSize: () => ROW_HEIGHT,
+      overscan: OVERSCAN,
+      scrollMargin: HEADER_HEIGHT,
+      scrollPaddingStart: HEADER_HEIGHT,
+      observeElementRect,
+      observeElementOffset,
+      scrollToFn: elementScroll,
+      rangeExtractor: (range) => this.#indexes(range),
+      onChange: () => {
+        this.#draw();
+        this.events.onScroll();
+      },
+    };
+  }
+
+  /** The active row always exists, so that assistive technology can name it while it is scrolled away. */
+  #indexes(range: Range): number[] {
+    const first = Math.max(0, range.startIndex - range.overscan);
+    const last = Math.min(range.count - 1, range.endIndex + range.overscan);
+    const indexes = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
+    if (this.#active >= 0 && (this.#active < first || this.#active > last)) indexes.push(this.#active);
+    return indexes;
+  }
+
+  #draw(): void {
+    const items = this.#virtualizer.getVirtualItems();
+    this.#body.style.height = `${this.#count * ROW_HEIGHT}px`;
+    const range = this.#virtualizer.range;
+    if (range !== null) this.#source?.want(range.startIndex - PREFETCH, Math.min(this.#count, range.endIndex + 1 + PREFETCH));
+
+    const shown = new Set(items.map((item) => item.index));
+    for (const [index, cells] of this.#rows) {
+      if (shown.has(index)) continue;
+      this.#rows.delete(index);
+      this.#spare.push(cells);
+    }
+    let complete = items.length > 0 || this.#count === 0;
+    for (const index of shown) {
+      const row = this.#source?.row(index);
+      complete &&= row !== undefined;
+      this.#cellsAt(index).show(row);
+      const root = this.#cellsAt(index).root;
+      root.classList.toggle('loading', row === undefined);
+      root.classList.toggle('active', index === this.#active);
+      root.setAttribute('aria-selected', String(row !== undefined && this.events.isSelected(index, row)));
+    }
+    for (const cells of this.#spare.splice(0)) cells.root.remove();
+    if (this.#active >= 0) this.root.setAttribute('aria-activedescendant', this.#rowId(this.#active));
+    else this.root.removeAttribute('aria-activedescendant');
+    if (complete) this.events.onComplete();
+  }
+
+  #cellsAt(index: number): RowCells<Row> {
+    const known = this.#rows.get(index);
+    if (known !== undefined) return known;
+    const cells = this.#spare.pop() ?? this.parts.makeRow();
+    this.#rows.set(index, cells);
+    cells.root.style.transform = `translateY(${index * ROW_HEIGHT}px)`;
+    cells.root.dataset['index'] = String(index);
+    cells.root.id = this.#rowId(index);
+    // The header row is row 1.
+    cells.root.setAttribute('aria-rowindex', String(index + 2));
+    if (!cells.root.isConnected) this.#body.append(cells.root);
+    return cells;
+  }
+
+  #rowId(index: number): string {
+    return `${this.#idPrefix}-row-${index}`;
+  }
+
+  #indexAt(event: MouseEvent): number {
+    const row = event.target instanceof Element ? event.target.closest<HTMLElement>('.row') : null;
+    return Number(row?.dataset['index'] ?? Number.NaN);
+  }
+
+  #onPress(event: MouseEvent): void {
+    const index = this.#indexAt(event);
+    // The other buttons open menus, which are about what is selected.
+    if (!Number.isInteger(index) || event.button !== 0) return;
+    if (event.shiftKey) event.preventDefault();
+    this.root.focus({ preventScroll: true });
+    this.activate(index, { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey });
+  }
+
+  #open(index: number): void {
+    const row = this.#source?.row(index);
+    if (row !== undefined) this.events.onOpen(index, row);
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    // The buttons in the header have their own keys.
+    if (event.target !== this.root || event.altKey) return;
+    const page = Math.max(1, Math.floor((this.root.clientHeight - HEADER_HEIGHT) / ROW_HEIGHT) - 1);
+    const next = destination(event.key, { active: this.#active, count: this.#count, page });
+    if (next !== undefined) this.activate(next, { extend: event.shiftKey, toggle: false });
+    else if (event.key === 'Enter' && this.#active >= 0) this.#open(this.#active);
+    else if (!this.events.onKey(event, this.#active)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

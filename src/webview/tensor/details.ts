@@ -1,0 +1,204 @@
+/** The details of one tensor: what it is, what its values are like, and what rounding would do to it. Computed while it is shown, and no longer. */
+import type { RpcClient } from '../../rpc/client';
+import { formatBytes, formatInteger, formatPercent, formatSeconds } from '../../base/format';
+import { element } from '../dom';
+import { ACTION_LABELS } from '../inventory/columns';
+import { tool } from '../inventory/toolbar';
+import type { EditorApi } from '../protocol/editorApi';
+import type { CastLossView, PreviewResultView, StatisticsView } from '../protocol/inspection';
+import type { TensorRow } from '../protocol/query';
+import { button } from '../ui';
+import { energyChart, histogramChart } from './charts';
+import { formatValue } from './numbers';
+import { makeTaskStatus } from './taskStatus';
+
+/** Whoever runs through the table with a key pressed starts nothing. */
+const SETTLE_MILLISECONDS = 150;
+
+export class Details {
+  readonly root = element('aside', { class: 'details', aria: { label: 'Details of the tensor' } });
+  #tensor: { readonly revision: number; readonly row: TensorRow } | undefined;
+  #abort = new AbortController();
+  #settling: number | undefined;
+
+  constructor(
+    private readonly host: RpcClient<EditorApi>,
+    private readonly onClose: () => void,
+  ) {
+    this.root.hidden = true;
+    this.root.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return;
+      event.stopPropagation();
+      onClose();
+    });
+  }
+
+  /** `undefined` where no tensor is active. */
+  show(revision: number, row: TensorRow | undefined): void {
+    if (row !== undefined && this.#tensor?.revision === revision && this.#tensor.row.tensor === row.tensor) return;
+    this.hide();
+    this.root.hidden = false;
+    if (row === undefined) {
+      this.root.replaceChildren(
+        this.#head('Details', ''),
+        element('p', { class: 'dim details-empty', text: 'Choose a tensor to look into it.' }),
+      );
+      return;
+    }
+    this.#tensor = { revision, row };
+    const request = { revision, tensor: row.tensor };
+    const statistics = element('div', { class: 'details-statistics' });
+    const preview = element('section', { class: 'details-preview', aria: { label: 'Rounding' } });
+    this.root.replaceChildren(
+      this.#head(row.name, row.name),
+      facts([
+        ['Type', row.targetDtype === undefined ? row.dtype : `${row.dtype} → ${row.targetDtype}`],
+        ['Shape', row.shape],
+        ['Size', formatBytes(row.bytes)],
+        ['Planned', `${ACTION_LABELS[row.action]}: ${row.reason}`],
+      ]),
+      element('div', { class: 'details-actions' }, [
+        link('Copy Name', () => void this.host.request('copyNames', { revision, tensors: [row.tensor] })),
+        link('Show as Hex', () => void this.host.request('openHex', request)),
+      ]),
+      statistics,
+      ...(row.action === 'quantize' ? [preview] : []),
+    );
+    this.#offerPreview(preview, request);
+    this.#settling = window.setTimeout(() => void this.#inspect(statistics, request), SETTLE_MILLISECONDS);
+  }
+
+  /** What is being computed is cancelled. */
+  hide(): void {
+    window.clearTimeout(this.#settling);
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    this.#tensor = undefined;
+    this.root.hidden = true;
+  }
+
+  #head(text: string, title: string): HTMLElement {
+    const close = tool('close', 'Close the details (Escape)', this.onClose);
+    return element('div', { class: 'details-head' }, [element('h2', { text, title }), close]);
+  }
+
+  async #inspect(into: HTMLElement, request: { readonly revision: number; readonly tensor: number }): Promise<void> {
+    const { signal } = this.#abort;
+    const stop = new AbortController();
+    const status = makeTaskStatus('Reading the values', () => stop.abort());
+    into.replaceChildren(status.root);
+    try {
+      for await (const view of this.host.stream('inspect', request, AbortSignal.any([signal, stop.signal]))) {
+        if (view.phase === 'running') status.show(view.fraction);
+        else if (view.phase === 'failed') into.replaceChildren(message(view.message));
+        else into.replaceChildren(...statisticsParts(view.statistics));
+      }
+      if (stop.signal.aborted) into.replaceChildren(link('Read the values', () => void this.#inspect(into, request)));
+    } catch (error) {
+      if (!signal.aborted) into.replaceChildren(message(String(error)));
+    }
+  }
+
+  #offerPreview(into: HTMLElement, request: { readonly revision: number; readonly tensor: number }): void {
+    into.replaceChildren(
+      element('h3', { text: 'Rounding' }),
+      button({
+        label: 'Preview Rounding',
+        appearance: 'secondary',
+        title: 'Round this tensor to FP8, nearest and learned, and compare; nothing is written',
+        onPress: () => void this.#preview(into, request),
+      }),
+    );
+  }
+
+  async #preview(into: HTMLElement, request: { readonly revision: number; readonly tensor: number }): Promise<void> {
+    const { signal } = this.#abort;
+    const stop = new AbortController();
+    const status = makeTaskStatus('Rounding', () => stop.abort());
+    into.replaceChildren(element('h3', { text: 'Rounding' }), status.root);
+    try {
+      for await (const view of this.host.stream('previewRounding', request, AbortSignal.any([signal, stop.signal]))) {
+        if (view.phase === 'running') status.show(view.fraction);
+        else if (view.phase === 'failed') into.replaceChildren(element('h3', { text: 'Rounding' }), message(view.message));
+        else {
+          into.replaceChildren(element('h3', { text: 'Rounding' }), ...previewParts(view.preview));
+          into.scrollIntoView({ block: 'nearest' });
+        }
+      }
+      if (stop.signal.aborted) this.#offerPreview(into, request);
+    } catch (error) {
+      if (!signal.aborted) into.replaceChildren(message(String(error)));
+    }
+  }
+}
+
+function statisticsParts(view: StatisticsView): readonly HTMLElement[] {
+  const finite = view.count - view.nanCount - view.infinityCount;
+  const nonFinite = view.nanCount + view.infinityCount;
+  const share = (count: number): string => (view.count === 0 ? '0' : `${formatInteger(count)} (${formatPercent(count / view.count)})`);
+  return [
+    ...(finite > 0 ? [histogramChart(view)] : []),
+    facts([
+      ['Minimum', formatValue(view.smallest)],
+      ['Maximum', formatValue(view.largest)],
+      ['Largest magnitude', formatValue(Math.max(Math.abs(view.smallest), Math.abs(view.largest)))],
+      ['Mean', formatValue(view.mean)],
+      ['Standard deviation', formatValue(view.deviation)],
+      ['Zeros', share(view.zeroCount)],
+      ['NaN and infinite', nonFinite === 0 ? 'none' : `${formatInteger(view.nanCount)} and ${formatInteger(view.infinityCount)}`],
+      ...(view.scale === undefined ? [] : [['Multiplied by', formatValue(view.scale.value)] as const]),
+    ]),
+    ...(view.columnEnergies.length > 1 ? [energyChart(view)] : []),
+    element('h3', { text: 'As FP8 (E4M3)' }),
+    facts([
+      ['Scale', formatValue(view.fp8Scale)],
+      ['Subnormal', loss(view.atScale, 'subnormal', view)],
+      ['Become zero', loss(view.atScale, 'underflow', view)],
+      ['Saturate', loss(view.atScale, 'saturated', view)],
+      ['Without a scale', `${loss(view.unscaled, 'saturated', view)} saturate, ${loss(view.unscaled, 'underflow', view)} become zero`],
+    ]),
+  ];
+}
+
+function loss(losses: CastLossView, kind: keyof CastLossView, { count }: StatisticsView): string {
+  return count === 0 ? '0 %' : formatPercent(losses[kind] / count);
+}
+
+function previewParts(view: PreviewResultView): readonly HTMLElement[] {
+  const name = view.rounding === 'learned' ? 'Learned' : 'TPEC';
+  const verdict = view.keptNearest
+    ? 'Learned rounding finds nothing better here: nearest is written.'
+    : view.objectiveRatio === undefined
+      ? 'Nearest rounding is exact already.'
+      : `${name} rounding leaves ${formatPercent(view.objectiveRatio)} of nearest rounding’s error in the layer’s output.`;
+  return [
+    element('p', { text: verdict }),
+    facts([
+      ['Weight error, nearest', formatPercent(view.nearestError)],
+      [`Weight error, ${name.toLowerCase()}`, formatPercent(view.error)],
+      ...(view.objectiveRatio === undefined ? [] : [['Output error, of nearest', formatPercent(view.objectiveRatio)] as const]),
+      ['Codes changed', formatPercent(view.changedShare)],
+      ['Sweeps', formatInteger(view.sweeps)],
+      ['Time', `${formatSeconds(view.seconds)} on ${view.device}`],
+    ]),
+  ];
+}
+
+function facts(rows: readonly (readonly [label: string, value: string])[]): HTMLElement {
+  return element(
+    'dl',
+    { class: 'details-facts' },
+    rows.flatMap(([label, value]) => [element('dt', { text: label }), element('dd', { text: value })]),
+  );
+}
+
+function link(label: string, onPress: () => void): HTMLElement {
+  const made = element('button', { class: 'link', text: label });
+  made.type = 'button';
+  made.addEventListener('click', onPress);
+  return made;
+}
+
+function message(text: string): HTMLElement {
+  return element('p', { class: 'details-message', role: 'alert', text });
+}

@@ -1,0 +1,180 @@
+/** Looking into a file: search, filter, tree, selection, details, hex, metadata; and what happens when the file changes under it. */
+import * as assert from 'node:assert/strict';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FrameLocator } from 'playwright-core';
+import { accessibilityFindings } from '../support/accessibility';
+import { modelBytes, TOY_MODEL } from '../support/modelFile';
+import type { Scenario } from '../support/scenario';
+import { modelName } from '../support/workspace';
+
+export const searchAndFilter: Scenario = async ({ workbench, step }) => {
+  const frame = await opened(await workbench.openInCustomEditor(modelName));
+  const search = frame.getByRole('textbox', { name: 'Search tensors' });
+  await step('search as one types: words, a glob, an expression', async () => {
+    await search.fill('mlp down');
+    await rowCount(frame, 5);
+    await search.fill('*.q_proj.weight');
+    await rowCount(frame, 5);
+    await search.fill('/layers\\.[01]\\..*norm/');
+    await rowCount(frame, 4);
+    assert.match(await frame.locator('.search-count').innerText(), /^4 of 48/);
+  });
+  await step('read what is wrong with an expression', async () => {
+    await search.fill('/layers.(/');
+    await frame.locator('.search-count', { hasText: /group/i }).waitFor();
+    await rowCount(frame, 48);
+    await search.press('Escape');
+    assert.equal(await search.inputValue(), '');
+  });
+  await step('filter by what is planned, and by dimensions', async () => {
+    await frame.getByRole('button', { name: /^Keep\s*13/ }).click();
+    await rowCount(frame, 13);
+    await frame.getByRole('button', { name: /^Filter\b/ }).click();
+    await frame.getByRole('dialog', { name: 'Filters' }).getByLabel(/2-D/).check();
+    await rowCount(frame, 2);
+    await workbench.page.keyboard.press('Escape');
+    const finding = await accessibilityFindings(frame);
+    assert.deepEqual(serious(finding), []);
+    await frame.locator('.chip').first().click();
+    await frame.locator('.chip').first().click();
+    await rowCount(frame, 48);
+  });
+  await step('see the parts of the names as a tree', async () => {
+    await frame.getByRole('button', { name: 'Tree by parts of the names' }).click();
+    await frame.getByRole('treegrid').waitFor();
+    await frame.locator('.row[data-kind="group"]', { hasText: 'model' }).first().waitFor();
+    await frame.getByRole('treegrid').focus();
+    await workbench.page.keyboard.press('Home');
+    await workbench.page.keyboard.press('ArrowDown');
+    await workbench.page.keyboard.press('ArrowRight');
+    await frame.locator('.row[aria-expanded="true"]').first().waitFor();
+    await search.fill('q_proj');
+    await frame.locator('.row[data-kind="tensor"]').first().waitFor();
+    await workbench.screenshot('tree-dark');
+    assert.deepEqual(serious(await accessibilityFindings(frame)), []);
+  });
+  await step('find the same after the tab was hidden', async () => {
+    await workbench.openInCustomEditor('broken.safetensors');
+    await workbench.page.locator('.tab', { hasText: modelName }).click();
+    const restored = workbench.webviewFrame();
+    await restored.getByRole('treegrid').waitFor();
+    assert.equal(await restored.getByRole('textbox', { name: 'Search tensors' }).inputValue(), 'q_proj');
+  });
+};
+
+export const selectMany: Scenario = async ({ workbench, step }) => {
+  const frame = await opened(await workbench.openInCustomEditor(modelName));
+  const selected = frame.locator('.row[aria-selected="true"]');
+  await step('select with the pointer: a range, then one less', async () => {
+    await frame.locator('.row[data-index="1"] .name').click();
+    await frame.locator('.row[data-index="4"] .name').click({ modifiers: ['Shift'] });
+    await frame.locator('.selection-words', { hasText: '4 tensors' }).waitFor();
+    assert.equal(await selected.count(), 4);
+    await frame.locator('.row[data-index="2"] .name').click({ modifiers: ['Control'] });
+    await frame.locator('.selection-words', { hasText: '3 tensors' }).waitFor();
+  });
+  await step('select everything, and nothing, with the keyboard', async () => {
+    await workbench.page.keyboard.press('Control+a');
+    await frame.locator('.selection-words', { hasText: '48 tensors · 8.30 MB' }).waitFor();
+    await workbench.page.keyboard.press('Escape');
+    await frame.locator('.selection-bar').waitFor({ state: 'hidden' });
+  });
+  await step('decide for what is selected', async () => {
+    await frame.locator('.row', { hasText: 'layers.0.mlp.down_proj' }).click();
+    await frame.locator('.selection-bar').getByRole('button', { name: 'Keep' }).click();
+    await frame.locator('.row', { hasText: 'layers.0.mlp.down_proj' }).locator('.verb', { hasText: 'Keep' }).waitFor();
+    await frame.locator('.selection-bar').getByRole('button', { name: 'As Planned' }).click();
+    await frame.locator('.row', { hasText: 'layers.0.mlp.down_proj' }).locator('.verb', { hasText: 'Quantize' }).waitFor();
+  });
+};
+
+export const inspectTensor: Scenario = async ({ workbench, step }) => {
+  const frame = await opened(await workbench.openInCustomEditor(modelName));
+  const details = frame.getByRole('complementary', { name: 'Details of the tensor' });
+  await step('open the details with Enter', async () => {
+    await frame.locator('.row', { hasText: 'layers.0.mlp.down_proj' }).click();
+    await workbench.page.keyboard.press('Enter');
+    await details.getByText('Standard deviation').waitFor({ timeout: 20_000 });
+    const text = await details.innerText();
+    assert.match(text, /BF16 → F8_E4M3/);
+    assert.match(text, /Saturate\s*0 %/);
+    assert.match(text, /NaN and infinite\s*none/);
+    await details.getByRole('img', { name: /Histogram/ }).waitFor();
+    await details.getByRole('img', { name: /Energy/ }).waitFor();
+  });
+  await step('see what rounding would do, without converting', async () => {
+    await details.getByRole('button', { name: 'Preview Rounding' }).click();
+    await details.getByText('Weight error, nearest').waitFor({ timeout: 60_000 });
+    assert.match(await details.innerText(), /Output error, of nearest\s*\d/);
+  });
+  await step('find nothing that shuts people out', async () => {
+    assert.deepEqual(serious(await accessibilityFindings(frame)), []);
+    await workbench.screenshot('details-dark');
+  });
+  await step('follow the active tensor, and close with Escape', async () => {
+    await frame.getByRole('grid').focus();
+    await workbench.page.keyboard.press('Home');
+    await details.getByRole('heading', { name: 'lm_head.weight' }).waitFor();
+    await workbench.page.keyboard.press('Escape');
+    await details.waitFor({ state: 'hidden' });
+  });
+  await step('look at the bytes', async () => {
+    await workbench.page.keyboard.press('Enter');
+    await details.getByRole('button', { name: 'Show as Hex' }).click();
+    await workbench.page.locator('.tab.active', { hasText: 'lm_head.weight' }).waitFor();
+    await workbench.page
+      .locator('.monaco-editor .view-line', { hasText: /^[0-9a-f]{8}/ })
+      .first()
+      .waitFor();
+  });
+};
+
+export const metadataOfFile: Scenario = async ({ workbench, workspace, step }) => {
+  const long = JSON.stringify({ nodes: Array.from({ length: 200 }, (_, id) => ({ id, type: 'KSampler' })) });
+  await writeFile(join(workspace, 'toy.safetensors'), modelBytes(TOY_MODEL, { 'modelspec.title': 'Toy', workflow: long }));
+  // The explorer of this workbench does not see what others write.
+  await workbench.open(workspace);
+  const frame = await opened(await workbench.openInCustomEditor('toy.safetensors'));
+  await step('unfold the metadata, and a long value in it', async () => {
+    await frame.locator('.metadata > summary').click();
+    await frame.locator('.metadata-list', { hasText: 'Toy' }).waitFor();
+    await frame.locator('.metadata-fold > summary').click();
+    await frame.locator('.metadata-whole', { hasText: '"type": "KSampler"' }).waitFor();
+    assert.deepEqual(serious(await accessibilityFindings(frame)), []);
+  });
+};
+
+export const fileChanges: Scenario = async ({ workbench, workspace, repository, step }) => {
+  const frame = await opened(await workbench.openInCustomEditor(modelName));
+  const path = join(workspace, modelName);
+  await step('another file takes its place', async () => {
+    await writeFile(path, modelBytes(TOY_MODEL));
+    await frame.locator('.fact', { hasText: '13' }).waitFor({ timeout: 20_000 });
+  });
+  await step('it breaks off in the middle', async () => {
+    await writeFile(path, (await readFile(join(repository, 'samples', modelName))).subarray(0, 1_000_000));
+    await frame.locator('h1', { hasText: 'not a valid safetensors file' }).waitFor({ timeout: 20_000 });
+  });
+  await step('it is gone, and comes back', async () => {
+    await rm(path);
+    await frame.getByRole('button', { name: 'Try Again' }).click();
+    await frame.locator('h1', { hasText: 'The file is not there' }).waitFor();
+    await copyFile(join(repository, 'samples', modelName), path);
+    await frame.getByRole('button', { name: 'Try Again' }).click();
+    await opened(frame);
+  });
+};
+
+async function opened(frame: FrameLocator): Promise<FrameLocator> {
+  await frame.locator('.row[data-index="0"] .name-leaf:not(:empty)').waitFor();
+  return frame;
+}
+
+async function rowCount(frame: FrameLocator, count: number): Promise<void> {
+  await frame.locator(`.table[aria-rowcount="${count + 1}"]`).waitFor();
+}
+
+function serious(findings: Awaited<ReturnType<typeof accessibilityFindings>>): Awaited<ReturnType<typeof accessibilityFindings>> {
+  return findings.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+}

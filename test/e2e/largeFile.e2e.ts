@@ -1,0 +1,139 @@
+/** The page with 20,000 tensors: how soon it shows them, how soon it answers a keystroke, and how it scrolls. Prints figures; bounds are generous. */
+import * as assert from 'node:assert/strict';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Frame } from 'playwright-core';
+import type { Scenario } from '../support/scenario';
+
+const TENSORS = 20_000;
+const name = 'large.safetensors';
+
+export const twentyThousandTensors: Scenario = async ({ workbench, workspace, step }) => {
+  await writeManyTensors(join(workspace, name));
+  // The explorer of this workbench does not see what others write.
+  await workbench.open(workspace);
+  // The extension runs and the webview's service worker is there, as in a window that has been used.
+  await workbench.openInCustomEditor('kjv-lm.safetensors');
+  await workbench.webviewFrame().locator('.row[data-index="0"] .name-leaf:not(:empty)').waitFor();
+  await workbench.command('View: Close All Editors');
+
+  const frame = await step('open it', async () => {
+    const start = performance.now();
+    await workbench.explorerRow(name).first().dblclick();
+    await workbench.page.locator('.tab.active', { hasText: name }).waitFor();
+    const editor = performance.now();
+    await workbench.webviewFrame().locator('.row[data-index="0"] .name-leaf:not(:empty)').waitFor();
+    const rows = performance.now();
+    const element = await workbench.webviewFrame().locator('body').elementHandle();
+    const owner = await element.ownerFrame();
+    assert.ok(owner);
+    const own = await owner.evaluate<number>(`performance.getEntriesByName('first rows')[0].startTime`);
+    console.log(
+      `            double click to tab ${ms(editor - start)}, to first rows ${ms(rows - start)}; of which in the page ${ms(own)}`,
+    );
+    assert.ok(rows - start < 15_000, 'the first rows take too long');
+    return owner;
+  });
+
+  await step('type into the search box', async () => {
+    const times = await keystrokes(frame, ['a', 'at', 'att', 'attn', 'attn 1', 'attn 17', '*.q.weight', '/blocks\\.1[0-9]+\\./', '']);
+    console.log(`            keystroke to rows: median ${ms(median(times))}, worst ${ms(Math.max(...times))}`);
+    assert.ok(median(times) < 500, 'a keystroke takes too long');
+  });
+
+  await step('scroll through it', async () => {
+    const { frames, blank, longTasks, longest } = await scrollThrough(frame);
+    console.log(`            ${frames} frames, ${blank} of them with blank rows, ${longTasks} long tasks, the longest ${ms(longest)}`);
+    assert.ok(blank < frames / 2, 'rows are blank while scrolling');
+  });
+};
+
+/** From the input event to the frame in which the table shows what it means. */
+async function keystrokes(frame: Frame, texts: readonly string[]): Promise<readonly number[]> {
+  const times: number[] = [];
+  for (const text of texts) times.push(await frame.evaluate<number>(`(${KEYSTROKE})(${JSON.stringify(text)})`));
+  return times;
+}
+
+/** Run in the page, whose types this side does not have. */
+const KEYSTROKE = `async (typed) => {
+  const input = document.querySelector('.search-input');
+  const shown = new Promise((resolve) => {
+    const observer = new MutationObserver(() => {
+      observer.disconnect();
+      requestAnimationFrame(() => resolve());
+    });
+    observer.observe(document.querySelector('.table'), { attributes: true, attributeFilter: ['aria-rowcount'] });
+  });
+  const start = performance.now();
+  input.value = typed;
+  input.dispatchEvent(new InputEvent('input', { bubbles: true }));
+  await shown;
+  return performance.now() - start;
+}`;
+
+interface Scrolled {
+  readonly frames: number;
+  readonly blank: number;
+  readonly longTasks: number;
+  readonly longest: number;
+}
+
+/** As fast as a wheel that is turned hard: half a screen in each frame. */
+function scrollThrough(frame: Frame): Promise<Scrolled> {
+  return frame.evaluate<Scrolled>(`(${SCROLL})()`);
+}
+
+const SCROLL = `async () => {
+  const table = document.querySelector('.table');
+  const tasks = [];
+  const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration)));
+  observer.observe({ type: 'longtask' });
+  let blank = 0;
+  const frames = 240;
+  for (let i = 0; i < frames; i++) {
+    table.scrollTop += table.clientHeight / 2;
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+    const box = table.getBoundingClientRect();
+    const isInView = (row) => {
+      const { top, bottom } = row.getBoundingClientRect();
+      return bottom > box.top + 26 && top < box.bottom;
+    };
+    const rows = [...table.querySelectorAll('.rows .row')].filter(isInView);
+    const covered = rows.length * 22 >= box.height - 26 - 22;
+    if (!covered || rows.some((row) => row.classList.contains('loading'))) blank++;
+  }
+  observer.disconnect();
+  return { frames, blank, longTasks: tasks.length, longest: Math.max(0, ...tasks) };
+}`;
+
+/** Only its header is ever read: the data is a hole in the file. */
+async function writeManyTensors(path: string): Promise<void> {
+  const kinds = ['attn.q', 'attn.k', 'attn.v', 'attn.proj', 'mlp.fc1', 'mlp.fc2', 'norm1', 'norm2'];
+  let end = 0;
+  const entries = Array.from({ length: TENSORS }, (_, i) => {
+    const kind = kinds[i % kinds.length] ?? '';
+    const shape = kind.startsWith('norm') ? [256] : [256, 256];
+    const begin = end;
+    end += shape.reduce((product, size) => product * size, 2);
+    return [`model.blocks.${Math.floor(i / kinds.length)}.${kind}.weight`, { dtype: 'BF16', shape, data_offsets: [begin, end] }] as const;
+  });
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  const file = await open(path, 'w');
+  try {
+    await file.write(Buffer.concat([length, json]));
+    await file.truncate(8 + json.length + end);
+  } finally {
+    await file.close();
+  }
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(0)} ms`;
+}
