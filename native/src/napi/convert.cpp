@@ -78,6 +78,68 @@ void check_matrix(const Napi::Object& object, const FileRange& range, std::uint6
   }
 }
 
+ValueDtype value_dtype_from(const Napi::Object& object) {
+  constexpr std::pair<const char*, ValueDtype> names[] = {
+      {"F64", ValueDtype::f64},         {"F32", ValueDtype::f32},         {"F16", ValueDtype::f16},     {"BF16", ValueDtype::bf16},
+      {"F8_E4M3", ValueDtype::f8_e4m3}, {"F8_E5M2", ValueDtype::f8_e5m2}, {"I8", ValueDtype::i8},       {"U8", ValueDtype::u8},
+      {"I16", ValueDtype::i16},         {"U16", ValueDtype::u16},         {"I32", ValueDtype::i32},     {"U32", ValueDtype::u32},
+      {"I64", ValueDtype::i64},         {"U64", ValueDtype::u64},         {"BOOL", ValueDtype::boolean}};
+  const std::string name = text(object, "dtype");
+  for (const auto& [known, dtype] : names) {
+    if (name == known) return dtype;
+  }
+  reject(object.Env(), "dtype", "one whose values can be read");
+}
+
+TensorValues values_from(const Napi::Object& object, const char* name) {
+  const Napi::Object values = object_from(object.Get(name), name);
+  const Napi::Value scale = values.Get("scale");
+  if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
+  return {range_from(values, "range"), value_dtype_from(values), scale.As<Napi::Number>().DoubleValue()};
+}
+
+double real_number(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsNumber()) reject(object.Env(), name, "a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+// `size`: of the side that the statistics speak of.
+StatisticsTerm term_from(const Napi::Object& object, std::uint64_t size) {
+  using Kind = StatisticsTerm::Kind;
+  StatisticsTerm term;
+  term.weight = real_number(object, "weight");
+  if (!(term.weight > 0)) reject(object.Env(), "weight", "greater than 0");
+  const std::string kind = text(object, "kind");
+  if (kind == "gram") return term;
+  term.values = values_from(object, "values");
+  const std::uint64_t count = element_count(term.values);
+  bool fits = false;
+  if (kind == "samples") {
+    term.kind = Kind::samples;
+    fits = count > 0 && count % size == 0;
+  } else if (kind == "secondMoment") {
+    term.kind = Kind::second_moment;
+    fits = count == size * size;
+  } else if (kind == "diagonal") {
+    term.kind = Kind::diagonal;
+    fits = count == size;
+  } else {
+    reject(object.Env(), "kind", "gram, samples, secondMoment or diagonal");
+  }
+  if (!fits) reject(object.Env(), "values", "of the size of their side");
+  return term;
+}
+
+Statistics statistics_from(const Napi::Object& object, std::uint64_t size) {
+  Statistics statistics;
+  statistics.damping = real_number(object, "damping");
+  if (!(statistics.damping > 0)) reject(object.Env(), "damping", "greater than 0");
+  for_each(object, "terms", [&](const Napi::Value& term) { statistics.terms.push_back(term_from(object_from(term, "a term"), size)); });
+  if (statistics.terms.empty()) reject(object.Env(), "terms", "at least one");
+  return statistics;
+}
+
 QuantizeTask quantize_from(const Napi::Object& object) {
   QuantizeTask task;
   task.id = small_number(object, "id");
@@ -93,6 +155,10 @@ QuantizeTask quantize_from(const Napi::Object& object) {
   task.top_k = small_number(object, "topK");
   task.num_iter = small_number(object, "numIter");
   task.seed = whole_number(object, "seed");
+  const Napi::Value inputs = object.Get("inputs");
+  if (!inputs.IsUndefined()) task.inputs = statistics_from(object_from(inputs, "inputs"), task.columns);
+  const Napi::Value outputs = object.Get("outputs");
+  if (!outputs.IsUndefined()) task.outputs = statistics_from(object_from(outputs, "outputs"), task.rows);
   return task;
 }
 
@@ -113,26 +179,6 @@ CompareTask compare_from(const Napi::Object& object) {
     check_matrix(object, task.converted, task.rows, task.columns, 1);
   }
   return task;
-}
-
-ValueDtype value_dtype_from(const Napi::Object& object) {
-  constexpr std::pair<const char*, ValueDtype> names[] = {
-      {"F64", ValueDtype::f64},         {"F32", ValueDtype::f32},         {"F16", ValueDtype::f16},     {"BF16", ValueDtype::bf16},
-      {"F8_E4M3", ValueDtype::f8_e4m3}, {"F8_E5M2", ValueDtype::f8_e5m2}, {"I8", ValueDtype::i8},       {"U8", ValueDtype::u8},
-      {"I16", ValueDtype::i16},         {"U16", ValueDtype::u16},         {"I32", ValueDtype::i32},     {"U32", ValueDtype::u32},
-      {"I64", ValueDtype::i64},         {"U64", ValueDtype::u64},         {"BOOL", ValueDtype::boolean}};
-  const std::string name = text(object, "dtype");
-  for (const auto& [known, dtype] : names) {
-    if (name == known) return dtype;
-  }
-  reject(object.Env(), "dtype", "one whose values can be read");
-}
-
-TensorValues values_from(const Napi::Object& object, const char* name) {
-  const Napi::Object values = object_from(object.Get(name), name);
-  const Napi::Value scale = values.Get("scale");
-  if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
-  return {range_from(values, "range"), value_dtype_from(values), scale.As<Napi::Number>().DoubleValue()};
 }
 
 InspectTask inspect_from(const Napi::Object& object) {
@@ -160,6 +206,69 @@ DifferenceTask difference_from(const Napi::Object& object) {
   return task;
 }
 
+template <typename T, std::size_t kCount>
+T one_of(const Napi::Object& object, const char* name, const std::pair<const char*, T> (&names)[kCount]) {
+  const std::string given = text(object, name);
+  for (const auto& [known, value] : names) {
+    if (given == known) return value;
+  }
+  reject(object.Env(), name, "one of the known names");
+}
+
+PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
+  using Kind = PropagateStep::Kind;
+  using Activation = PropagateStep::Activation;
+  static constexpr std::pair<const char*, Kind> kinds[] = {
+      {"gather", Kind::gather},     {"linear", Kind::linear}, {"rmsNorm", Kind::rms_norm}, {"layerNorm", Kind::layer_norm}, {"activate", Kind::activate},
+      {"multiply", Kind::multiply}, {"add", Kind::add},       {"shuffle", Kind::shuffle},  {"repeatHeads", Kind::repeat_heads}, {"store", Kind::store}};
+  static constexpr std::pair<const char*, Activation> activations[] = {{"silu", Activation::silu},
+                                                                        {"gelu", Activation::gelu},
+                                                                        {"geluTanh", Activation::gelu_tanh},
+                                                                        {"quickGelu", Activation::quick_gelu}};
+  const auto optional_number = [&](const char* name, std::uint32_t otherwise) {
+    return object.Get(name).IsUndefined() ? otherwise : small_number(object, name);
+  };
+  PropagateStep step;
+  step.kind = one_of(object, "kind", kinds);
+  step.out = optional_number("out", 0);
+  step.a = optional_number("a", 0);
+  step.b = optional_number("b", step.a);
+  if (step.out >= registers || step.a >= registers || step.b >= registers) reject(object.Env(), "a register", "below registerCount");
+  step.rows = optional_number("rows", 0);
+  step.times = optional_number("times", 1);
+  if (!object.Get("weight").IsUndefined()) step.weight = values_from(object, "weight");
+  if (!object.Get("bias").IsUndefined()) step.bias = values_from(object, "bias");
+  switch (step.kind) {
+    case Kind::gather:
+    case Kind::linear:
+      if (!step.weight || step.rows == 0 || element_count(*step.weight) % step.rows != 0) reject(object.Env(), "weight", "a matrix of `rows` rows");
+      break;
+    case Kind::activate:
+      step.activation = one_of(object, "activation", activations);
+      break;
+    case Kind::store:
+      step.mean_offset = whole_number(object, "meanOffset");
+      step.offset = whole_number(object, "offset");
+      step.stores_samples = text(object, "as") == "samples";
+      break;
+    default:
+      break;
+  }
+  return step;
+}
+
+PropagateTask propagate_from(const Napi::Object& object) {
+  PropagateTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.samples = small_number(object, "samples");
+  if (task.samples == 0) reject(object.Env(), "samples", "greater than 0");
+  task.seed = whole_number(object, "seed");
+  task.register_count = small_number(object, "registerCount");
+  for_each(object, "steps", [&](const Napi::Value& step) { task.steps.push_back(step_from(object_from(step, "a step"), task.register_count)); });
+  return task;
+}
+
 Task task_from(const Napi::Value& value) {
   const Napi::Object object = object_from(value, "a task");
   const std::string kind = text(object, "kind");
@@ -170,7 +279,8 @@ Task task_from(const Napi::Value& value) {
   if (kind == "compare") return compare_from(object);
   if (kind == "inspect") return inspect_from(object);
   if (kind == "difference") return difference_from(object);
-  reject(object.Env(), "kind", "copy, quantize, compare, inspect or difference");
+  if (kind == "propagate") return propagate_from(object);
+  reject(object.Env(), "kind", "copy, quantize, compare, inspect, difference or propagate");
 }
 
 std::vector<FileRange> ranges_of(const Task& task) {
@@ -178,7 +288,24 @@ std::vector<FileRange> ranges_of(const Task& task) {
   if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
   if (const auto* inspect = std::get_if<InspectTask>(&task)) return {inspect->values.range};
   if (const auto* difference = std::get_if<DifferenceTask>(&task)) return {difference->reference.range, difference->other.range};
-  return {std::get<QuantizeTask>(task).source};
+  if (const auto* propagate = std::get_if<PropagateTask>(&task)) {
+    std::vector<FileRange> ranges;
+    for (const PropagateStep& step : propagate->steps) {
+      if (step.weight) ranges.push_back(step.weight->range);
+      if (step.bias) ranges.push_back(step.bias->range);
+    }
+    return ranges;
+  }
+  const auto& quantize = std::get<QuantizeTask>(task);
+  std::vector<FileRange> ranges{quantize.source};
+  const auto add = [&](const Statistics& statistics) {
+    for (const StatisticsTerm& term : statistics.terms) {
+      if (term.kind != StatisticsTerm::Kind::gram) ranges.push_back(term.values.range);
+    }
+  };
+  add(quantize.inputs);
+  if (quantize.outputs) add(*quantize.outputs);
+  return ranges;
 }
 
 bool only_reads(const Task& task) {

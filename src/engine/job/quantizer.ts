@@ -20,6 +20,20 @@ export interface CopyTask {
   readonly outputOffset: number;
 }
 
+/**
+ * One term of what is known of a layer's inputs or outputs, which have `size` elements each. `samples` are samples × size values, row-major;
+ * a `secondMoment` is size × size; a `diagonal` is its `size` entries; `gram` is that of the weights themselves.
+ */
+export type StatisticsTerm =
+  | { readonly kind: 'gram'; readonly weight: number }
+  | { readonly kind: 'samples' | 'secondMoment' | 'diagonal'; readonly weight: number; readonly values: TensorValues };
+
+/** Σ weight · term, each term with a mean diagonal of 1, divided by Σ weight, plus damping · I. */
+export interface Statistics {
+  readonly terms: readonly StatisticsTerm[];
+  readonly damping: number;
+}
+
 /** Quantizes one matrix; codes go to `weightOffset`, the F32 scale to each of `scaleOffsets` of the output file. */
 export interface QuantizeTask {
   readonly kind: 'quantize';
@@ -36,6 +50,10 @@ export interface QuantizeTask {
   readonly topK: number;
   readonly numIter: number;
   readonly seed: number;
+  /** H, which input directions matter; by default gram with damping 1. */
+  readonly inputs?: Statistics;
+  /** G, which outputs matter; without it each counts the same and for itself. */
+  readonly outputs?: Statistics;
 }
 
 /**
