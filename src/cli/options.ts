@@ -40,6 +40,13 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
   { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },
   { name: 'num_iter', value: 'N', help: 'most sweeps (learned) or steps (tpec) per tensor, 1 or more (default: 500; rarely reached)' },
+  {
+    name: 'statistics',
+    value: 'auto|gram|propagated|calibrated',
+    help: 'what steers learned rounding (default: auto: the best that there is for each tensor)',
+  },
+  { name: 'calibration', value: 'FILE', help: "a calibration file: real inputs of the model's layers" },
+  { name: 'sides', value: 'auto|input|both', help: 'whether which outputs matter steers rounding as well (default: auto)' },
   { name: 'calib_samples', value: 'N', help: 'synthetic samples for propagated statistics, 512 to 8192 (default: 3072)' },
   { name: 'seed', value: 'N', help: 'start of every random choice (default: 0)' },
   { name: 'layout', value: 'comfyui|comfyui-legacy', help: 'how scales are stored (default: comfyui)' },

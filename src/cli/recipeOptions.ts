@@ -2,7 +2,17 @@
 import { EngineError } from '../engine/errors';
 import type { Override } from '../engine/plan/overrides';
 import { readRecipeFile } from '../engine/plan/readRecipeFile';
-import { CONVOLUTIONS, defaultRecipe, LAYOUTS, PRESET_NAMES, ROUNDINGS, type PresetName, type Recipe } from '../engine/plan/recipe';
+import {
+  CONVOLUTIONS,
+  defaultRecipe,
+  LAYOUTS,
+  PRESET_NAMES,
+  ROUNDINGS,
+  SIDES,
+  STATISTICS,
+  type PresetName,
+  type Recipe,
+} from '../engine/plan/recipe';
 import { parsePattern } from '../engine/plan/tensorPattern';
 import type { Arguments } from './arguments';
 import { UsageError } from './usageError';
@@ -23,6 +33,8 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
   const convolutions = given.choice('convolutions', CONVOLUTIONS);
   const rounding = given.choice('rounding', ROUNDINGS);
   const layout = given.choice('layout', LAYOUTS);
+  const statistics = given.choice('statistics', STATISTICS);
+  const sides = given.choice('sides', SIDES);
   const topK = readTopK(given);
   const numIter = given.integer('num_iter', 1, 1_000_000);
   const calibSamples = given.integer('calib_samples', 512, 8192);
@@ -34,6 +46,8 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
     ...(layout === undefined ? {} : { layout }),
     ...(topK === undefined ? {} : { topK }),
     ...(numIter === undefined ? {} : { numIter }),
+    ...(statistics === undefined ? {} : { statistics }),
+    ...(sides === undefined ? {} : { sides }),
     ...(calibSamples === undefined ? {} : { calibSamples }),
     ...(seed === undefined ? {} : { seed }),
     overrides: readOverrides(given),

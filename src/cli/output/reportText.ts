@@ -16,7 +16,7 @@ export function reportText(report: JobReport, reportPath: string | undefined, de
     `  size     ${formatBytes(summary.bytesIn)} → ${formatBytes(summary.bytesOut)} (${percentOf(summary.bytesOut, summary.bytesIn)})`,
     `  error    ${errorPercent(summary.relativeError)} of the weights' norm, over ${formatQuantity(quantized.length, 'quantized tensor')}`,
     ...objectiveLines(report, quantized),
-    `  time     plan ${formatSeconds(seconds.plan)}, convert ${formatSeconds(seconds.convert)}, finish ${formatSeconds(seconds.finish)}`,
+    `  time     plan ${formatSeconds(seconds.plan)}${seconds.statistics === undefined ? '' : `, statistics ${formatSeconds(seconds.statistics)}`}, convert ${formatSeconds(seconds.convert)}, finish ${formatSeconds(seconds.finish)}`,
     `           over tensors: read ${formatSeconds(seconds.read)}, compute ${formatSeconds(seconds.compute)}, write ${formatSeconds(seconds.write)}, copy ${formatSeconds(seconds.copy)}`,
     `  device   ${deviceText(report)}`,
     `  memory   ${memoryText(report)}`,

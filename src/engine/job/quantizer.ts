@@ -9,7 +9,7 @@ export interface FileRange {
   readonly length: number;
 }
 
-export type QuantizerTask = CopyTask | QuantizeTask | CompareTask | InspectTask | DifferenceTask;
+export type QuantizerTask = CopyTask | QuantizeTask | CompareTask | InspectTask | DifferenceTask | PropagateTask;
 
 /** Copies a source range to `outputOffset` of the output file. */
 export interface CopyTask {
@@ -78,6 +78,58 @@ export interface TensorValues {
   readonly dtype: ValueDtype;
   readonly scale: number;
 }
+
+/**
+ * Sends seeded samples through a model's own weights, and writes where they get to. Runs on the device `cpu`, and ends in `copied`.
+ * Registers hold one vector for each sample; `a` and `b` are read, `out` is written and may be one of them.
+ */
+export interface PropagateTask {
+  readonly kind: 'propagate';
+  readonly id: number;
+  readonly name: string;
+  readonly samples: number;
+  readonly seed: number;
+  readonly registerCount: number;
+  readonly steps: readonly PropagateStep[];
+}
+
+export type PropagateStep =
+  /** Rows of a table at random. */
+  | { readonly kind: 'gather'; readonly out: number; readonly rows: number; readonly weight: TensorValues }
+  | {
+      readonly kind: 'linear';
+      readonly out: number;
+      readonly a: number;
+      readonly rows: number;
+      readonly weight: TensorValues;
+      readonly bias?: TensorValues;
+    }
+  | {
+      readonly kind: 'rmsNorm' | 'layerNorm';
+      readonly out: number;
+      readonly a: number;
+      readonly weight?: TensorValues;
+      readonly bias?: TensorValues;
+    }
+  | {
+      readonly kind: 'activate';
+      readonly out: number;
+      readonly a: number;
+      readonly activation: 'silu' | 'gelu' | 'geluTanh' | 'quickGelu';
+    }
+  | { readonly kind: 'multiply' | 'add'; readonly out: number; readonly a: number; readonly b: number }
+  /** Each sample gets another's values. */
+  | { readonly kind: 'shuffle'; readonly out: number; readonly a: number }
+  /** Each group of `rows` elements `times` times in a row. */
+  | { readonly kind: 'repeatHeads'; readonly out: number; readonly a: number; readonly rows: number; readonly times: number }
+  /** The F32 mean of each element, and BF16 samples or the F32 second moment. */
+  | {
+      readonly kind: 'store';
+      readonly a: number;
+      readonly meanOffset: number;
+      readonly offset: number;
+      readonly as: 'samples' | 'secondMoment';
+    };
 
 /** Describes the values of one tensor. Reads only, and runs on the device `cpu`. */
 export interface InspectTask {

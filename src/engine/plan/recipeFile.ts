@@ -2,7 +2,7 @@
 import { EngineError } from '../errors';
 import type { Action } from './decision';
 import type { Override } from './overrides';
-import { CONVOLUTIONS, LAYOUTS, PRESET_NAMES, ROUNDINGS, type Recipe } from './recipe';
+import { CONVOLUTIONS, LAYOUTS, PRESET_NAMES, ROUNDINGS, SIDES, STATISTICS, type Recipe } from './recipe';
 import { parsePattern } from './tensorPattern';
 
 export const RECIPE_FILE_SUFFIX = '.fp8recipe.json';
@@ -23,6 +23,8 @@ const READERS: Readers = {
   topK: (value, at) => (value === 'full' ? 'full' : wholeNumber(value, at, { least: 1, most: 1_000_000, or: '"full" or ' })),
   numIter: (value, at) => wholeNumber(value, at, { least: 1, most: 1_000_000 }),
   calibSamples: (value, at) => wholeNumber(value, at, { least: 512, most: 8192 }),
+  statistics: (value, at) => oneOf(STATISTICS, value, at),
+  sides: (value, at) => oneOf(SIDES, value, at),
   convolutions: (value, at) => oneOf(CONVOLUTIONS, value, at),
   seed: (value, at) => wholeNumber(value, at, { least: 0, most: Number.MAX_SAFE_INTEGER }),
   overrides: (value, at) => list(value, at).map((item, index) => override(item, at.item(index))),
