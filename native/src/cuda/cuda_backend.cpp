@@ -60,9 +60,13 @@ double work_of(const QuantizeTask& task) {
 }
 
 // `tpec` and `top_k` are the CPU's.
+bool is_gram_of_inputs(const QuantizeTask& task) {
+  return !task.outputs && task.inputs.terms.size() == 1 && task.inputs.terms[0].kind == StatisticsTerm::Kind::gram;
+}
+
 bool runs_on_gpu(const QuantizeTask& task) {
   const bool full_rank = task.top_k == 0 || task.top_k >= std::min(task.rows, task.columns);
-  return task.rounding == Rounding::nearest || (task.rounding == Rounding::learned && full_rank);
+  return task.rounding == Rounding::nearest || (task.rounding == Rounding::learned && full_rank && is_gram_of_inputs(task));
 }
 
 class CudaJob {
@@ -128,7 +132,9 @@ class CudaJob {
         if (runs_on_gpu(*quantize)) {
           gpu_.push_back({quantize, {}});
         } else {
-          to_cpu(*quantize, quantize->rounding == Rounding::tpec ? "tpec runs on the CPU" : "top_k runs on the CPU");
+          to_cpu(*quantize, quantize->rounding == Rounding::tpec ? "tpec runs on the CPU"
+                            : is_gram_of_inputs(*quantize)       ? "top_k runs on the CPU"
+                                                                 : "statistics other than gram of the inputs run on the CPU");
         }
       } else {
         cpu_job_.tasks.push_back(task);
