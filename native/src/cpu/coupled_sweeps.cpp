@@ -66,7 +66,7 @@ double objective(const ScaledMatrix& matrix, const OutputSquare& outputs, const 
       parts[index] += kernels().dot(errors.data(), gradient.data() + c * solution.stride, solution.stride);
     }
   });
- 
+
   double total = 0;
   for (const double part : parts) total += part;
   return total;
@@ -111,8 +111,9 @@ SweepGain sweep_tile(const Tile& tile) {
         next = r + 1;
         if (r == end) break;
         const float step = rounded[r - begin] - q[r];
-        const double gain = -static_cast<double>(step) * (2.0 * static_cast<double>(gradient[r]) +
-                                                         static_cast<double>(step) * static_cast<double>(tile.g[r * tile.g_stride + r] * h));
+        const double gain =
+            -static_cast<double>(step) *
+            (2.0 * static_cast<double>(gradient[r]) + static_cast<double>(step) * static_cast<double>(tile.g[r * tile.g_stride + r] * h));
         if (gain <= 0) continue;
         q[r] = rounded[r - begin];
         delta[r] = step;

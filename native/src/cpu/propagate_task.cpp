@@ -117,7 +117,9 @@ class Propagation {
     return found;
   }
 
-  static std::size_t width_of(const TensorValues& values, std::size_t rows) { return static_cast<std::size_t>(element_count(values) / rows); }
+  static std::size_t width_of(const TensorValues& values, std::size_t rows) {
+    return static_cast<std::size_t>(element_count(values) / rows);
+  }
 
   // NaN and infinity would spoil everything behind them; what holds them is reported when it is converted.
   static float finite(double value) { return std::isfinite(value) ? static_cast<float>(value) : 0.0F; }

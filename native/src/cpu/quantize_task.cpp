@@ -112,8 +112,8 @@ class QuantizeRun {
   RoundedMatrix round(Buffer<std::byte>& source) {
     const std::size_t columns = static_cast<std::size_t>(task_.columns);
     const std::vector<TermDiagonal> diagonals = read_diagonals(task_.inputs, columns, files_, task_.name, context_);
-    const ScaledMatrix matrix = scale_and_transpose(source.span(), task_.dtype, static_cast<std::size_t>(task_.rows), columns, result_.scale,
-                                                    context_, column_weights(task_.inputs, diagonals, columns));
+    const ScaledMatrix matrix = scale_and_transpose(source.span(), task_.dtype, static_cast<std::size_t>(task_.rows), columns,
+                                                    result_.scale, context_, column_weights(task_.inputs, diagonals, columns));
     source.clear();
     RoundedMatrix rounded = task_.rounding == Rounding::tpec ? round_as_tpec(matrix) : round_by_statistics(matrix, diagonals);
     result_.objective = rounded.objective * squared_scale();
@@ -286,7 +286,8 @@ std::uint64_t quantize_task_bytes(const QuantizeTask& task, std::size_t threads)
   std::uint64_t rounding = learned_rounding_bytes(task.rows, task.columns, is_tpec ? 0 : task.top_k, threads);
   if (!is_tpec && task.outputs) {
     const auto rows = static_cast<std::size_t>(task.rows);
-    rounding = both_sides_bytes(task.rows, task.columns, threads) + output_square_bytes(rows) + statistics_reading_bytes(*task.outputs, rows);
+    rounding =
+        both_sides_bytes(task.rows, task.columns, threads) + output_square_bytes(rows) + statistics_reading_bytes(*task.outputs, rows);
   } else if (!is_tpec && !is_gram_alone(task.inputs)) {
     rounding += dense_hessian_bytes(static_cast<std::size_t>(task.columns));
   }

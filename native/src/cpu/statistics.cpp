@@ -28,9 +28,7 @@ double total_weight(const Statistics& statistics) {
   return total;
 }
 
-std::size_t row_count(const StatisticsTerm& term, std::size_t size) {
-  return static_cast<std::size_t>(element_count(term.values) / size);
-}
+std::size_t row_count(const StatisticsTerm& term, std::size_t size) { return static_cast<std::size_t>(element_count(term.values) / size); }
 
 [[noreturn]] void refuse(const std::string& tensor, const std::string& why) {
   throw Error(ErrorCode::io, "The statistics for tensor \"" + tensor + "\" cannot be used: " + why, tensor);

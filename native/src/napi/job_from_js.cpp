@@ -1,8 +1,8 @@
-#include "napi/convert.h"
-
 #include <cmath>
 #include <limits>
 #include <optional>
+
+#include "napi/convert.h"
 
 namespace fp8::addon {
 
@@ -218,13 +218,18 @@ T one_of(const Napi::Object& object, const char* name, const std::pair<const cha
 PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
   using Kind = PropagateStep::Kind;
   using Activation = PropagateStep::Activation;
-  static constexpr std::pair<const char*, Kind> kinds[] = {
-      {"gather", Kind::gather},     {"linear", Kind::linear}, {"rmsNorm", Kind::rms_norm}, {"layerNorm", Kind::layer_norm}, {"activate", Kind::activate},
-      {"multiply", Kind::multiply}, {"add", Kind::add},       {"shuffle", Kind::shuffle},  {"repeatHeads", Kind::repeat_heads}, {"store", Kind::store}};
-  static constexpr std::pair<const char*, Activation> activations[] = {{"silu", Activation::silu},
-                                                                        {"gelu", Activation::gelu},
-                                                                        {"geluTanh", Activation::gelu_tanh},
-                                                                        {"quickGelu", Activation::quick_gelu}};
+  static constexpr std::pair<const char*, Kind> kinds[] = {{"gather", Kind::gather},
+                                                           {"linear", Kind::linear},
+                                                           {"rmsNorm", Kind::rms_norm},
+                                                           {"layerNorm", Kind::layer_norm},
+                                                           {"activate", Kind::activate},
+                                                           {"multiply", Kind::multiply},
+                                                           {"add", Kind::add},
+                                                           {"shuffle", Kind::shuffle},
+                                                           {"repeatHeads", Kind::repeat_heads},
+                                                           {"store", Kind::store}};
+  static constexpr std::pair<const char*, Activation> activations[] = {
+      {"silu", Activation::silu}, {"gelu", Activation::gelu}, {"geluTanh", Activation::gelu_tanh}, {"quickGelu", Activation::quick_gelu}};
   const auto optional_number = [&](const char* name, std::uint32_t otherwise) {
     return object.Get(name).IsUndefined() ? otherwise : small_number(object, name);
   };
@@ -241,7 +246,8 @@ PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
   switch (step.kind) {
     case Kind::gather:
     case Kind::linear:
-      if (!step.weight || step.rows == 0 || element_count(*step.weight) % step.rows != 0) reject(object.Env(), "weight", "a matrix of `rows` rows");
+      if (!step.weight || step.rows == 0 || element_count(*step.weight) % step.rows != 0)
+        reject(object.Env(), "weight", "a matrix of `rows` rows");
       break;
     case Kind::activate:
       step.activation = one_of(object, "activation", activations);
@@ -265,7 +271,8 @@ PropagateTask propagate_from(const Napi::Object& object) {
   if (task.samples == 0) reject(object.Env(), "samples", "greater than 0");
   task.seed = whole_number(object, "seed");
   task.register_count = small_number(object, "registerCount");
-  for_each(object, "steps", [&](const Napi::Value& step) { task.steps.push_back(step_from(object_from(step, "a step"), task.register_count)); });
+  for_each(object, "steps",
+           [&](const Napi::Value& step) { task.steps.push_back(step_from(object_from(step, "a step"), task.register_count)); });
   return task;
 }
 

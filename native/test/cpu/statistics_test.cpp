@@ -59,7 +59,8 @@ class StatisticsOfBothSides : public ::testing::Test {
   };
 
   Outcome round(const Statistics& inputs, const std::optional<Statistics>& outputs, std::uint32_t threads) {
-    Job job = testing::one_matrix(source_, folder_.reserve("output", rows * columns + 4), SourceDtype::f32, rows, columns, Rounding::learned);
+    Job job =
+        testing::one_matrix(source_, folder_.reserve("output", rows * columns + 4), SourceDtype::f32, rows, columns, Rounding::learned);
     job.files = {source_, inputs_file_, moment_file_};
     job.threads = threads;
     auto& task = std::get<QuantizeTask>(job.tasks[0]);
