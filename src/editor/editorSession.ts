@@ -72,7 +72,7 @@ export class EditorSession implements EditorApi {
   async *file(_: undefined, signal: AbortSignal): AsyncGenerator<FileView, void, undefined> {
     const { uri } = this.document;
     for await (const state of this.document.state.values(signal)) {
-      yield fileView(uri.fsPath, state, this.services.panel.choices.wanted(uri).output);
+      if (state.kind !== 'reading') yield fileView(uri.fsPath, state, this.services.panel.choices.wanted(uri).output);
     }
   }
 

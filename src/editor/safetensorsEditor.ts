@@ -28,9 +28,11 @@ export class SafetensorsEditor implements vscode.CustomReadonlyEditorProvider<Mo
     });
   }
 
-  async openCustomDocument(uri: vscode.Uri): Promise<ModelDocument> {
-    const document = await ModelDocument.open(uri, this.hooks.recipes);
-    document.state.onChange(() => this.hooks.changed(uri.fsPath));
+  openCustomDocument(uri: vscode.Uri): ModelDocument {
+    const document = new ModelDocument(uri, this.hooks.recipes);
+    document.state.onChange(({ revision }) => {
+      if (revision > 1) this.hooks.changed(uri.fsPath);
+    });
     return document;
   }
 
@@ -39,5 +41,6 @@ export class SafetensorsEditor implements vscode.CustomReadonlyEditorProvider<Mo
     const connection = serve<EditorApi>(webviewPort(panel), new EditorSession(document, this.hooks));
     panel.onDidDispose(() => connection.dispose());
     panel.webview.html = webviewHtml(panel.webview, this.bundles);
+    document.read();
   }
 }

@@ -68,7 +68,8 @@ std::vector<std::uint16_t> random_bits(std::int64_t count, bool bf16) {
     state ^= state >> 7;
     state ^= state << 17;
     const float number = (static_cast<float>(state >> 40) / 8388608.0F - 1.0F) * 0.05F;
-    value = bf16 ? static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(number) >> 16) : std::bit_cast<std::uint16_t>(__float2half_rn(number));
+    value = bf16 ? static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(number) >> 16)
+                 : std::bit_cast<std::uint16_t>(__float2half_rn(number));
   }
   return values;
 }
@@ -79,22 +80,25 @@ void fill(void* device, std::int64_t count, bool bf16) {
 }
 
 void bench_gemm(GemmPath path, const char* name) {
-  const int shapes[][3] = {{3072, 3072, 3072}, {9216, 3072, 3072}, {1024, 3072, 15360}, {1024, 21504, 3072}, {896, 3072, 128}, {12288, 12288, 384}};
+  const int shapes[][3] = {{3072, 3072, 3072},  {9216, 3072, 3072}, {1024, 3072, 15360},
+                           {1024, 21504, 3072}, {896, 3072, 128},   {12288, 12288, 384}};
   for (const auto& [rows, columns, depth] : shapes) {
     const Memory a(std::int64_t{2} * rows * depth), b(std::int64_t{2} * columns * depth), c(std::int64_t{4} * rows * columns);
     fill(a.data, std::int64_t{rows} * depth, false);
     fill(b.data, std::int64_t{columns} * depth, false);
-    const double ms = median_milliseconds(30, [] {}, [&] {
-      gemm({.rows = rows,
-            .columns = columns,
-            .depth = depth,
-            .a = {a.data, depth},
-            .b = {b.data, depth},
-            .c = static_cast<float*>(c.data),
-            .c_leading = columns,
-            .beta = depth <= 384 ? 1.0F : 0.0F},
-           path, nullptr);
-    });
+    const double ms = median_milliseconds(
+        30, [] {},
+        [&] {
+          gemm({.rows = rows,
+                .columns = columns,
+                .depth = depth,
+                .a = {a.data, depth},
+                .b = {b.data, depth},
+                .c = static_cast<float*>(c.data),
+                .c_leading = columns,
+                .beta = depth <= 384 ? 1.0F : 0.0F},
+               path, nullptr);
+        });
     std::printf("{\"gemm\":\"%s\",\"rows\":%d,\"columns\":%d,\"depth\":%d,\"ms\":%.4f,\"tflops\":%.1f}\n", name, rows, columns, depth, ms,
                 2e-9 * rows * columns * depth / ms);
   }
@@ -103,8 +107,10 @@ void bench_gemm(GemmPath path, const char* name) {
 void bench_factorise(GemmPath path) {
   for (const int size : {3072, 12288, 15360}) {
     const std::int64_t leading = size;
-    const Memory square(leading * size * 4), w(std::int64_t{2} * 3072 * size), high(leading * size * 2), low(leading * size * 2), diagonal(size * 4);
-    const Memory transposed(leading * size * 2), blocks(leading * factor_block * 4), pivots(leading * 4), scratch(factorise_scratch_bytes(size));
+    const Memory square(leading * size * 4), w(std::int64_t{2} * 3072 * size), high(leading * size * 2), low(leading * size * 2),
+        diagonal(size * 4);
+    const Memory transposed(leading * size * 2), blocks(leading * factor_block * 4), pivots(leading * 4),
+        scratch(factorise_scratch_bytes(size));
     fill(w.data, std::int64_t{3072} * size, false);
     const auto prepare = [&] {
       gemm({.rows = size,
@@ -117,26 +123,28 @@ void bench_factorise(GemmPath path) {
             .triangle = Triangle::lower},
            path, nullptr);
       normalise_hessian(static_cast<float*>(square.data), leading, size, 1.0F / (3072 * 0.05F * 0.05F / 3), 1.0F,
-                        {static_cast<__half*>(high.data), static_cast<__half*>(low.data), leading, 4096.0F}, static_cast<float*>(diagonal.data),
-                        nullptr);
+                        {static_cast<__half*>(high.data), static_cast<__half*>(low.data), leading, 4096.0F},
+                        static_cast<float*>(diagonal.data), nullptr);
     };
-    const double gram = median_milliseconds(5, [] {}, prepare);
+    const double gram = median_milliseconds(
+        5, [] {}, prepare);
     const double ms = median_milliseconds(5, prepare, [&] {
       factorise(static_cast<float*>(square.data), leading, size, 3.0,
-                {static_cast<__half*>(transposed.data), leading, static_cast<float*>(blocks.data), static_cast<float*>(pivots.data)}, scratch.data,
-                path, nullptr, [] {});
+                {static_cast<__half*>(transposed.data), leading, static_cast<float*>(blocks.data), static_cast<float*>(pivots.data)},
+                scratch.data, path, nullptr, [] {});
     });
-    std::printf("{\"factorise\":%d,\"ms\":%.3f,\"tflops\":%.1f,\"gram_and_normalise_ms\":%.3f}\n", size, ms, 1e-9 / 3 * size * size * size / ms,
-                gram);
+    std::printf("{\"factorise\":%d,\"ms\":%.3f,\"tflops\":%.1f,\"gram_and_normalise_ms\":%.3f}\n", size, ms,
+                1e-9 / 3 * size * size * size / ms, gram);
   }
 }
 
 // Feedback and one sweep on their own, then the whole.
 void bench_solve(GemmPath path, int capability, int rows, int columns) {
   const std::int64_t count = std::int64_t{rows} * columns;
-  const Memory source(count * 2), codes(count), partial(column_statistics_scratch(rows, columns) * 8), squares(std::int64_t{columns} * 8), summary(64);
+  const Memory source(count * 2), codes(count), partial(column_statistics_scratch(rows, columns) * 8), squares(std::int64_t{columns} * 8),
+      summary(64);
   fill(source.data, count, true);
-  const Memory memory(learned_rounding_bytes(SourceDtype::bf16, rows, columns, rows));
+  const Memory memory(learned_rounding_bytes(SourceDtype::bf16, rows, columns, 0, rows));
   void* mailbox = nullptr;
   check(cudaMallocHost(&mailbox, 4096), "cudaMallocHost");
   cudaStream_t stream{};
@@ -155,18 +163,19 @@ void bench_solve(GemmPath path, int capability, int rows, int columns) {
     check(cudaStreamSynchronize(stream), "statistics");
     found = *static_cast<MatrixSummary*>(mailbox);
     result = round_learned({source.data, SourceDtype::bf16, rows, columns}, static_cast<double*>(squares.data), found,
-                           e4m3_scale(std::bit_cast<float>(found.amax_bits)), {500, rows}, static_cast<std::uint8_t*>(codes.data), memory.data,
-                           execution);
+                           e4m3_scale(std::bit_cast<float>(found.amax_bits)), {500, 0, 0, rows}, static_cast<std::uint8_t*>(codes.data),
+                           memory.data, execution);
     clock_gettime(CLOCK_MONOTONIC, &end);
     best = std::min(best, 1e3 * static_cast<double>(end.tv_sec - begin.tv_sec) + 1e-6 * static_cast<double>(end.tv_nsec - begin.tv_nsec));
   }
   std::printf("{\"solve\":[%d,%d],\"ms\":%.2f,\"sweeps\":%u,\"objective_ratio\":%.5f,\"bytes\":%lld}\n", rows, columns, best, result.sweeps,
               result.objective / result.objective_nearest,
-              static_cast<long long>(learned_rounding_bytes(SourceDtype::bf16, rows, columns, rows)));
+              static_cast<long long>(learned_rounding_bytes(SourceDtype::bf16, rows, columns, 0, rows)));
 
   // The steps alone, with the factor of this matrix's own H.
   const std::int64_t leading = round_up(columns, 128);
-  const Memory steps(leading * leading * 12 + leading * factor_block * 4 + leading * 64 + factorise_scratch_bytes(columns) + (std::int64_t{1} << 20));
+  const Memory steps(leading * leading * 12 + leading * factor_block * 4 + leading * 64 + factorise_scratch_bytes(columns) +
+                     (std::int64_t{1} << 20));
   Bump bump(steps.data);
   auto* square = bump.take<float>(columns * leading);
   const SplitMatrix split{bump.take<__half>(columns * leading), bump.take<__half>(columns * leading), leading, 2048.0F};
@@ -178,12 +187,16 @@ void bench_solve(GemmPath path, int capability, int rows, int columns) {
   auto* position = bump.take<std::int32_t>(columns);
   check(cudaMemcpy(position, identity.data(), identity.size() * 4, cudaMemcpyHostToDevice), "cudaMemcpy");
   Bump count_bytes;
-  const Solver counted(count_bytes, rows, columns, SourceDtype::bf16);
+  const Solver counted(count_bytes, rows, rows, columns, SourceDtype::bf16);
   const Memory solver_memory(count_bytes.used());
   Bump solver_bump(solver_memory.data);
-  Solver solver(solver_bump, rows, columns, SourceDtype::bf16);
+  Solver solver(solver_bump, rows, rows, columns, SourceDtype::bf16);
   transpose_to_order(source.data, SourceDtype::bf16, rows, columns, position, solver.columns_buffer(), solver.columns_leading(), nullptr);
-  const ColumnMatrix w{SourceDtype::bf16, solver.columns_buffer(), solver.columns_leading(), rows, columns,
+  const ColumnMatrix w{SourceDtype::bf16,
+                       solver.columns_buffer(),
+                       solver.columns_leading(),
+                       rows,
+                       columns,
                        e4m3_scale(std::bit_cast<float>(found.amax_bits))};
   gemm({.element = Element::bf16,
         .rows = columns,
@@ -200,12 +213,16 @@ void bench_solve(GemmPath path, int capability, int rows, int columns) {
   const Steering steering{split, diagonal, factor};
   const Execution here{nullptr, path, capability, mailbox};
   solver.begin(w, here);
-  const double nearest_ms = median_milliseconds(3, [] {}, [&] { solver.objective_of_nearest(split); });
-  const double feedback_ms = median_milliseconds(3, [] {}, [&] { solver.feed_back(steering); });
-  const double sweep_ms = median_milliseconds(3, [&] { solver.feed_back(steering); }, [&] { solver.sweep(steering); });
+  const double nearest_ms = median_milliseconds(
+      3, [] {}, [&] { solver.objective_of_nearest(split); });
+  const double feedback_ms = median_milliseconds(
+      3, [] {}, [&] { solver.feed_back(steering); });
+  const double sweep_ms = median_milliseconds(
+      3, [&] { solver.feed_back(steering); }, [&] { solver.sweep(steering); });
   const double products = 1e-9 * rows * columns * columns;
-  std::printf("{\"steps\":[%d,%d],\"objective_ms\":%.3f,\"feedback_ms\":%.3f,\"feedback_tflops\":%.1f,\"sweep_ms\":%.3f,\"sweep_tflops\":%.1f}\n",
-              rows, columns, nearest_ms, feedback_ms, products / feedback_ms, sweep_ms, 2 * products / sweep_ms);
+  std::printf(
+      "{\"steps\":[%d,%d],\"objective_ms\":%.3f,\"feedback_ms\":%.3f,\"feedback_tflops\":%.1f,\"sweep_ms\":%.3f,\"sweep_tflops\":%.1f}\n",
+      rows, columns, nearest_ms, feedback_ms, products / feedback_ms, sweep_ms, 2 * products / sweep_ms);
   cudaFreeHost(mailbox);
 }
 

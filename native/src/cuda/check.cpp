@@ -31,9 +31,9 @@ void check(cudaError_t status, const char* operation) {
   // Clears the error where it can be cleared, so that it is not reported a second time by an unrelated call.
   (void)cudaGetLastError();
   const bool out_of_memory = status == cudaErrorMemoryAllocation;
-  throw Error(out_of_memory ? ErrorCode::out_of_memory : ErrorCode::device_failed,
-              std::string("The GPU failed at ") + operation + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + "). " +
-                  remedy(status));
+  throw Error(out_of_memory ? ErrorCode::out_of_memory : ErrorCode::device_failed, std::string("The GPU failed at ") + operation + ": " +
+                                                                                       cudaGetErrorString(status) + " (" +
+                                                                                       cudaGetErrorName(status) + "). " + remedy(status));
 }
 
 void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }

@@ -39,7 +39,8 @@ __global__ void partial_kernel(const typename Source<dtype>::Bits* __restrict__ 
   if (non_finite != 0) atomicAdd(reinterpret_cast<unsigned long long*>(&summary->non_finite), static_cast<unsigned long long>(non_finite));
 }
 
-__global__ void columns_kernel(const double* __restrict__ partial, std::int64_t blocks, std::int64_t columns, double* __restrict__ squares) {
+__global__ void columns_kernel(const double* __restrict__ partial, std::int64_t blocks, std::int64_t columns,
+                               double* __restrict__ squares) {
   const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x;
   if (column >= columns) return;
   double sum = 0;

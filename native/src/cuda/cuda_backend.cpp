@@ -1,5 +1,5 @@
-// The CUDA backend: several tensors in flight. A lane has a stream; it takes a tensor, waits for device memory, has it read, computes, hands
-// the codes to the writing threads and takes the next. What the GPU cannot do goes to the CPU backend, and a note says so.
+// The CUDA backend: several tensors in flight. A lane has a stream; it takes a tensor, waits for device memory, has it read, computes,
+// hands the codes to the writing threads and takes the next. What the GPU cannot do goes to the CPU backend, and a note says so.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -46,11 +46,12 @@ constexpr std::size_t reordered_tasks = 256;
 
 std::string mebibytes(std::int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
-// FP8_DEVICE_MEMORY_MIB limits what a job takes, below or above the default.
-std::int64_t budget_bytes() {
+// FP8_DEVICE_MEMORY_MIB: what a job may take at most, instead of the default.
+std::optional<std::int64_t> memory_limit() {
   const char* text = std::getenv("FP8_DEVICE_MEMORY_MIB");
   const long long value = text == nullptr ? 0 : std::atoll(text);
-  return value > 0 ? static_cast<std::int64_t>(value) << 20 : default_budget_bytes;
+  if (value <= 0) return std::nullopt;
+  return static_cast<std::int64_t>(value) << 20;
 }
 
 double work_of(const QuantizeTask& task) {
@@ -59,20 +60,24 @@ double work_of(const QuantizeTask& task) {
   return task.rounding == Rounding::learned ? 8 * rows * columns * columns + columns * columns * columns : rows * columns;
 }
 
-// `tpec` and `top_k` are the CPU's.
-bool is_gram_of_inputs(const QuantizeTask& task) {
-  return !task.outputs && task.inputs.terms.size() == 1 && task.inputs.terms[0].kind == StatisticsTerm::Kind::gram;
-}
-
-bool runs_on_gpu(const QuantizeTask& task) {
-  const bool full_rank = task.top_k == 0 || task.top_k >= std::min(task.rows, task.columns);
-  return task.rounding == Rounding::nearest || (task.rounding == Rounding::learned && full_rank && is_gram_of_inputs(task));
+// Why a matrix is the CPU's, or nothing where the GPU rounds it.
+const char* reason_for_cpu(const QuantizeTask& task) {
+  if (task.rounding == Rounding::tpec) return "tpec, the reference optimiser, runs on the CPU.";
+  const bool gram_of_inputs = !task.outputs && task.inputs.terms.size() == 1 && task.inputs.terms[0].kind == StatisticsTerm::Kind::gram;
+  if (task.rounding == Rounding::learned && !gram_of_inputs)
+    return "Rounding by statistics other than the weights' Gram matrix runs on the CPU.";
+  return nullptr;
 }
 
 class CudaJob {
  public:
   CudaJob(const Job& job, Observer& observer, std::stop_token stop, int ordinal)
-      : job_(job), observer_(observer), outer_stop_(std::move(stop)), ordinal_(ordinal), device_("cuda:" + std::to_string(ordinal)), files_(job) {}
+      : job_(job),
+        observer_(observer),
+        outer_stop_(std::move(stop)),
+        ordinal_(ordinal),
+        device_("cuda:" + std::to_string(ordinal)),
+        files_(job) {}
 
   JobStatistics run() {
     const std::stop_callback forward(outer_stop_, [this] { inner_stop_.request_stop(); });
@@ -125,16 +130,19 @@ class CudaJob {
 
   void sort_tasks() {
     cpu_job_ = {job_.files, job_.output, {}, "cpu", job_.threads};
+    std::vector<std::string> said;  // once is enough
     for (const Task& task : job_.tasks) {
       if (const auto* copy = std::get_if<CopyTask>(&task)) {
         copies_.push_back(copy);
       } else if (const auto* quantize = std::get_if<QuantizeTask>(&task)) {
-        if (runs_on_gpu(*quantize)) {
-          gpu_.push_back({quantize, {}});
+        if (const char* reason = reason_for_cpu(*quantize)) {
+          if (std::find(said.begin(), said.end(), reason) == said.end()) {
+            observer_.on_event(Note{quantize->id, reason});
+            said.emplace_back(reason);
+          }
+          cpu_job_.tasks.push_back(task);
         } else {
-          to_cpu(*quantize, quantize->rounding == Rounding::tpec ? "tpec runs on the CPU"
-                            : is_gram_of_inputs(*quantize)       ? "top_k runs on the CPU"
-                                                                 : "statistics other than gram of the inputs run on the CPU");
+          gpu_.push_back({quantize, {}});
         }
       } else {
         cpu_job_.tasks.push_back(task);
@@ -150,7 +158,8 @@ class CudaJob {
     cpu_job_.tasks.push_back(task);
   }
 
-  // As much as the lanes can use at once, within the budget; more only where a single tensor needs it and the GPU has it.
+  // As much as the lanes can use at once, within the budget; more only where a single tensor needs it, the GPU has it and nobody set a
+  // limit.
   void take_memory() {
     if (gpu_.empty()) return;
     std::size_t free = 0;
@@ -158,6 +167,7 @@ class CudaJob {
     check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
     const std::int64_t available = static_cast<std::int64_t>(free) - reserve_bytes;
     constexpr std::int64_t unlimited = std::int64_t{1} << 60;
+    const std::int64_t budget = memory_limit().value_or(default_budget_bytes);
     std::vector<std::int64_t> wishes;
     std::int64_t least = 0;
     for (const Planned& planned : gpu_) {
@@ -165,12 +175,12 @@ class CudaJob {
         return DeviceArena::rounded(needs.source) + DeviceArena::rounded(needs.codes) + DeviceArena::rounded(needs.work);
       };
       wishes.push_back(bytes_of(*needs_within(*planned.task, unlimited)));
-      if (!needs_within(*planned.task, budget_bytes())) least = std::max(least, wishes.back());
+      if (!memory_limit() && !needs_within(*planned.task, budget)) least = std::max(least, wishes.back());
     }
     std::sort(wishes.begin(), wishes.end(), std::greater<>());
     const std::size_t together = std::min(wishes.size(), lane_count + 2);  // codes wait for the disk while the next tensor is on
     std::int64_t wanted = std::accumulate(wishes.begin(), wishes.begin() + static_cast<std::ptrdiff_t>(together), std::int64_t{0});
-    wanted = std::min(std::max(std::min(wanted, budget_bytes()), least), available);
+    wanted = std::min(std::max(std::min(wanted, budget), least), available);
     if (wanted > 0) {
       try {
         arena_.emplace(wanted, std::min(wanted, std::int64_t{64} << 20));
@@ -251,9 +261,9 @@ class CudaJob {
     } catch (const Cancelled&) {
     } catch (const Error& error) {
       const bool named = !error.tensor().empty() || task == nullptr;
-      fail(named ? std::current_exception()
-                 : std::make_exception_ptr(
-                       Error(error.code(), "Tensor \"" + task->name + "\": " + error.what(), task->name, error.path())));
+      fail(named
+               ? std::current_exception()
+               : std::make_exception_ptr(Error(error.code(), "Tensor \"" + task->name + "\": " + error.what(), task->name, error.path())));
     } catch (...) {
       fail(std::current_exception());
     }
@@ -266,8 +276,8 @@ class CudaJob {
     const auto flight = std::shared_ptr<Flight>(new Flight{task, std::move(pieces[0]), std::move(pieces[1]), std::move(pieces[2]), {}, {}});
     if (task.source.length > 0) {
       const auto loaded = std::make_shared<Countdown>(Uploader::chunks(task.source.length));
-      uploader_->upload(files_.source(task.source), task.source.offset, task.source.length, flight->source.data(), execution.stream, task.name,
-                        loaded);
+      uploader_->upload(files_.source(task.source), task.source.offset, task.source.length, flight->source.data(), execution.stream,
+                        task.name, loaded);
       if (!loaded->wait(stop())) throw Cancelled{};
     }
     flight->result.read_seconds = flight->watch.restart();

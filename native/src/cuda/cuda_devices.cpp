@@ -100,7 +100,7 @@ std::vector<Device> cuda_devices() {
   if (status != cudaSuccess || count == 0) {
     (void)cudaGetLastError();
     return {unavailable(status == cudaErrorNoDevice || status == cudaSuccess ? std::string("there is no NVIDIA GPU in this machine")
-                                                                            : std::string(cudaGetErrorString(status)))};
+                                                                             : std::string(cudaGetErrorString(status)))};
   }
   std::vector<Device> devices;
   for (int ordinal = 0; ordinal < count; ++ordinal) devices.push_back(describe(ordinal, driver_cuda));

@@ -81,8 +81,8 @@ void launch(const void* source, SourceDtype dtype, std::int64_t count, float sca
   check(cudaMemsetAsync(sums, 0, sizeof(CodeSums), stream), "cudaMemsetAsync");
   const std::int64_t blocks = blocks_of(count);
   with_dtype(dtype, [&]<SourceDtype d>() {
-    codes_kernel<d, given><<<static_cast<unsigned>(blocks), threads, 0, stream>>>(static_cast<const typename Source<d>::Bits*>(source), count,
-                                                                                 scale, codes, scratch, sums);
+    codes_kernel<d, given><<<static_cast<unsigned>(blocks), threads, 0, stream>>>(static_cast<const typename Source<d>::Bits*>(source),
+                                                                                  count, scale, codes, scratch, sums);
   });
   totals_kernel<<<1, 1024, 0, stream>>>(scratch, blocks, sums);
   check_launch("encode");

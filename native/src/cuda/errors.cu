@@ -53,7 +53,7 @@ void split_errors(const ColumnMatrix& w, const std::uint8_t* codes, std::int64_t
   const dim3 grid(static_cast<unsigned>((w.columns + tile - 1) / tile), static_cast<unsigned>((w.rows + tile - 1) / tile));
   with_dtype(w.dtype, [&]<SourceDtype dtype>() {
     split_errors_kernel<dtype><<<grid, threads, 0, stream>>>(static_cast<const typename Source<dtype>::Bits*>(w.data), w.leading, w.rows,
-                                                            w.columns, w.scale, codes, codes_leading, high, low, leading);
+                                                             w.columns, w.scale, codes, codes_leading, high, low, leading);
   });
   check_launch("split_errors");
 }

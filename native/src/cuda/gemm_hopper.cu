@@ -60,10 +60,9 @@ __device__ inline void barrier_wait(unsigned barrier, unsigned parity) {
 }
 
 __device__ inline void copy_tile(unsigned destination, const CUtensorMap* map, int column, int row, unsigned barrier) {
-  asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(destination),
-      "l"(reinterpret_cast<unsigned long long>(map)), "r"(column), "r"(row), "r"(barrier)
-      : "memory");
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(destination),
+               "l"(reinterpret_cast<unsigned long long>(map)), "r"(column), "r"(row), "r"(barrier)
+               : "memory");
 }
 
 // A K-major tile with 128-byte swizzle: groups of 8 rows are 1024 bytes apart.
@@ -79,7 +78,7 @@ __device__ inline unsigned long long tile_descriptor(unsigned address) {
       ".reg .pred p;\n"                                                                                                               \
       "setp.ne.b32 p, %66, 0;\n"                                                                                                      \
       "wgmma.mma_async.sync.aligned.m64n128k16.f32." TYPE "." TYPE                                                                    \
-      " {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, "   \
+      " {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, "    \
       "%26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, " \
       "%51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, %64, %65, p, 1, 1, 0, 0;\n"                                  \
       "}\n"                                                                                                                           \
@@ -214,9 +213,9 @@ CUtensorMap tensor_map(const Operand& operand, Element element, int rows, int de
   const cuuint32_t box[2] = {slice, gemm_tile};
   const cuuint32_t steps[2] = {1, 1};
   const auto type = element == Element::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
-  const CUresult result = encode_tiled()(&map, type, 2, const_cast<void*>(operand.data), sizes, strides, box, steps,
-                                         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                                         CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result =
+      encode_tiled()(&map, type, 2, const_cast<void*>(operand.data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                     CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
     throw Error(ErrorCode::internal, "The driver refused the description of a matrix (code " + std::to_string(result) + ").");
   }
@@ -243,7 +242,8 @@ void launch(const Gemm& product, cudaStream_t stream) {
 bool hopper_gemm_available() {
   static const bool available = [] {
     cudaFuncAttributes attributes{};
-    const bool has_code = cudaFuncGetAttributes(&attributes, gemm_hopper_kernel<Element::f16>) == cudaSuccess && attributes.binaryVersion == 90;
+    const bool has_code =
+        cudaFuncGetAttributes(&attributes, gemm_hopper_kernel<Element::f16>) == cudaSuccess && attributes.binaryVersion == 90;
     (void)cudaGetLastError();
     // A build for plain 9.0 has an empty kernel, which needs next to no registers.
     return has_code && attributes.numRegs > 64 && encode_tiled() != nullptr;

@@ -11,7 +11,7 @@ namespace fp8::cuda {
 
 namespace {
 
-constexpr int slice = 32;       // 64 bytes of a row: four 16-byte chunks
+constexpr int slice = 32;  // 64 bytes of a row: four 16-byte chunks
 constexpr int stages = 3;
 constexpr int threads = 256;
 constexpr int operand_bytes = gemm_tile * slice * 2;
@@ -153,7 +153,8 @@ __global__ void __launch_bounds__(threads, 2)
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
 #pragma unroll
-        for (int j = 0; j < 4; ++j) multiply_accumulate<element>(sum[i][j], part_a[i], part_b[j / 2][j % 2 * 2], part_b[j / 2][j % 2 * 2 + 1]);
+        for (int j = 0; j < 4; ++j)
+          multiply_accumulate<element>(sum[i][j], part_a[i], part_b[j / 2][j % 2 * 2], part_b[j / 2][j % 2 * 2 + 1]);
       }
     }
   }

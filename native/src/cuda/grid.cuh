@@ -18,8 +18,7 @@ __device__ inline float round_to_grid(float x) {
 __device__ inline std::uint8_t code_of_grid_value(float value) {
   const unsigned bits = __float_as_uint(value);
   const unsigned magnitude = bits & 0x7FFFFFFFU;
-  const unsigned code =
-      magnitude >= 0x3C800000U ? (magnitude >> 20) - 960U : static_cast<unsigned>(__uint_as_float(magnitude) * 512.0F);
+  const unsigned code = magnitude >= 0x3C800000U ? (magnitude >> 20) - 960U : static_cast<unsigned>(__uint_as_float(magnitude) * 512.0F);
   return static_cast<std::uint8_t>(bits >> 24 & 0x80U | code);
 }
 

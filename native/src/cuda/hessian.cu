@@ -13,8 +13,8 @@ constexpr int tile = 32;
 constexpr int lines = 8;
 
 template <bool write_square, bool write_low>
-__global__ void hessian_kernel(float* __restrict__ square, std::int64_t leading, int size, float factor, float damping, SplitMatrix split_matrix,
-                               float* __restrict__ diagonal) {
+__global__ void hessian_kernel(float* __restrict__ square, std::int64_t leading, int size, float factor, float damping,
+                               SplitMatrix split_matrix, float* __restrict__ diagonal) {
   if (blockIdx.x > blockIdx.y) return;
   __shared__ float values[tile][tile + 1];
   const int first_row = static_cast<int>(blockIdx.y) * tile;
@@ -57,8 +57,8 @@ dim3 grid_of(int size) {
 
 float split_scale(double largest) { return largest > 0 ? static_cast<float>(std::exp2(14 - std::ceil(std::log2(largest)))) : 1.0F; }
 
-void normalise_hessian(float* square, std::int64_t leading, int size, float factor, float damping, const SplitMatrix& split, float* diagonal,
-                       cudaStream_t stream) {
+void normalise_hessian(float* square, std::int64_t leading, int size, float factor, float damping, const SplitMatrix& split,
+                       float* diagonal, cudaStream_t stream) {
   hessian_kernel<true, true><<<grid_of(size), dim3(tile, lines), 0, stream>>>(square, leading, size, factor, damping, split, diagonal);
   check_launch("normalise_hessian");
 }

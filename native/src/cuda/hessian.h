@@ -22,8 +22,8 @@ float split_scale(double largest);
 
 // square: N × N, of which the lower triangle holds WᵀW (in any unit); on return the lower triangle of H. factor is 1 / mean diagonal.
 // diagonal: H_jj. `split` receives H whole.
-void normalise_hessian(float* square, std::int64_t leading, int size, float factor, float damping, const SplitMatrix& split, float* diagonal,
-                       cudaStream_t stream);
+void normalise_hessian(float* square, std::int64_t leading, int size, float factor, float damping, const SplitMatrix& split,
+                       float* diagonal, cudaStream_t stream);
 
 // The lower triangle of `square` as split.high alone, both triangles; for a matrix that only steers.
 void split_symmetric(const float* square, std::int64_t leading, int size, const SplitMatrix& split, float* diagonal, cudaStream_t stream);

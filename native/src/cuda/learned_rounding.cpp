@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 #include "bump.h"
 #include "check.h"
@@ -11,17 +12,18 @@
 #include "halves.h"
 #include "hessian.h"
 #include "solver.h"
+#include "top_k_hessian.h"
 #include "transpose.h"
 
 namespace fp8::cuda {
 
 namespace {
 
-// A sweep that lowers the objective of a row block by less than this share of it is the last.
-constexpr double smallest_gain = 1e-3;
+// With as many components as WᵀW has directions, the approximation is H itself.
+bool steers_by_all(std::int64_t rows, std::int64_t columns, std::uint32_t top_k) { return top_k == 0 || top_k >= std::min(rows, columns); }
 
 struct Buffers {
-  Buffers(Bump& bump, SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t row_block)
+  Buffers(Bump& bump, SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t row_block)
       : leading(round_up(columns, 128)),
         position(bump.take<std::int32_t>(columns)),
         square(bump.take<float>(columns * leading)),
@@ -33,7 +35,12 @@ struct Buffers {
         sums(bump.take<CodeSums>(1)),
         // The Gram product's operands are dead before the factor is written; they only fit there when rows are few.
         halves(bump.take<__half>(columns * round_up(row_block, 64))),
-        solver(bump, row_block, columns, dtype) {}
+        solver(bump, row_block, rows, columns, dtype) {
+    if (steers_by_all(rows, columns, top_k)) return;
+    top.emplace(bump, columns, top_k);
+    steering = {bump.take<__half>(columns * leading), nullptr, leading, 1.0F};
+    steering_diagonal = bump.take<float>(columns);
+  }
 
   std::int64_t leading;
   std::int32_t* position;
@@ -46,6 +53,9 @@ struct Buffers {
   CodeSums* sums;
   __half* halves;
   Solver solver;
+  std::optional<TopKBuffers> top;
+  SplitMatrix steering;
+  float* steering_diagonal = nullptr;
 };
 
 class LearnedRun {
@@ -62,17 +72,19 @@ class LearnedRun {
         stream_(execution.stream),
         bump_(memory),
         row_block_(std::min(options.row_block, source.rows)),
-        buffers_(bump_, source.dtype, source.rows, source.columns, row_block_) {}
+        buffers_(bump_, source.dtype, source.rows, source.columns, options.top_k, row_block_) {}
 
   LearnedResult run() {
     column_order(squares_, source_.columns, buffers_.position, stream_);
     make_hessian();
     execution_.tick(0.1);
-    const double largest = (summary_.largest_column / mean_energy() + gram_damping) * 1.001;
+    const Steering steering = make_steering();
+    // Rounding may lift an entry a little; top_k's H by as much as its mean.
+    const double largest = buffers_.top ? 2 * largest_diagonal() : 1.001 * largest_diagonal();
     factorise(buffers_.square, buffers_.leading, static_cast<int>(source_.columns), largest, buffers_.factor, buffers_.factor_scratch,
               execution_.path, stream_, [&] { execution_.tick(0.1); });
     for (std::int64_t first = 0; first < source_.rows; first += row_block_) {
-      solve_rows(first, std::min(row_block_, source_.rows - first));
+      solve_rows(steering, first, std::min(row_block_, source_.rows - first));
       execution_.tick(0.3 + 0.7 * static_cast<double>(first) / static_cast<double>(source_.rows));
     }
     const std::int64_t count = source_.rows * source_.columns;
@@ -84,6 +96,8 @@ class LearnedRun {
 
  private:
   double mean_energy() const { return summary_.sum_of_squares / static_cast<double>(source_.columns); }
+
+  double largest_diagonal() const { return summary_.largest_column / mean_energy() + static_cast<double>(gram_damping); }
 
   const std::byte* source_row(std::int64_t row) const {
     return static_cast<const std::byte*>(source_.data) + row * source_.columns * static_cast<std::int64_t>(byte_size(source_.dtype));
@@ -133,30 +147,37 @@ class LearnedRun {
            execution_.path, stream_);
       execution_.tick(0.05);
     }
-    const double largest = summary_.largest_column / mean_energy() + gram_damping;
-    buffers_.hessian.scale = split_scale(largest);
+    buffers_.hessian.scale = split_scale(largest_diagonal());
     normalise_hessian(buffers_.square, buffers_.leading, columns, static_cast<float>(1.0 / (mean_energy() * lift * lift)), gram_damping,
                       buffers_.hessian, buffers_.diagonal, stream_);
   }
 
-  void solve_rows(std::int64_t first, std::int64_t rows) {
+  // The square holds what is to be factorised afterwards.
+  Steering make_steering() {
+    if (!buffers_.top) return {buffers_.hessian, buffers_.diagonal, buffers_.factor};
+    const int columns = static_cast<int>(source_.columns);
+    top_k_hessian(buffers_.hessian, columns, static_cast<int>(options_.top_k), gram_damping, options_.seed, buffers_.square,
+                  buffers_.leading, *buffers_.top, execution_.path, stream_, [&] { execution_.tick(0.1); });
+    buffers_.steering.scale = split_scale(2 * largest_diagonal());
+    split_symmetric(buffers_.square, buffers_.leading, columns, buffers_.steering, buffers_.steering_diagonal, stream_);
+    return {buffers_.steering, buffers_.steering_diagonal, buffers_.factor};
+  }
+
+  void solve_rows(const Steering& steering, std::int64_t first, std::int64_t rows) {
     Solver& solver = buffers_.solver;
-    const Steering steering{buffers_.hessian, buffers_.diagonal, buffers_.factor};
     solver.begin(transpose_rows(first, rows), execution_);
     result_.objective_nearest += solver.objective_of_nearest(buffers_.hessian);
-    double objective = solver.feed_back(steering);
+    solver.feed_back(steering);
     std::uint32_t sweeps = 0;
-    while (sweeps < options_.sweep_limit) {
-      const SweepGain gain = solver.sweep(steering);
-      const double before = objective;
-      objective -= gain.objective;
+    bool more = true;
+    while (more && sweeps < options_.sweep_limit) {
+      more = solver.sweep(steering) > 0;
       ++sweeps;
-      if (gain.changed == 0 || gain.objective < smallest_gain * before) break;
     }
     result_.sweeps = std::max(result_.sweeps, sweeps);
     result_.objective += solver.objective_of_codes(buffers_.hessian);
-    transpose_from_order(solver.codes(), solver.columns_leading(), rows, source_.columns, buffers_.position, codes_ + first * source_.columns,
-                         stream_);
+    transpose_from_order(solver.codes(), solver.columns_leading(), rows, source_.columns, buffers_.position,
+                         codes_ + first * source_.columns, stream_);
   }
 
   void read_sums() {
@@ -169,7 +190,8 @@ class LearnedRun {
     result_.kept_nearest = true;
     result_.objective = result_.objective_nearest;
     if (result_.sums.changed == 0) return;
-    encode_nearest(source_.data, source_.dtype, source_.rows * source_.columns, scale_, codes_, buffers_.code_scratch, buffers_.sums, stream_);
+    encode_nearest(source_.data, source_.dtype, source_.rows * source_.columns, scale_, codes_, buffers_.code_scratch, buffers_.sums,
+                   stream_);
     read_sums();
   }
 
@@ -191,18 +213,19 @@ class LearnedRun {
 
 }  // namespace
 
-std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t row_block) {
+std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k,
+                                    std::int64_t row_block) {
   Bump bump;
-  const Buffers buffers(bump, dtype, rows, columns, std::min(rows, row_block));
+  const Buffers buffers(bump, dtype, rows, columns, top_k, std::min(rows, row_block));
   return bump.used();
 }
 
-std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t bytes) {
-  if (learned_rounding_bytes(dtype, rows, columns, rows) <= bytes) return rows;
+std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t bytes) {
+  if (learned_rounding_bytes(dtype, rows, columns, top_k, rows) <= bytes) return rows;
   std::int64_t block = round_up(rows, 256);
   while (block > 256) {
     block = round_up(block / 2, 256);
-    if (learned_rounding_bytes(dtype, rows, columns, block) <= bytes) return block;
+    if (learned_rounding_bytes(dtype, rows, columns, top_k, block) <= bytes) return block;
   }
   return 0;
 }

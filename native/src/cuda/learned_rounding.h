@@ -27,6 +27,9 @@ struct SourceMatrix {
 
 struct LearnedOptions {
   std::uint32_t sweep_limit = 500;
+  // Components that steer; 0: all.
+  std::uint32_t top_k = 0;
+  std::uint64_t seed = 0;
   // Rows that are solved at a time; see row_block_that_fits.
   std::int64_t row_block = 0;
 };
@@ -51,10 +54,11 @@ struct Execution {
 };
 
 // Device memory for `row_block` rows at a time.
-std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t row_block);
+std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k,
+                                    std::int64_t row_block);
 
 // The largest row block with which the solver stays within `bytes`; 0 where none does.
-std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t bytes);
+std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t bytes);
 
 // squares and summary: of column_statistics, summary not all zero. codes: rows × columns, out. memory: learned_rounding_bytes.
 // Returns when the work is done.

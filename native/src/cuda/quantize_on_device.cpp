@@ -65,9 +65,9 @@ std::optional<DeviceNeeds> needs_within(const QuantizeTask& task, std::int64_t c
   };
   if (left() < 0) return std::nullopt;
   if (task.rounding == Rounding::learned) {
-    needs.row_block = row_block_that_fits(task.dtype, shape.rows, shape.columns, left());
+    needs.row_block = row_block_that_fits(task.dtype, shape.rows, shape.columns, task.top_k, left());
     if (needs.row_block == 0) return std::nullopt;
-    needs.work += learned_rounding_bytes(task.dtype, shape.rows, shape.columns, needs.row_block);
+    needs.work += learned_rounding_bytes(task.dtype, shape.rows, shape.columns, task.top_k, needs.row_block);
   }
   return needs;
 }
@@ -78,7 +78,8 @@ DeviceResult quantize_on_device(const QuantizeTask& task, const DeviceNeeds& nee
   Bump bump(work);
   const Statistics statistics(bump, shape);
   const NearestBuffers nearest(bump, shape);
-  column_statistics(source, task.dtype, shape.rows, shape.columns, statistics.partial, statistics.squares, statistics.summary, execution.stream);
+  column_statistics(source, task.dtype, shape.rows, shape.columns, statistics.partial, statistics.squares, statistics.summary,
+                    execution.stream);
   const MatrixSummary summary = fetch(statistics.summary, execution);
   DeviceResult result;
   result.non_finite = summary.non_finite;
@@ -94,7 +95,7 @@ DeviceResult quantize_on_device(const QuantizeTask& task, const DeviceNeeds& nee
   }
   void* memory = static_cast<std::byte*>(work) + bump.used();
   result.learned = round_learned({source, task.dtype, shape.rows, shape.columns}, statistics.squares, summary, result.scale,
-                                 {task.num_iter, needs.row_block}, codes, memory, execution);
+                                 {task.num_iter, task.top_k, task.seed, needs.row_block}, codes, memory, execution);
   return result;
 }
 

@@ -15,7 +15,6 @@ constexpr int threads = 64;
 struct FeedbackCoefficients {
   const float* unit;
   const float* pivots;
-  // Four neighbours; what lies beyond the block's columns is zero.
   __device__ float4 at(int j, int i) const { return *reinterpret_cast<const float4*>(unit + j * round_block + i); }
 };
 
@@ -25,7 +24,8 @@ struct SweepCoefficients {
   float inverse_scale;
   const float* diagonal;
   __half* changes;
-  unsigned long long* changed;
+  const int* active;
+  std::int64_t rows_per_block;
   __device__ float4 at(int j, int i) const {
     const uint2 bits = *reinterpret_cast<const uint2*>(hessian + j * leading + i);
     const float2 low = __half22float2(*reinterpret_cast<const __half2*>(&bits.x));
@@ -57,23 +57,41 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
   const float lift = block.scale < 0x1p-64F ? 0x1p64F : 1.0F;
   const float inverse_scale = 1.0F / (block.scale * lift);
   double objective = 0;
-  unsigned changed = 0;
 
-  for (int first = (block.columns - 1) / sub * sub; first >= 0; first -= sub) {
+  if constexpr (sweep) {
+    // All rows of a thread block belong to one block of rows.
+    if (coefficients.active[static_cast<std::int64_t>(blockIdx.x) * threads / coefficients.rows_per_block] == 0) {
+      if (active) {
+        const float none[sub] = {};
+        for (int first = 0; first < round_block; first += sub) {
+          store_halves(coefficients.changes + static_cast<std::int64_t>(row) * round_block + first, none);
+        }
+      }
+      return;
+    }
+  }
+  const int parts = (block.columns + sub - 1) / sub;
+  for (int step = 0; step < parts; ++step) {
+    const int first = (sweep ? step : parts - 1 - step) * sub;
     const int width = min(sub, block.columns - first);
+    // Columns that are done, whose moves count here: those before (sweep) or after (feedback) these.
+    const int done_begin = sweep ? 0 : first + sub;
+    const int done_end = sweep ? first : block.columns;
     // Unrolled, so that all loads are in flight at once.
 #pragma unroll
     for (int part = 0; part < round_block * sub / 4 / threads; ++part) {
       const int index = thread + part * threads;
-      const int j = first + index / (sub / 4);
+      const int j = (sweep ? 0 : first) + index / (sub / 4);
       const int i = index % (sub / 4) * 4;
-      if (j >= block.columns) continue;
-      float4 factor = coefficients.at(j, first + i);
-      if (i + 3 >= width) {
-        factor.x = i < width ? factor.x : 0.0F;
-        factor.y = i + 1 < width ? factor.y : 0.0F;
-        factor.z = i + 2 < width ? factor.z : 0.0F;
-        factor.w = 0.0F;
+      if (j >= (sweep ? first + sub : round_block)) continue;
+      // Zero beyond the edge, whatever is in memory there.
+      float4 factor = {0.0F, 0.0F, 0.0F, 0.0F};
+      if (j < block.columns) {
+        const float4 loaded = coefficients.at(j, first + i);
+        factor.x = i < width ? loaded.x : 0.0F;
+        factor.y = i + 1 < width ? loaded.y : 0.0F;
+        factor.z = i + 2 < width ? loaded.z : 0.0F;
+        factor.w = i + 3 < width ? loaded.w : 0.0F;
       }
       *reinterpret_cast<float4*>(&factors[j][i]) = factor;
     }
@@ -89,7 +107,7 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
     }
     __syncthreads();
 #pragma unroll 2
-    for (int j = first + sub; j < block.columns; ++j) {
+    for (int j = done_begin; j < done_end; ++j) {
       const float move = sweep ? moves[j][thread] : -moves[j][thread];
 #pragma unroll
       for (int c = 0; c < sub; c += 4) {
@@ -102,7 +120,8 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
     }
     float part = 0;
 #pragma unroll
-    for (int c = sub - 1; c >= 0; --c) {
+    for (int turn = 0; turn < sub; ++turn) {
+      const int c = sweep ? turn : sub - 1 - turn;
       // Columns beyond the edge see w = y = q = 0 and stay there, with zero factors.
       float grid_value;
       float move;
@@ -110,8 +129,13 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
         const float curvature = c < width ? coefficients.diagonal[first + c] : 1.0F;
         grid_value = round_to_grid(moved[c] - __fdividef(y[c], curvature));
         move = grid_value - moved[c];
-        part += move * (2.0F * y[c] + move * curvature);
-        changed += move != 0.0F;
+        const float change = move * (2.0F * y[c] + move * curvature);
+        if (change >= 0.0F) {
+          grid_value = moved[c];
+          move = 0.0F;
+        } else {
+          part += change;
+        }
         value[c] = grid_value - value[c];
         moves[first + c][thread] = move;
       } else {
@@ -126,12 +150,13 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
       moved[c] = sweep ? move : grid_value;
       if (active && c < width) block.codes[(first + c) * block.codes_leading + row] = code_of_grid_value(grid_value);
 #pragma unroll
-      for (int i = 0; i < c; i += 4) {
+      for (int i = 0; i < sub; i += 4) {
+        if (sweep ? i + 3 <= c : i >= c) continue;
         const float4 factor = *reinterpret_cast<const float4*>(&factors[first + c][i]);
-        y[i] += move * factor.x;
-        if (i + 1 < c) y[i + 1] += move * factor.y;
-        if (i + 2 < c) y[i + 2] += move * factor.z;
-        if (i + 3 < c) y[i + 3] += move * factor.w;
+        if (sweep ? i > c : i < c) y[i] += move * factor.x;
+        if (sweep ? i + 1 > c : i + 1 < c) y[i + 1] += move * factor.y;
+        if (sweep ? i + 2 > c : i + 2 < c) y[i + 2] += move * factor.z;
+        if (sweep ? i + 3 > c : i + 3 < c) y[i + 3] += move * factor.w;
       }
     }
     objective += static_cast<double>(part);
@@ -142,18 +167,13 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
     __syncthreads();
   }
   if (active) block.row_objective[row] += objective;
-  if constexpr (sweep) {
-    for (int offset = 16; offset > 0; offset /= 2) changed += __shfl_down_sync(0xFFFFFFFFU, changed, offset);
-    if (thread % 32 == 0 && changed != 0) atomicAdd(coefficients.changed, static_cast<unsigned long long>(changed));
-  }
 }
 
 template <bool sweep, typename Coefficients>
 void launch(const RoundBlock& block, const Coefficients& coefficients, cudaStream_t stream) {
   const auto blocks = static_cast<unsigned>((block.rows + threads - 1) / threads);
-  with_dtype(block.dtype, [&]<SourceDtype dtype>() {
-    round_columns_kernel<dtype, sweep><<<blocks, threads, 0, stream>>>(block, coefficients);
-  });
+  with_dtype(block.dtype,
+             [&]<SourceDtype dtype>() { round_columns_kernel<dtype, sweep><<<blocks, threads, 0, stream>>>(block, coefficients); });
   check_launch(sweep ? "sweep_block" : "feed_back_block");
 }
 
@@ -164,8 +184,8 @@ void feed_back_block(const RoundBlock& block, const float* unit, const float* pi
 }
 
 void sweep_block(const RoundBlock& block, const __half* hessian, std::int64_t hessian_leading, float hessian_scale, const float* diagonal,
-                 __half* changes, unsigned long long* changed, cudaStream_t stream) {
-  launch<true>(block, SweepCoefficients{hessian, hessian_leading, 1.0F / hessian_scale, diagonal, changes, changed}, stream);
+                 __half* changes, const int* active, std::int64_t rows_per_block, cudaStream_t stream) {
+  launch<true>(block, SweepCoefficients{hessian, hessian_leading, 1.0F / hessian_scale, diagonal, changes, active, rows_per_block}, stream);
 }
 
 }  // namespace fp8::cuda

@@ -4,9 +4,10 @@
 //   t = w_j + y_j,   q_j = nearest(t),   e_j = q_j − w_j,   y_i −= e_j · L_ji for i < j,   objective += D_j (t − q_j)²
 // where y starts as −Σ e_k L_kj over the columns of later blocks.
 //
-// Sweep, in the same order:
-//   q'_j = nearest(q_j − y_j / H_jj),   d = q'_j − q_j,   y_i += d · H_ji,   objective += d (2 y_j + d H_jj)
-// where y starts as (E H)_j with E as it is before the block.
+// Sweep, for j from the first column of the block to the last, as the CPU backend has it:
+//   q'_j = nearest(q_j − y_j / H_jj),   d = q'_j − q_j,   y_i += d · H_ji for i > j,   objective += d (2 y_j + d H_jj)
+// where y starts as (E H)_j with E as it is before the block. A move that does not lower the objective, which only rounding can cause, is
+// not made.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -40,8 +41,9 @@ struct RoundBlock {
 // unit: L_ji at unit[j * 128 + i]; pivots: D_j.
 void feed_back_block(const RoundBlock& block, const float* unit, const float* pivots, cudaStream_t stream);
 
-// hessian: H · scale, H_ji at hessian[j * leading + i]; diagonal: H_jj. changes: d, rows × 128. changed: counts the codes that moved.
+// hessian: H · scale, H_ji at hessian[j * leading + i]; diagonal: H_jj. changes: d, rows × 128. Rows whose block is not active stay as they
+// are; `active` has one entry for each `rows_per_block` rows, a multiple of 64.
 void sweep_block(const RoundBlock& block, const __half* hessian, std::int64_t hessian_leading, float hessian_scale, const float* diagonal,
-                 __half* changes, unsigned long long* changed, cudaStream_t stream);
+                 __half* changes, const int* active, std::int64_t rows_per_block, cudaStream_t stream);
 
 }  // namespace fp8::cuda

@@ -12,6 +12,9 @@ namespace {
 
 constexpr int outer_block = 1024;
 
+// A sweep that lowers the objective of a block of rows by less than this share of it is the block's last.
+constexpr double smallest_gain = 1e-3;
+
 struct Span {
   int begin;
   int end;
@@ -28,7 +31,7 @@ void for_blocks_backwards(Span whole, int step, Body body) {
 
 }  // namespace
 
-Solver::Solver(Bump& bump, std::int64_t rows, std::int64_t columns, SourceDtype dtype)
+Solver::Solver(Bump& bump, std::int64_t rows, std::int64_t matrix_rows, std::int64_t columns, SourceDtype dtype)
     : columns_(columns), row_leading_(round_up(rows, 64)), column_leading_(round_up(columns, round_block)) {
   w_columns_ = bump.take<std::byte>(columns * row_leading_ * static_cast<std::int64_t>(byte_size(dtype)));
   codes_ = bump.take<std::uint8_t>(columns * row_leading_);
@@ -40,7 +43,9 @@ Solver::Solver(Bump& bump, std::int64_t rows, std::int64_t columns, SourceDtype 
   const std::int64_t outer_blocks = (columns + outer_block - 1) / outer_block;
   parts_ = bump.take<double>(outer_blocks * inner_product_parts(rows, std::min<std::int64_t>(outer_block, columns)));
   sum_ = bump.take<double>(1);
-  changed_ = bump.take<unsigned long long>(1);
+  const std::int64_t per_block = rows_per_stop(matrix_rows);
+  const std::int64_t blocks = (rows + per_block - 1) / per_block;
+  stop_ = {bump.take<double>(blocks), bump.take<int>(blocks), bump.take<int>(1), per_block};
 }
 
 void Solver::begin(const ColumnMatrix& w, const Execution& execution) {
@@ -101,13 +106,14 @@ double Solver::objective(const SplitMatrix& hessian) {
     };
     add({outer.end, columns}, 2.0F);
     add(outer, 1.0F);
-    inner_products(high_ + outer.begin, low_ + outer.begin, column_leading_, y_, row_leading_, w_.rows, outer.size(), parts, execution_.stream);
+    inner_products(high_ + outer.begin, low_ + outer.begin, column_leading_, y_, row_leading_, w_.rows, outer.size(), parts,
+                   execution_.stream);
     parts += inner_product_parts(w_.rows, outer.size());
   });
   return read_sum(parts - parts_, parts_);
 }
 
-double Solver::feed_back(const Steering& steering) {
+void Solver::feed_back(const Steering& steering) {
   const cudaStream_t stream = execution_.stream;
   const Factor& factor = steering.factor;
   const int columns = static_cast<int>(columns_);
@@ -136,20 +142,19 @@ double Solver::feed_back(const Steering& steering) {
                        .rows = static_cast<int>(w_.rows),
                        .columns = inner.size()},
                       factor.blocks + static_cast<std::int64_t>(inner.begin) * factor_block, factor.pivots + inner.begin, stream);
-      multiply(factor.transposed + outer.begin * factor.leading + inner.begin, factor.leading, inner.begin - outer.begin, high_ + inner.begin,
-               column_leading_, inner.size(), y_, -1.0F, 1.0F);
+      multiply(factor.transposed + outer.begin * factor.leading + inner.begin, factor.leading, inner.begin - outer.begin,
+               high_ + inner.begin, column_leading_, inner.size(), y_, -1.0F, 1.0F);
     });
   });
-  return read_sum(w_.rows, row_objective_);
+  start_sweeps(row_objective_, w_.rows, stop_, stream);
 }
 
-SweepGain Solver::sweep(const Steering& steering) {
+int Solver::sweep(const Steering& steering) {
   const cudaStream_t stream = execution_.stream;
   const SplitMatrix& h = steering.hessian;
   const int columns = static_cast<int>(columns_);
   const float unit = 1.0F / h.scale;
   check(cudaMemsetAsync(row_objective_, 0, static_cast<std::size_t>(w_.rows) * sizeof(double), stream), "cudaMemsetAsync");
-  check(cudaMemsetAsync(changed_, 0, sizeof(unsigned long long), stream), "cudaMemsetAsync");
   for_blocks_backwards({0, columns}, outer_block, [&](Span outer) {
     execution_.tick(0);
     multiply(h.high + outer.begin * h.leading, h.leading, outer.size(), high_, column_leading_, columns, y_, unit, 0.0F);
@@ -168,18 +173,16 @@ SweepGain Solver::sweep(const Steering& steering) {
                    .row_objective = row_objective_,
                    .rows = static_cast<int>(w_.rows),
                    .columns = inner.size()},
-                  h.high + inner.begin * h.leading + inner.begin, h.leading, h.scale, steering.diagonal + inner.begin, changes_, changed_,
-                  stream);
-      multiply(h.high + outer.begin * h.leading + inner.begin, h.leading, inner.begin - outer.begin, changes_, round_block, inner.size(), y_,
-               unit, 1.0F);
+                  h.high + inner.begin * h.leading + inner.begin, h.leading, h.scale, steering.diagonal + inner.begin, changes_,
+                  stop_.active, stop_.rows_per_block, stream);
+      multiply(h.high + outer.begin * h.leading + inner.begin, h.leading, inner.begin - outer.begin, changes_, round_block, inner.size(),
+               y_, unit, 1.0F);
     });
   });
-  auto* mailbox = static_cast<std::byte*>(execution_.mailbox) + 64;
-  check(cudaMemcpyAsync(mailbox, changed_, sizeof(unsigned long long), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
-  SweepGain gain;
-  gain.objective = -read_sum(w_.rows, row_objective_);
-  gain.changed = *reinterpret_cast<const unsigned long long*>(mailbox);
-  return gain;
+  end_sweep(row_objective_, w_.rows, smallest_gain, stop_, stream);
+  check(cudaMemcpyAsync(execution_.mailbox, stop_.active_count, sizeof(int), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+  check(cudaStreamSynchronize(stream), "learned rounding");
+  return *static_cast<const int*>(execution_.mailbox);
 }
 
 }  // namespace fp8::cuda

@@ -10,6 +10,7 @@
 #include "gemm.h"
 #include "hessian.h"
 #include "learned_rounding.h"
+#include "sweep_stop.h"
 
 namespace fp8::cuda {
 
@@ -20,15 +21,10 @@ struct Steering {
   Factor factor;
 };
 
-struct SweepGain {
-  double objective = 0;  // by how much it fell
-  std::uint64_t changed = 0;
-};
-
 class Solver {
  public:
-  // Takes its buffers from `bump`, for blocks of up to `rows` rows.
-  Solver(Bump& bump, std::int64_t rows, std::int64_t columns, SourceDtype dtype);
+  // Takes its buffers from `bump`, for up to `rows` of the matrix's `matrix_rows` rows at a time.
+  Solver(Bump& bump, std::int64_t rows, std::int64_t matrix_rows, std::int64_t columns, SourceDtype dtype);
 
   // Nothing below may be called before this: the rows to work on, `w.data` filled by the caller.
   void begin(const ColumnMatrix& w, const Execution& execution);
@@ -36,9 +32,9 @@ class Solver {
   // tr(E H Eᵀ) of the codes at hand, or of nearest rounding, to FP32 accuracy.
   double objective_of_codes(const SplitMatrix& hessian);
   double objective_of_nearest(const SplitMatrix& hessian);
-  // Returns Σ D_j (t_j − q_j)², the objective with the steering H.
-  double feed_back(const Steering& steering);
-  SweepGain sweep(const Steering& steering);
+  void feed_back(const Steering& steering);
+  // After feed_back. Returns how many blocks of rows want another sweep.
+  int sweep(const Steering& steering);
 
   void* columns_buffer() const { return w_columns_; }
   std::int64_t columns_leading() const { return row_leading_; }
@@ -47,8 +43,8 @@ class Solver {
  private:
   double objective(const SplitMatrix& hessian);
   double read_sum(std::int64_t count, const double* values);
-  void multiply(const __half* a, std::int64_t a_leading, int a_rows, const __half* b, std::int64_t b_leading, int depth, float* y, float alpha,
-                float beta);
+  void multiply(const __half* a, std::int64_t a_leading, int a_rows, const __half* b, std::int64_t b_leading, int depth, float* y,
+                float alpha, float beta);
 
   std::int64_t columns_;
   std::int64_t row_leading_;     // of column-wise data
@@ -62,7 +58,7 @@ class Solver {
   double* row_objective_;
   double* parts_;
   double* sum_;
-  unsigned long long* changed_;
+  StopState stop_;
 
   ColumnMatrix w_;
   Execution execution_;

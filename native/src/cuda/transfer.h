@@ -53,9 +53,11 @@ class Uploader {
   ~Uploader();
 
   // Reads `bytes` from `offset` to `destination`. When the countdown is over, work enqueued on `stream` sees the data.
-  void upload(const File& file, std::uint64_t offset, std::uint64_t bytes, void* destination, cudaStream_t stream, const std::string& tensor,
-              const std::shared_ptr<Countdown>& done);
-  static std::size_t chunks(std::uint64_t bytes) { return static_cast<std::size_t>((bytes + transfer_chunk_bytes - 1) / transfer_chunk_bytes); }
+  void upload(const File& file, std::uint64_t offset, std::uint64_t bytes, void* destination, cudaStream_t stream,
+              const std::string& tensor, const std::shared_ptr<Countdown>& done);
+  static std::size_t chunks(std::uint64_t bytes) {
+    return static_cast<std::size_t>((bytes + transfer_chunk_bytes - 1) / transfer_chunk_bytes);
+  }
 
  private:
   struct Chunk {

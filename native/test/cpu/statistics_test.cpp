@@ -164,7 +164,7 @@ TEST_F(StatisticsOfBothSides, AreRefusedWhereTheyHoldNothing) {
   job.files = {source_, zeros};
   std::get<QuantizeTask>(job.tasks[0]).inputs = {{{StatisticsTerm::Kind::diagonal, 1, {{1, 0, columns * 4}, ValueDtype::f32, 1}}}, 1};
   testing::Recorder recorder;
-  EXPECT_THROW((void)make_cpu_backend()->run(job, recorder, {}), Error);
+  EXPECT_THROW(static_cast<void>(make_cpu_backend()->run(job, recorder, {})), Error);
 }
 
 }  // namespace

@@ -40,7 +40,9 @@ class CudaTest : public ::testing::Test {
 template <typename T>
 class DeviceVector {
  public:
-  explicit DeviceVector(std::size_t count) : count_(count) { check(cudaMalloc(reinterpret_cast<void**>(&data_), std::max<std::size_t>(count, 1) * sizeof(T)), "cudaMalloc"); }
+  explicit DeviceVector(std::size_t count) : count_(count) {
+    check(cudaMalloc(reinterpret_cast<void**>(&data_), std::max<std::size_t>(count, 1) * sizeof(T)), "cudaMalloc");
+  }
   explicit DeviceVector(const std::vector<T>& values) : DeviceVector(values.size()) {
     check(cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
   }
@@ -82,7 +84,8 @@ inline std::vector<double> gram_hessian(const std::vector<float>& w, int rows, i
   for (int r = 0; r < rows; ++r) {
     for (int i = 0; i < columns; ++i) {
       const double value = w[static_cast<std::size_t>(r) * columns + i];
-      for (int j = 0; j < columns; ++j) h[static_cast<std::size_t>(i) * columns + j] += value * static_cast<double>(w[static_cast<std::size_t>(r) * columns + j]);
+      for (int j = 0; j < columns; ++j)
+        h[static_cast<std::size_t>(i) * columns + j] += value * static_cast<double>(w[static_cast<std::size_t>(r) * columns + j]);
     }
   }
   double trace = 0;

@@ -22,7 +22,8 @@ TEST_P(FactoriseTest, TheFactorMultipliesBackToTheMatrix) {
   std::vector<float> square(static_cast<std::size_t>(size) * leading, 0.0F);
   double largest = 0;
   for (int i = 0; i < size; ++i) {
-    for (int j = 0; j <= i; ++j) square[static_cast<std::size_t>(i) * leading + j] = static_cast<float>(h[static_cast<std::size_t>(i) * size + j]);
+    for (int j = 0; j <= i; ++j)
+      square[static_cast<std::size_t>(i) * leading + j] = static_cast<float>(h[static_cast<std::size_t>(i) * size + j]);
     largest = std::max(largest, h[static_cast<std::size_t>(i) * size + i]);
   }
   for (const GemmPath path : paths()) {
@@ -93,8 +94,12 @@ TEST_F(HessianTest, IsNormalisedDampedMirroredAndSplit) {
     for (int j = 0; j < size; ++j) {
       const int row = std::max(i, j), column = std::min(i, j);
       const float expected = square[static_cast<std::size_t>(row) * leading + column] * 0.5F + (i == j ? 1.0F : 0.0F);
-      if (j <= i) EXPECT_FLOAT_EQ(h[static_cast<std::size_t>(i) * leading + j], expected);
-      if (i == j) EXPECT_FLOAT_EQ(d[i], expected);
+      if (j <= i) {
+        EXPECT_FLOAT_EQ(h[static_cast<std::size_t>(i) * leading + j], expected);
+      }
+      if (i == j) {
+        EXPECT_FLOAT_EQ(d[i], expected);
+      }
       const std::size_t at = static_cast<std::size_t>(i) * leading + j;
       EXPECT_NEAR((__half2float(high_values[at]) + __half2float(low_values[at])) / 64.0F, expected, 1e-9 + 3e-7 * std::abs(expected));
     }

@@ -1,6 +1,7 @@
 #include "cuda/learned_rounding.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 
 #include "device.h"
@@ -15,7 +16,9 @@ double objective_of(const std::vector<double>& h, const std::vector<float>& w, c
   double total = 0;
   std::vector<double> e(columns);
   for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < columns; ++c) e[c] = static_cast<double>(q[static_cast<std::size_t>(r) * columns + c]) - static_cast<double>(w[static_cast<std::size_t>(r) * columns + c]);
+    for (int c = 0; c < columns; ++c)
+      e[c] = static_cast<double>(q[static_cast<std::size_t>(r) * columns + c]) -
+             static_cast<double>(w[static_cast<std::size_t>(r) * columns + c]);
     for (int i = 0; i < columns; ++i) {
       double sum = 0;
       for (int j = 0; j < columns; ++j) sum += h[static_cast<std::size_t>(i) * columns + j] * e[j];
@@ -83,7 +86,8 @@ struct Rounded {
   float scale = 1;
 };
 
-Rounded round_on_gpu(const void* data, SourceDtype dtype, int rows, int columns, std::int64_t row_block, GemmPath path, int capability) {
+Rounded round_on_gpu(const void* data, SourceDtype dtype, int rows, int columns, std::int64_t row_block, GemmPath path, int capability,
+                     std::uint32_t top_k = 0) {
   const auto count = static_cast<std::size_t>(rows) * columns;
   const auto* bytes = static_cast<const std::byte*>(data);
   const DeviceVector<std::byte> source(std::vector<std::byte>(bytes, bytes + count * byte_size(dtype)));
@@ -94,12 +98,12 @@ Rounded round_on_gpu(const void* data, SourceDtype dtype, int rows, int columns,
   Rounded rounded;
   rounded.scale = e4m3_scale(std::bit_cast<float>(found.amax_bits));
   const DeviceVector<std::uint8_t> codes(count);
-  const DeviceVector<std::byte> memory(static_cast<std::size_t>(learned_rounding_bytes(dtype, rows, columns, row_block)));
+  const DeviceVector<std::byte> memory(static_cast<std::size_t>(learned_rounding_bytes(dtype, rows, columns, top_k, row_block)));
   void* mailbox = nullptr;
   check(cudaMallocHost(&mailbox, 4096), "cudaMallocHost");
   Execution execution{nullptr, path, capability, mailbox};
-  rounded.result = round_learned({source.get(), dtype, rows, columns}, squares.get(), found, rounded.scale, {500, row_block}, codes.get(),
-                                 memory.get(), execution);
+  rounded.result = round_learned({source.get(), dtype, rows, columns}, squares.get(), found, rounded.scale, {500, top_k, 7, row_block},
+                                 codes.get(), memory.get(), execution);
   cudaFreeHost(mailbox);
   rounded.codes = codes.host();
   return rounded;
@@ -136,7 +140,7 @@ TEST_P(LearnedRoundingTest, ReachesTheObjectiveOfItsDefinition) {
     for (const SourceDtype dtype : {SourceDtype::bf16, SourceDtype::f16, SourceDtype::f32}) {
       if (dtype != SourceDtype::bf16 && path == GemmPath::portable) continue;
       SCOPED_TRACE(::testing::Message() << "path " << static_cast<int>(path) << " dtype " << static_cast<int>(dtype));
-      const void* data = dtype == SourceDtype::bf16 ? static_cast<const void*>(bits.data())
+      const void* data = dtype == SourceDtype::bf16  ? static_cast<const void*>(bits.data())
                          : dtype == SourceDtype::f16 ? static_cast<const void*>(halves.data())
                                                      : static_cast<const void*>(w.data());
       const Rounded rounded = round_on_gpu(data, dtype, rows, columns, rows, path, capability_);
@@ -173,6 +177,39 @@ TEST_F(LearnedRoundingCasesTest, RowBlocksSolveTheSameProblem) {
   const Rounded blocks = round_on_gpu(w.data(), SourceDtype::f32, rows, columns, 256, paths().back(), capability_);
   EXPECT_NEAR(blocks.result.objective, whole.result.objective, 0.005 * whole.result.objective);
   EXPECT_NEAR(blocks.result.objective_nearest, whole.result.objective_nearest, 1e-6 * whole.result.objective_nearest);
+}
+
+// Ranks from none to all trade the gain of full rank for less work; with as many as the matrix has it is full rank to the bit.
+TEST_F(LearnedRoundingCasesTest, MoreComponentsGainMore) {
+  const int rows = 400, columns = 300;
+  // A falling spectrum, as weights have it.
+  const std::vector<float> left = normal_numbers(static_cast<std::size_t>(rows) * 40, 1), right = normal_numbers(40U * columns, 2);
+  std::vector<float> w = normal_numbers(static_cast<std::size_t>(rows) * columns, 3, 0.5F);
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < columns; ++c) {
+      for (int k = 0; k < 40; ++k) {
+        w[static_cast<std::size_t>(r) * columns + c] +=
+            left[static_cast<std::size_t>(r) * 40 + k] * right[static_cast<std::size_t>(k) * columns + c] / static_cast<float>(1 + k);
+      }
+    }
+  }
+  const auto ratio = [&](std::uint32_t top_k, GemmPath path) {
+    const Rounded rounded = round_on_gpu(w.data(), SourceDtype::f32, rows, columns, rows, path, capability_, top_k);
+    EXPECT_EQ(rounded.codes, round_on_gpu(w.data(), SourceDtype::f32, rows, columns, rows, path, capability_, top_k).codes);
+    return rounded.result.objective / rounded.result.objective_nearest;
+  };
+  for (const GemmPath path : paths()) {
+    const double full = ratio(0, path), some = ratio(75, path), few = ratio(12, path), one = ratio(1, path);
+    RecordProperty("ratios", std::to_string(full) + " " + std::to_string(some) + " " + std::to_string(few) + " " + std::to_string(one));
+    std::printf("top_k 0, 75, 12, 1: %.4f %.4f %.4f %.4f\n", full, some, few, one);
+    EXPECT_LT(full, some + 1e-6);
+    EXPECT_LT(some, few);
+    EXPECT_LT(few, one);
+    EXPECT_LT(one, 1.0);
+    // The noise floor holds little: the 75 components have nearly the whole gain.
+    EXPECT_GT(1 - some, 0.8 * (1 - full));
+    EXPECT_EQ(ratio(300, path), full);
+  }
 }
 
 TEST_F(LearnedRoundingCasesTest, WeightsOnTheGridStayAsTheyAre) {

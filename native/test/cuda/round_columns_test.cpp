@@ -83,9 +83,11 @@ TEST_P(RoundColumnsTest, SweepEqualsItsTwin) {
   const DeviceVector<float> w(p.w), y(gradient), diagonal(p.weights);
   const DeviceVector<__half> hessian(h);
   const DeviceVector<std::uint8_t> codes(before);
-  const DeviceVector<__half> errors(static_cast<std::size_t>(p.rows) * round_block), changes(static_cast<std::size_t>(p.rows) * round_block);
+  const DeviceVector<__half> errors(static_cast<std::size_t>(p.rows) * round_block),
+      changes(static_cast<std::size_t>(p.rows) * round_block);
   const DeviceVector<double> objective(std::vector<double>(p.rows, 0.0));
-  const DeviceVector<unsigned long long> changed(std::vector<unsigned long long>{0});
+  // The second block of rows is done with its sweeps.
+  const DeviceVector<int> active(std::vector<int>{1, 0, 1});
   sweep_block({.dtype = SourceDtype::f32,
                .w = w.get(),
                .w_leading = p.leading,
@@ -99,22 +101,32 @@ TEST_P(RoundColumnsTest, SweepEqualsItsTwin) {
                .row_objective = objective.get(),
                .rows = p.rows,
                .columns = p.columns},
-              hessian.get(), round_block, scale, diagonal.get(), changes.get(), changed.get(), nullptr);
+              hessian.get(), round_block, scale, diagonal.get(), changes.get(), active.get(), 64, nullptr);
   const auto found_codes = codes.host();
   const auto found_errors = errors.host();
   const auto found_changes = changes.host();
   const auto found_objective = objective.host();
-  unsigned long long count = 0;
   int differing = 0;
+  int moved_codes = 0;
   for (int r = 0; r < p.rows; ++r) {
+    if (r / 64 == 1) {
+      for (int j = 0; j < p.columns; ++j) {
+        const std::size_t at = static_cast<std::size_t>(j) * p.leading + r;
+        ASSERT_EQ(found_codes[at], before[at]);
+        ASSERT_EQ(__half2float(found_changes[static_cast<std::size_t>(r) * round_block + j]), 0.0F);
+      }
+      ASSERT_EQ(found_objective[r], 0.0);
+      continue;
+    }
     std::vector<float> g(p.columns);
     for (int j = 0; j < p.columns; ++j) g[j] = gradient[static_cast<std::size_t>(j) * p.leading + r];
     double sum = 0;
     bool same = true;
-    for (int j = p.columns - 1; j >= 0 && same; --j) {
+    for (int j = 0; j < p.columns && same; ++j) {
       const std::size_t at = static_cast<std::size_t>(j) * p.leading + r;
       const float q = decode_e4m3(before[at]);
-      const float moved = nearest(q - g[j] / p.weights[j]);
+      float moved = nearest(q - g[j] / p.weights[j]);
+      if ((moved - q) * (2 * g[j] + (moved - q) * p.weights[j]) >= 0) moved = q;
       const float d = moved - q;
       // A quotient that the GPU rounds otherwise may fall on the other side of a tie; the row then goes its own way.
       if (decode_e4m3(found_codes[at]) != moved) {
@@ -124,7 +136,7 @@ TEST_P(RoundColumnsTest, SweepEqualsItsTwin) {
       ASSERT_EQ(__half2float(found_errors[static_cast<std::size_t>(r) * round_block + j]), rounded_to_half(moved - p.w[at]));
       ASSERT_EQ(__half2float(found_changes[static_cast<std::size_t>(r) * round_block + j]), rounded_to_half(d));
       sum += static_cast<double>(d * (2 * g[j] + d * p.weights[j]));
-      for (int i = 0; i < j; ++i) g[i] += d * p.coefficients[j * round_block + i];
+      for (int i = j + 1; i < p.columns; ++i) g[i] += d * p.coefficients[j * round_block + i];
     }
     differing += !same;
     if (same) {
@@ -132,12 +144,11 @@ TEST_P(RoundColumnsTest, SweepEqualsItsTwin) {
     }
     for (int j = 0; j < p.columns; ++j) {
       const std::size_t at = static_cast<std::size_t>(j) * p.leading + r;
-      count += decode_e4m3(found_codes[at]) != decode_e4m3(before[at]);
+      moved_codes += decode_e4m3(found_codes[at]) != decode_e4m3(before[at]);
     }
   }
   EXPECT_LE(differing, p.rows / 20);
-  EXPECT_EQ(changed.host().front(), count);
-  EXPECT_GT(count, 0U);
+  EXPECT_GT(moved_codes, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Widths, RoundColumnsTest, ::testing::Values(1, 32, 33, 100, 128));

@@ -8,10 +8,10 @@ import type { Recipe } from '../../engine/plan/recipe';
 import type { TensorInfo } from '../../engine/safetensors/header';
 import type { DtypeShare, FileView, InvalidFileView } from '../../webview/protocol/views';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
-import type { ModelState } from './modelDocument';
+import type { KnownState } from './modelDocument';
 
 /** `named` is the output where the user has named one. */
-export function fileView(path: string, state: ModelState, named?: string): FileView {
+export function fileView(path: string, state: KnownState, named?: string): FileView {
   switch (state.kind) {
     case 'invalid':
       return invalidView(path, state.error, state.revision);

@@ -18,7 +18,9 @@ export interface RecipeSource {
   onChange(uri: vscode.Uri, listener: () => void): Disposable;
 }
 
-export type ModelState =
+export type ModelState = { readonly kind: 'reading'; readonly revision: 0 } | KnownState;
+
+export type KnownState =
   | { readonly kind: 'valid'; readonly revision: number; readonly header: Header; readonly plan: Plan; readonly problem?: string }
   | { readonly kind: 'invalid'; readonly revision: number; readonly error: EngineError };
 
@@ -27,20 +29,14 @@ const SETTLE_MILLISECONDS = 250;
 
 export class ModelDocument implements vscode.CustomDocument {
   readonly #owned = new DisposableStore();
-  readonly #state: Observable<ModelState>;
+  readonly #state = new Observable<ModelState>({ kind: 'reading', revision: 0 });
   #settling: NodeJS.Timeout | undefined;
   #reading = 0;
 
-  static async open(uri: vscode.Uri, recipes: RecipeSource): Promise<ModelDocument> {
-    return new ModelDocument(uri, await readModel(uri, recipes.recipeOf(uri), 1), recipes);
-  }
-
-  private constructor(
+  constructor(
     readonly uri: vscode.Uri,
-    state: ModelState,
     private readonly recipes: RecipeSource,
   ) {
-    this.#state = new Observable(state);
     this.#owned.add(
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration('fp8', uri)) void this.reload();
@@ -58,6 +54,11 @@ export class ModelDocument implements vscode.CustomDocument {
 
   get state(): ReadonlyObservable<ModelState> {
     return this.#state;
+  }
+
+  /** Reads the file unless that has begun. The page that will show it starts meanwhile. */
+  read(): void {
+    if (this.#reading === 0) void this.reload();
   }
 
   async reload(): Promise<void> {
@@ -86,7 +87,7 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 }
 
-async function readModel(uri: vscode.Uri, recipe: Recipe, revision: number): Promise<ModelState> {
+async function readModel(uri: vscode.Uri, recipe: Recipe, revision: number): Promise<KnownState> {
   try {
     if (uri.scheme !== 'file') {
       throw new EngineError(

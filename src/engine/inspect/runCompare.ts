@@ -1,6 +1,6 @@
 /** runCompare: two files → what differs between their tensors, quantized ones by the values they stand for. Reads only. */
 import { EngineError } from '../errors';
-import { isValueDtype } from '../dtype';
+import { DTYPES, isValueDtype } from '../dtype';
 import { ProgressMeter, type MeteredTask } from '../job/progressMeter';
 import type { ComparedResult, DifferenceTask, Quantizer, TensorValues } from '../job/quantizer';
 import type { TensorInfo } from '../safetensors/header';
@@ -68,8 +68,11 @@ async function* compare(
     else if (event.type === 'progress') meter.advanced(event.id, event.fraction);
     else if (event.type === 'compared') {
       meter.finished(event.id);
-      squaredError += event.squaredError;
-      squaredReference += event.squaredSource;
+      // Counters and masks are no weights: one large number among them would drown every error.
+      if (isFloat(pairs[event.id]?.reference)) {
+        squaredError += event.squaredError;
+        squaredReference += event.squaredSource;
+      }
       yield { type: 'tensor', index: event.id, tensor: comparedTensor(pairs, event.id, event) };
     }
     const now = performance.now() / 1000;
@@ -104,6 +107,10 @@ function comparedTensor(pairs: readonly TensorPair[], id: number, result: Compar
       nonFiniteCount,
     },
   };
+}
+
+function isFloat(tensor: TensorInfo | undefined): boolean {
+  return tensor !== undefined && DTYPES[tensor.dtype].kind === 'float';
 }
 
 function relative(squaredError: number, squaredReference: number): number {

@@ -3,6 +3,7 @@ import { formatPercent } from '../../base/format';
 import { element, setText } from '../dom';
 import type { CompareStateName, ComparisonColumn, ComparisonRow } from '../protocol/comparisonApi';
 import type { SortColumn } from '../table/sortHeader';
+import { splitName } from '../table/splitName';
 import type { RowCells } from '../table/virtualTable';
 import { formatValue } from '../tensor/numbers';
 
@@ -29,8 +30,10 @@ export const STATE_LABELS: Readonly<Record<CompareStateName, string>> = {
 export function makeComparisonRow(): RowCells<ComparisonRow> {
   const cell = (name: string): HTMLElement => element('div', { class: `cell ${name}`, role: 'gridcell' });
   const name = cell('name');
+  const path = element('bdi');
+  path.dir = 'ltr';
   const leaf = element('span', { class: 'name-leaf' });
-  name.append(leaf);
+  name.append(element('span', { class: 'name-path' }, [path]), leaf);
   const dtypes = cell('dtype');
   const shapes = cell('shape end');
   const relative = cell('relative end');
@@ -46,7 +49,9 @@ export function makeComparisonRow(): RowCells<ComparisonRow> {
     root,
     show(row) {
       root.dataset['state'] = row?.state ?? '';
-      setText(leaf, row?.name ?? '');
+      const [before, after] = splitName(row?.name ?? '');
+      setText(path, before);
+      setText(leaf, after);
       name.title = row?.name ?? '';
       setText(dtypes, row?.dtypes ?? '');
       dtypes.title = row?.dtypes ?? '';

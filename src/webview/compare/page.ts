@@ -180,8 +180,8 @@ function sentence(phase: Exclude<ComparisonView['phase'], { readonly phase: 'run
   switch (phase.phase) {
     case 'done':
       return phase.relativeError === 0
-        ? `Every compared value is the same. ${formatSeconds(phase.seconds)}.`
-        : `Relative error of all compared tensors together: ${formatPercent(phase.relativeError)}. ${formatSeconds(phase.seconds)}.`;
+        ? `Every compared value is the same · ${formatSeconds(phase.seconds)}`
+        : `Relative error of all compared tensors together: ${formatPercent(phase.relativeError)} · ${formatSeconds(phase.seconds)}`;
     case 'failed':
       return phase.message;
     case 'cancelled':

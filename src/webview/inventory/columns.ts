@@ -4,6 +4,7 @@ import { element, setText } from '../dom';
 import { icon } from '../icons';
 import type { GroupRow, TableRow, TensorRow } from '../protocol/query';
 import type { ActionName, Order } from '../protocol/views';
+import { splitName } from '../table/splitName';
 import type { SortColumn } from '../table/sortHeader';
 import type { RowCells } from '../table/virtualTable';
 
@@ -89,11 +90,10 @@ const NO_CELLS: Cells = { path: '', leaf: '', title: '', dtype: '', shape: '', b
 
 function tensorCells(row: TensorRow): Cells {
   const isInTree = row.label !== row.name;
-  const cut = row.label.lastIndexOf('.', row.label.length - 2) + 1;
-  const withKind = cut > 0 ? row.label.lastIndexOf('.', cut - 2) + 1 : 0;
+  const [path, leaf] = isInTree ? ['', row.label] : splitName(row.label);
   return {
-    path: isInTree ? '' : row.label.slice(0, withKind),
-    leaf: isInTree ? row.label : row.label.slice(withKind),
+    path,
+    leaf,
     title: row.name,
     dtype: row.dtype,
     shape: row.shape,

@@ -128,6 +128,8 @@ export class InventoryPage {
     this.#toolbar.showFile(view);
     this.#toolbar.showDetails(this.#detailsState);
     await this.#ask({}, this.#restore?.scrollTop ?? this.#table.scrollTop);
+    if (this.#restore?.activeTensor !== undefined && this.#table.activeIndex !== undefined)
+      this.#selection.begin(this.#restore.activeTensor);
     this.#restore = undefined;
   }
 

@@ -58,6 +58,11 @@ export class Selection {
     if (this.#tensors.size > 0) this.#set(new Set());
   }
 
+  /** Where nothing is selected, as after a reload, the tensor of the active row is. */
+  begin(tensor: number): void {
+    if (this.#tensors.size === 0) this.#set(new Set([tensor]));
+  }
+
   /** For a table whose rows stand elsewhere now. */
   anchorAt(index: number): void {
     this.#anchor = index;

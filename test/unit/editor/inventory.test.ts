@@ -136,8 +136,8 @@ describe('20,000 tensors', () => {
     const start = performance.now();
     const [first] = large.rows(query({}), 0, 128).rows;
     expect(first?.kind === 'tensor' && first.name).toBe('blocks.0.attn.q.weight');
-    // Generous: a shared machine may be several times slower than the 55 ms measured.
-    expect(performance.now() - start).toBeLessThan(500);
+    // Generous: a shared machine may be many times slower than the 55 ms measured.
+    expect(performance.now() - start).toBeLessThan(2000);
   });
 
   it('are searched and grouped at every keystroke', () => {
@@ -147,7 +147,7 @@ describe('20,000 tensors', () => {
         const start = performance.now();
         expect(large.rows(query({ search, form, expansion: { groups: 'expanded', except: [] } }), 0, 128).rows).toHaveLength(128);
         // Generous: 50 ms for all 40,000 rows of the tree once the code is warm.
-        expect(performance.now() - start).toBeLessThan(1000);
+        expect(performance.now() - start).toBeLessThan(2000);
       }
     }
   });

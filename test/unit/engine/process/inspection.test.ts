@@ -1,0 +1,170 @@
+// Looking into files by the engine in its own process, with the real addon.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { ComparedTensor } from '../../../../src/engine/inspect/compareEvent';
+import type { RoundingPreview, TensorStatistics } from '../../../../src/engine/inspect/inspectEvent';
+import { defaultRecipe } from '../../../../src/engine/plan/recipe';
+import { engineScene } from '../../../support/engineScene';
+import { modelBytes, TOY_MODEL, writeModel } from '../../../support/modelFile';
+
+const scene = engineScene();
+const fc1 = 'layers.0.mlp.fc1.weight';
+
+describe('inspect', () => {
+  it('describes the values of a tensor', async () => {
+    await writeModel(scene.source, [
+      {
+        name: 'w',
+        dtype: 'F32',
+        shape: [4, 2],
+        replace: [1, -3, 0, 0.5, 2, NaN, Infinity, 1].map((value, index) => ({ index, value })),
+      },
+    ]);
+    expect(await statisticsOf(scene.source, 'w')).toMatchObject({
+      count: 8,
+      zeroCount: 1,
+      nanCount: 1,
+      infinityCount: 1,
+      smallest: -3,
+      largest: 2,
+      mean: 0.25,
+    });
+  });
+
+  it('sees codes times their scale', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    await scene.convert();
+    const source = await statisticsOf(scene.source, fc1);
+    const converted = await statisticsOf(scene.output, fc1);
+    expect(converted.scale).toEqual({ value: source.fp8Scale, tensor: 'layers.0.mlp.fc1.weight_scale' });
+    expect(Math.abs(converted.deviation / source.deviation - 1)).toBeLessThan(0.02);
+  });
+
+  it('says why the values of a tensor cannot be read', async () => {
+    await writeModel(scene.source, [{ name: 'four', dtype: 'F4', shape: [2, 8] }]);
+    await expect(statisticsOf(scene.source, 'four')).rejects.toThrow(/"four".*F4/);
+    await expect(statisticsOf(scene.source, 'gone')).rejects.toThrow(/no longer has a tensor "gone"/);
+  });
+
+  it('ends when it is cancelled', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    const events: string[] = [];
+    for await (const { type } of scene.client.inspect({ path: scene.source, tensor: fc1, threads: 0 }, AbortSignal.abort()))
+      events.push(type);
+    expect(events).toEqual(['cancelled']);
+  });
+});
+
+describe('preview', () => {
+  it('tells what a conversion then does, and writes nothing', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    const preview = await previewOf(fc1);
+    expect(await scene.files()).toEqual(['model.safetensors']);
+    const report = (await scene.convert()).tensors.find(({ name }) => name === fc1);
+    expect(preview.error).toBe(report?.relativeError);
+    expect(preview.sweeps).toBe(report?.sweeps);
+    expect(preview.objectiveRatio).toBeCloseTo((report?.objective ?? 0) / (report?.objectiveNearest ?? 1), 12);
+    expect(preview.nearestError).toBeLessThanOrEqual(preview.error);
+    expect(preview.objectiveRatio).toBeLessThan(1);
+  });
+
+  it('says why there is nothing to preview', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    await expect(previewOf('layers.0.norm.weight')).rejects.toThrow(/not quantized by this recipe/);
+  });
+});
+
+describe('compare', () => {
+  it('finds a file equal to itself', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    const { tensors, relativeError } = await compared(scene.source, scene.source);
+    expect(relativeError).toBe(0);
+    expect(new Set(tensors.map(({ state }) => state))).toEqual(new Set(['equal']));
+    expect(tensors).toHaveLength(TOY_MODEL.length);
+  });
+
+  it('compares a converted file by the values that it stands for', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    const report = await scene.convert();
+    const { tensors, relativeError } = await compared(scene.source, scene.output);
+    expect(tensors.map(({ name }) => name)).toEqual(report.tensors.map(({ name }) => name));
+    for (const { name, action, relativeError: error = 0 } of report.tensors) {
+      const tensor = tensors.find((other) => other.name === name);
+      expect([name, tensor?.state]).toEqual([name, action === 'quantize' ? 'changed' : 'equal']);
+      if (action === 'quantize') {
+        expect(tensor?.error?.relative).toBeCloseTo(error, 6);
+        expect(tensor?.error?.sqnrDecibels).toBeCloseTo(-20 * Math.log10(error), 3);
+      }
+    }
+    expect(relativeError).toBeGreaterThan(0.01);
+  });
+
+  it('tells what was added, removed and reshaped, and what cannot be compared', async () => {
+    const other = join(scene.folder, 'other.safetensors');
+    await writeFile(
+      scene.source,
+      modelBytes([
+        { name: 'same', dtype: 'F32', shape: [4] },
+        { name: 'wider', dtype: 'F32', shape: [4] },
+        { name: 'gone', dtype: 'F32', shape: [4] },
+        { name: 'four', dtype: 'F4', shape: [4] },
+      ]),
+    );
+    await writeFile(
+      other,
+      modelBytes([
+        { name: 'same', dtype: 'F32', shape: [4] },
+        { name: 'wider', dtype: 'F32', shape: [2, 2] },
+        { name: 'four', dtype: 'F4', shape: [4] },
+        { name: 'new', dtype: 'I64', shape: [] },
+      ]),
+    );
+    const { tensors } = await compared(scene.source, other);
+    expect(Object.fromEntries(tensors.map(({ name, state }) => [name, state]))).toEqual({
+      same: 'equal',
+      wider: 'reshaped',
+      gone: 'removed',
+      four: 'incomparable',
+      new: 'added',
+    });
+  });
+
+  it('names the file that is broken', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    const broken = join(scene.folder, 'broken.safetensors');
+    await writeFile(broken, (await readFile(scene.source)).subarray(0, 5000));
+    await expect(compared(scene.source, broken)).rejects.toThrow(/broken\.safetensors/);
+  });
+});
+
+async function statisticsOf(path: string, tensor: string): Promise<TensorStatistics> {
+  for await (const event of scene.client.inspect({ path, tensor, threads: 0 }, new AbortController().signal)) {
+    if (event.type === 'done') return event.statistics;
+    if (event.type === 'failed') throw new Error(event.error.message);
+  }
+  throw new Error('the inspection did not end');
+}
+
+async function previewOf(tensor: string): Promise<RoundingPreview> {
+  const request = { path: scene.source, tensor, threads: 0, recipe: defaultRecipe(), device: 'cpu' };
+  for await (const event of scene.client.preview(request, new AbortController().signal)) {
+    if (event.type === 'done') return event.preview;
+    if (event.type === 'failed') throw new Error(event.error.message);
+  }
+  throw new Error('the preview did not end');
+}
+
+async function compared(
+  reference: string,
+  other: string,
+): Promise<{ readonly tensors: readonly ComparedTensor[]; readonly relativeError: number }> {
+  const tensors: ComparedTensor[] = [];
+  for await (const event of scene.client.compare({ reference, other, threads: 0 }, new AbortController().signal)) {
+    if (event.type === 'paired') tensors.push(...event.tensors);
+    else if (event.type === 'tensor') tensors[event.index] = event.tensor;
+    else if (event.type === 'done') return { tensors, relativeError: event.relativeError };
+    else if (event.type === 'failed') throw new Error(event.error.message);
+  }
+  throw new Error('the comparison did not end');
+}
