@@ -225,7 +225,7 @@ it('on a terminal it draws a bar, without colours where NO_COLOR is set', (conte
     }).stdout;
   const coloured = onTerminal({ NO_COLOR: '' });
   if (coloured === null) return context.skip('there is no scene.program script to make a terminal with');
-  expect(coloured).toMatch(/\r *\d+ % .*━.* \d+\/12 · \d.* MB\/s · ETA/u);
+  expect(coloured).toMatch(/\r *\d+ % .*━.* \d+\/12 · \d.* [kMG]?B\/s · ETA/u);
   expect(coloured).toContain('\u001b[32mDone');
   const plain = onTerminal({ NO_COLOR: '1' });
   expect(plain).toContain('━');

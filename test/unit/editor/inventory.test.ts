@@ -132,22 +132,16 @@ describe('20,000 tensors', () => {
     ),
   );
 
-  it('are sorted within a frame or two', () => {
-    const start = performance.now();
+  it('are sorted', () => {
     const [first] = large.rows(query({}), 0, 128).rows;
     expect(first?.kind === 'tensor' && first.name).toBe('blocks.0.attn.q.weight');
-    // Generous: a shared machine may be many times slower than the 55 ms measured.
-    expect(performance.now() - start).toBeLessThan(2000);
   });
 
   it('are searched and grouped at every keystroke', () => {
     large.prepare();
     for (const form of ['list', 'tree'] as const) {
       for (const search of ['b', 'blocks.1', '*.q.*', '/9\\.attn/']) {
-        const start = performance.now();
         expect(large.rows(query({ search, form, expansion: { groups: 'expanded', except: [] } }), 0, 128).rows).toHaveLength(128);
-        // Generous: 50 ms for all 40,000 rows of the tree once the code is warm.
-        expect(performance.now() - start).toBeLessThan(2000);
       }
     }
   });

