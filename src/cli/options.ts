@@ -26,14 +26,22 @@ const SELECTION: readonly OptionSpec[] = [
     name: 'quantize',
     value: 'PATTERN',
     times: 'many',
-    help: 'quantize these; of --keep, --quantize and --remove the last that matches counts',
+    help: 'quantize these, "PATTERN => int8, row, nearest" in a way of their own; of --keep, --quantize and --remove the last that matches counts',
   },
   { name: 'remove', value: 'PATTERN', times: 'many', help: 'leave these out of the output' },
+  { name: 'min_elements', value: 'N', help: 'keep matrices with fewer elements (default: 1024)' },
+  { name: 'target', value: 'TARGET', help: 'float8_e4m3fn (default), float8_e5m2, int8, mxfp8 or nvfp4' },
+  { name: 'granularity', value: 'auto|tensor|row|block:RxC', help: 'what shares a scale (default: what the layout takes for the target)' },
+  {
+    name: 'layout',
+    value: 'LAYOUT',
+    help: 'for whom scales are stored: comfyui (default), comfyui-legacy, compressed-tensors (vLLM), huggingface, plain',
+  },
 ];
 
 export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'input', short: 'i', value: 'FILE', help: 'the model to convert (may also stand alone)' },
-  { name: 'output', short: 'o', value: 'FILE', help: 'where to write it (default: <input>_fp8_e4m3fn_scaled[_nodistill].safetensors)' },
+  { name: 'output', short: 'o', value: 'FILE', help: 'where to write it (default: <input>_<target>[_nodistill].safetensors)' },
   { name: 'force', short: 'f', help: 'overwrite an existing output or report' },
   { name: 'dry-run', help: 'only show the plan and the sizes' },
   ...SELECTION,
@@ -49,7 +57,6 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'sides', value: 'auto|input|both', help: 'whether which outputs matter steers rounding as well (default: auto)' },
   { name: 'calib_samples', value: 'N', help: 'synthetic samples for propagated statistics, 512 to 8192 (default: 3072)' },
   { name: 'seed', value: 'N', help: 'start of every random choice (default: 0)' },
-  { name: 'layout', value: 'comfyui|comfyui-legacy', help: 'how scales are stored (default: comfyui)' },
   { name: 'device', short: 'd', value: 'auto|cpu|cuda:N', help: 'what computes (default: auto; see fp8 devices)' },
   THREADS,
   { name: 'report', value: 'FILE', help: 'also write the report as JSON' },
