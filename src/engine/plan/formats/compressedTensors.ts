@@ -24,7 +24,7 @@ export const compressedTensors: OutputFormat = {
     if (granularity.kind !== 'block') return undefined;
     if (rows % granularity.rows === 0 && columns % granularity.columns === 0) return undefined;
     const remedy = TARGET_FACTS[encoding.target].block === undefined ? '; granularity row takes any shape' : '';
-    return `${formatShape(shape)} does not divide into blocks of ${granularity.rows} × ${granularity.columns}, which vLLM asks for${remedy}.`;
+    return `${formatShape(shape)} does not divide into ${granularity.rows} × ${granularity.columns} blocks, as vLLM asks${remedy}.`;
   },
 
   refusal(layers) {
@@ -62,16 +62,3 @@ export const compressedTensors: OutputFormat = {
 
   wholeFile: () => NOTHING_MORE,
 };
-
-/** For messages and tests: the strategy's name in quantization_config. */
-export function strategyOf({ target, granularity }: Encoding): 'tensor' | 'channel' | 'block' | 'group' | 'tensor_group' {
-  if (target === 'nvfp4') return 'tensor_group';
-  switch (granularity.kind) {
-    case 'tensor':
-      return 'tensor';
-    case 'row':
-      return 'channel';
-    case 'block':
-      return granularity.rows === 1 ? 'group' : 'block';
-  }
-}

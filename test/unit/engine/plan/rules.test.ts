@@ -201,6 +201,7 @@ it('every rule decides somewhere in these tests, and every reason is one sentenc
     ...planned({ 'a.weight': ['F32', 8, 8, 8, 8, 8, 8], 'b.weight': ['F32', 2, 2], 'c.weight': ['F32', 16_384, 512], 'd.weight': MATRIX }),
     ...planned({ 'c.weight': ['F32', 8, 8, 8, 8] }, { convolutions: 'quantize', layout: 'plain' }),
     ...planned({ 'model.diffusion_model.a': ['F32'], 'b.weight': MATRIX }),
+    ...planned({ 'a.weight': ['F32', 200, 72] }, { layout: 'compressed-tensors', granularity: 'block' }),
   ];
   // What the job tells, and what a family keeps, have tests of their own.
   const decided = new Set<RuleId>(tensors.map(({ rule }) => rule)).add('told').add('family');
