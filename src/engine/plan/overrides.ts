@@ -1,7 +1,7 @@
 /** Overrides: what the user decided for tensors by name or pattern. They come before every other rule, and of those that match the last one counts. */
 import type { Action } from './decision';
 import type { BlockSize, GranularityName, Target } from './encoding';
-import type { Rounding } from './recipe';
+import type { Rounding } from './rounding';
 import { parsePattern } from './tensorPattern';
 
 export interface Override {

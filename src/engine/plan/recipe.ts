@@ -1,8 +1,10 @@
 /** Recipe: what the user chose, independent of any file and device. It fixes the result for a given source and backend. */
 import { DEFAULT_BLOCK_SIZE, type BlockSize, type GranularityName, type Target } from './encoding';
 import type { Override } from './overrides';
+import type { Rounding } from './rounding';
 
-export type Rounding = 'learned' | 'tpec' | 'nearest';
+export type { Rounding };
+
 /** How codes and scales are stored, by the loaders that read them. */
 export type Layout = 'comfyui' | 'comfyui-legacy' | 'compressed-tensors' | 'huggingface' | 'plain';
 /** `auto` keeps what the recognised family of the model keeps; the others are asked for by name. */
