@@ -129,7 +129,9 @@ async function* keepAfterAll(
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, Plan, undefined> {
   const { request, source, quantizer, toolVersion, report, output } = context;
-  const newPlan = makePlan(source.header, plan.recipe, { toolVersion, keepAnyway: reasons });
+  const { calibration } = context.statistics.sources.calibration ?? {};
+  const keepAnyway = { toolVersion, keepAnyway: reasons, ...(calibration === undefined ? {} : { calibration }) };
+  const newPlan = makePlan(source.header, plan.recipe, keepAnyway);
   if (!newPlan.tensors.some(({ action }) => action === 'quantize')) {
     throw new EngineError(
       'NothingToQuantize',
