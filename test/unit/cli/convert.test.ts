@@ -195,21 +195,19 @@ describe('fp8 convert', () => {
       expect(await readdir(disk)).toEqual(['filler']);
     });
 
-    it('says so when it fills up meanwhile', async (context) => {
+    it('is no matter when it fills up meanwhile: the room is taken first', async (context) => {
       if (!mounted) return context.skip('a small disk can be mounted only by root');
-      const { code, stderr, stdout } = await fp8(
+      const { code } = await fp8(
         scene.program,
         ['convert', scene.slowModel, '--output', join(disk, 'out.safetensors'), '--json', '--device', 'cpu'],
         {
           meanwhile: (_child, text) => {
-            void eventually('the output is begun', () => text().includes('planned')).then(() => fill(join(disk, 'filler')));
+            void eventually('the engine is at work', () => text().includes('tensorStarted')).then(() => fill(join(disk, 'filler')));
           },
         },
       );
-      expect(code).toBe(1);
-      expect(terminalEvents(jobEvents(stdout))).toMatchObject([{ type: 'failed', error: { code: 'DiskFull' } }]);
-      expect(stderr).toMatch(/^fp8: error: .*(full|space).*\n$/i);
-      expect(await readdir(disk)).toEqual(['filler']);
+      expect(code).toBe(0);
+      expect((await readdir(disk)).sort()).toEqual(['filler', 'out.safetensors']);
     });
   });
 });
