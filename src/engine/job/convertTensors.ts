@@ -13,7 +13,7 @@ import type { Quantizer, QuantizerEvent } from './quantizer';
 import type { ReportBuilder } from './reportBuilder';
 import { rewriteTasks } from './rewrite';
 import { scheduleTasks } from './schedule';
-import type { SourceFile } from './sourceFile';
+import { requireUnchanged, type SourceFile } from './sourceFile';
 import type { StatisticsSources } from './statisticsTerms';
 
 export interface ConversionContext {
@@ -45,7 +45,7 @@ export async function* convertTensors(
   context: ConversionContext,
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, ConvertedTensors, undefined> {
-  const { request, device, quantizer, report, output } = context;
+  const { request, source, device, quantizer, report, output } = context;
   const tasks = scheduleTasks(plan, context.statistics.sources);
   const work = (tensor: PlannedTensor): number => secondsOf(workOf(tensor, plan.recipe), device.kind);
   const meter = new ProgressMeter(
@@ -112,6 +112,8 @@ export async function* convertTensors(
     if (now - lastProgress >= PROGRESS_INTERVAL_SECONDS) {
       lastProgress = now;
       yield meter.snapshot();
+      // Rather now than at the end of a long job.
+      await requireUnchanged(source);
     }
   }
   if (nonFinite.size === 0) {
