@@ -1,6 +1,7 @@
 /** The end-to-end run: the packaged extension in a server, every scenario in a workbench of its own. */
 import { basename, join } from 'node:path';
 import { launchBrowser } from './browser';
+import { HeldEngines } from './heldEngines';
 import type { Scenario } from './scenario';
 import { writeTestResults } from './testResults';
 import { Workbench } from './workbench';
@@ -54,6 +55,7 @@ async function tryScenario(name: string, scenario: Scenario, place: Place): Prom
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`;
   await using workspace = await temporaryWorkspace(repository);
   await using browser = await launchBrowser(place.browserPath);
+  await using engines = new HeldEngines(() => server.engines());
   const browserContext = await browser.newContext({
     viewport: { width: 1280, height: 800 },
     // The documentation's pictures are seen on screens of every density.
@@ -72,7 +74,7 @@ async function tryScenario(name: string, scenario: Scenario, place: Place): Prom
       console.log(`  ${seconds().padStart(8)}  ${title}`);
       return result;
     };
-    await withLimit(scenario({ workbench, workspace: workspace.path, repository, step }));
+    await withLimit(scenario({ workbench, workspace: workspace.path, repository, engines, step }));
     console.log(`  passed (${seconds()})`);
     return 'passed';
   } catch (error) {
