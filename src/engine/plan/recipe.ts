@@ -39,6 +39,8 @@ export interface Recipe {
   readonly calibSamples: number;
   readonly statistics: StatisticsName;
   readonly sides: Sides;
+  /** Path of a calibration file of the model (docs/calibration.md). */
+  readonly calibration: string | null;
   readonly convolutions: 'keep' | 'quantize';
   /** A matrix with fewer is kept: a scale and its header entries take about as much as is saved. */
   readonly minElements: number;
@@ -62,6 +64,7 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
     calibSamples: 3072,
     statistics: 'auto',
     sides: 'auto',
+    calibration: null,
     convolutions: 'keep',
     minElements: 1024,
     seed: 0,
