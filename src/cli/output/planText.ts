@@ -29,7 +29,7 @@ export function planText(plan: Plan, { source, output, bytesIn }: PlanFacts, det
   ].join('\n');
 }
 
-export function recipeText({ rounding, topK, numIter, layout, presets, convolutions, seed, overrides }: Recipe): string {
+export function recipeText({ rounding, topK, numIter, layout, target, granularity, blockSize, presets, convolutions, seed, overrides }: Recipe): string {
   const rank = topK === 'full' ? 'full rank' : `top ${topK}`;
   const parts = {
     nearest: ['nearest rounding'],
@@ -38,6 +38,8 @@ export function recipeText({ rounding, topK, numIter, layout, presets, convoluti
   }[rounding];
   return [
     ...parts,
+    target,
+    ...(granularity === 'auto' ? [] : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
     `layout ${layout}`,
     ...presets.map((preset) => `preset ${preset}`),
     ...(convolutions === 'quantize' ? ['convolutions too'] : []),

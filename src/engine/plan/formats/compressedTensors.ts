@@ -3,7 +3,7 @@
  * and `quantization_config` in config.json. Activations are quantized by the loader while it runs.
  */
 import { formatShape } from '../../../base/format';
-import { TARGET_FACTS, type Encoding } from '../encoding';
+import { TARGET_FACTS } from '../encoding';
 import { fusedSets } from '../fusedProjections';
 import { scaleGrid, storageOf } from '../matrixStorage';
 import { NOTHING_MORE, type OutputFormat } from '../outputFormat';
