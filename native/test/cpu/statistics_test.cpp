@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "fp8/error.h"
 #include "fp8/fp8.h"
 #include "support/job_fixture.h"
 #include "support/random.h"
