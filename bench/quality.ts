@@ -10,7 +10,7 @@ import { parseOptions, USAGE, type Options } from './quality/options';
 import { RowPool, serveRows } from './quality/rowPool';
 import { mean, ratioOfMeans } from './quality/statistics';
 import { formatTable } from './quality/table';
-import { LEARNED, NEAREST } from './quality/variants';
+import { DEFAULT, LEARNED, NEAREST } from './quality/variants';
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
@@ -49,7 +49,8 @@ async function compare(options: Options, pool: RowPool, folder: string): Promise
 
   checks.push(await checkNearest(nearest));
   for (const measurement of measurements) {
-    if (measurement.variant === LEARNED) checks.push(checkLearned(measurement, nearest));
+    if (measurement.variant === LEARNED) checks.push(checkLearned(measurement, nearest, 'gram'));
+    if (measurement.variant === DEFAULT) checks.push(checkLearned(measurement, nearest, 'propagated, both sides'));
     // The reference optimiser is kept as it is, also where it is worse than nearest.
     if (measurement.report.recipe.rounding === 'learned') checks.push(checkObjectives(measurement));
   }

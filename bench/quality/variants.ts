@@ -8,12 +8,21 @@ export interface Variant {
 /** Every other variant is divided by this one. */
 export const NEAREST: Variant = { name: 'nearest', convertOptions: ['--rounding', 'nearest'] };
 
-export const LEARNED: Variant = { name: 'learned', convertOptions: ['--rounding', 'learned', '--top_k', 'full'] };
+const GRAM = ['--rounding', 'learned', '--statistics', 'gram'] as const;
+const PROPAGATED = ['--rounding', 'learned', '--statistics', 'propagated'] as const;
+
+export const LEARNED: Variant = { name: 'gram', convertOptions: [...GRAM, '--sides', 'input'] };
+
+/** The best that is done with nothing but the weights, and what is done by default. */
+export const DEFAULT: Variant = { name: 'propagated, both sides', convertOptions: [...PROPAGATED, '--sides', 'both'] };
 
 export const DEFAULT_VARIANTS: readonly Variant[] = [
   NEAREST,
   LEARNED,
-  { name: 'learned, top_k 64', convertOptions: ['--rounding', 'learned', '--top_k', '64'] },
+  { name: 'gram, both sides', convertOptions: [...GRAM, '--sides', 'both'] },
+  { name: 'propagated', convertOptions: [...PROPAGATED, '--sides', 'input'] },
+  DEFAULT,
+  { name: 'gram, top_k 64', convertOptions: [...GRAM, '--sides', 'input', '--top_k', '64'] },
   { name: 'tpec', convertOptions: ['--rounding', 'tpec'] },
 ];
 

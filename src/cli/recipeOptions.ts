@@ -1,8 +1,19 @@
 /** recipeOptions: the options that make a recipe, read and validated. */
+import { resolve } from 'node:path';
 import { EngineError } from '../engine/errors';
 import type { Override } from '../engine/plan/overrides';
 import { readRecipeFile } from '../engine/plan/readRecipeFile';
-import { CONVOLUTIONS, defaultRecipe, LAYOUTS, PRESET_NAMES, ROUNDINGS, type PresetName, type Recipe } from '../engine/plan/recipe';
+import {
+  CONVOLUTIONS,
+  defaultRecipe,
+  LAYOUTS,
+  PRESET_NAMES,
+  ROUNDINGS,
+  SIDES,
+  STATISTICS,
+  type PresetName,
+  type Recipe,
+} from '../engine/plan/recipe';
 import { parsePattern } from '../engine/plan/tensorPattern';
 import type { Arguments } from './arguments';
 import { UsageError } from './usageError';
@@ -23,6 +34,9 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
   const convolutions = given.choice('convolutions', CONVOLUTIONS);
   const rounding = given.choice('rounding', ROUNDINGS);
   const layout = given.choice('layout', LAYOUTS);
+  const statistics = given.choice('statistics', STATISTICS);
+  const sides = given.choice('sides', SIDES);
+  const calibration = given.text('calibration');
   const topK = readTopK(given);
   const numIter = given.integer('num_iter', 1, 1_000_000);
   const calibSamples = given.integer('calib_samples', 512, 8192);
@@ -34,6 +48,10 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
     ...(layout === undefined ? {} : { layout }),
     ...(topK === undefined ? {} : { topK }),
     ...(numIter === undefined ? {} : { numIter }),
+    ...(statistics === undefined ? {} : { statistics }),
+    ...(sides === undefined ? {} : { sides }),
+    // The engine is another process, with another idea of what a relative path is relative to should one of them ever move.
+    ...(calibration === undefined ? {} : { calibration: resolve(calibration) }),
     ...(calibSamples === undefined ? {} : { calibSamples }),
     ...(seed === undefined ? {} : { seed }),
     overrides: readOverrides(given),

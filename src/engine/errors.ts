@@ -10,6 +10,7 @@ export type EngineErrorCode =
   | 'OutputIsInput'
   | 'FileChanged' // the source shrank or was replaced while it was read
   | 'InvalidRecipe'
+  | 'InvalidCalibration' // the calibration file is not one, or is of another model
   | 'NothingToQuantize'
   | 'NativeUnavailable' // the addon is missing or does not load
   | 'DeviceUnavailable'

@@ -28,35 +28,7 @@ struct CopyTask {
   std::uint64_t output_offset = 0;
 };
 
-// One matrix, rows × columns (out × in), row-major.
-struct QuantizeTask {
-  std::uint32_t id = 0;
-  std::string name;
-  FileRange source;
-  SourceDtype dtype = SourceDtype::bf16;
-  std::uint64_t rows = 0;
-  std::uint64_t columns = 0;
-  std::uint64_t weight_offset = 0;           // rows × columns codes, one byte each
-  std::vector<std::uint64_t> scale_offsets;  // each receives the F32 scale
-  Rounding rounding = Rounding::learned;
-  std::uint32_t top_k = 0;  // 0: full rank
-  std::uint32_t num_iter = 500;
-  std::uint64_t seed = 0;
-};
-
-// See CompareTask in quantizer.ts.
-struct CompareTask {
-  std::uint32_t id = 0;
-  std::string name;
-  FileRange converted;
-  FileRange source;
-  SourceDtype dtype = SourceDtype::bf16;
-  std::uint64_t rows = 0;
-  std::uint64_t columns = 0;
-  std::optional<float> scale;
-};
-
-// What an element may be where its values are only looked at.
+// What an element may be where its values are only read.
 enum class ValueDtype { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i8, u8, i16, u16, i32, u32, i64, u64, boolean };
 
 // A tensor whose values are element × scale.
@@ -93,6 +65,55 @@ constexpr std::size_t byte_size(ValueDtype dtype) {
 
 constexpr std::uint64_t element_count(const TensorValues& values) { return values.range.length / byte_size(values.dtype); }
 
+// One term of what is known of a layer's inputs or outputs. See StatisticsTerm in quantizer.ts.
+struct StatisticsTerm {
+  enum class Kind {
+    gram,           // of the weights themselves
+    samples,        // values: samples × size, row-major
+    second_moment,  // values: size × size, symmetric
+    diagonal,       // values: size
+  };
+  Kind kind = Kind::gram;
+  double weight = 1;
+  TensorValues values;  // unless gram
+};
+
+// Σ weight · term, each term with a mean diagonal of 1, then divided by Σ weight, plus damping · I.
+struct Statistics {
+  std::vector<StatisticsTerm> terms;
+  double damping = 1;
+};
+
+// One matrix, rows × columns (out × in), row-major.
+struct QuantizeTask {
+  std::uint32_t id = 0;
+  std::string name;
+  FileRange source;
+  SourceDtype dtype = SourceDtype::bf16;
+  std::uint64_t rows = 0;
+  std::uint64_t columns = 0;
+  std::uint64_t weight_offset = 0;           // rows × columns codes, one byte each
+  std::vector<std::uint64_t> scale_offsets;  // each receives the F32 scale
+  Rounding rounding = Rounding::learned;
+  std::uint32_t top_k = 0;  // 0: full rank
+  std::uint32_t num_iter = 500;
+  std::uint64_t seed = 0;
+  Statistics inputs{{StatisticsTerm{}}, 1};  // H
+  std::optional<Statistics> outputs;         // G; without it every output counts the same and for itself
+};
+
+// See CompareTask in quantizer.ts.
+struct CompareTask {
+  std::uint32_t id = 0;
+  std::string name;
+  FileRange converted;
+  FileRange source;
+  SourceDtype dtype = SourceDtype::bf16;
+  std::uint64_t rows = 0;
+  std::uint64_t columns = 0;
+  std::optional<float> scale;
+};
+
 // See InspectTask in quantizer.ts.
 struct InspectTask {
   std::uint32_t id = 0;
@@ -110,7 +131,35 @@ struct DifferenceTask {
   TensorValues other;
 };
 
-using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask>;
+// One step of a PropagateTask: from registers, each of which holds `samples` vectors, to a register. See PropagateStep in quantizer.ts.
+struct PropagateStep {
+  enum class Kind { gather, linear, rms_norm, layer_norm, activate, multiply, add, shuffle, repeat_heads, store };
+  enum class Activation { silu, gelu, gelu_tanh, quick_gelu };
+  Kind kind = Kind::store;
+  std::uint32_t out = 0;
+  std::uint32_t a = 0;
+  std::uint32_t b = 0;
+  std::uint32_t rows = 0;   // gather, linear: of the weight; repeat_heads: size of a head
+  std::uint32_t times = 1;  // repeat_heads
+  Activation activation = Activation::silu;
+  std::optional<TensorValues> weight;
+  std::optional<TensorValues> bias;
+  // store: F32 mean of each element; then BF16 samples or the F32 second moment.
+  std::uint64_t mean_offset = 0;
+  std::uint64_t offset = 0;
+  bool stores_samples = false;
+};
+
+struct PropagateTask {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint32_t samples = 0;
+  std::uint64_t seed = 0;
+  std::uint32_t register_count = 0;
+  std::vector<PropagateStep> steps;
+};
+
+using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask, PropagateTask>;
 
 struct Job {
   std::vector<std::string> files;

@@ -25,6 +25,7 @@
 #include "cpu/compare_task.h"
 #include "cpu/difference_task.h"
 #include "cpu/inspect_task.h"
+#include "cpu/propagate_task.h"
 #include "cpu/quantize_task.h"
 #include "fp8/backend.h"
 #include "fp8/error.h"
@@ -100,6 +101,8 @@ class CpuJob {
       run_inspect_task(*inspect, files_, observer_, context);
     } else if (const auto* difference = std::get_if<DifferenceTask>(&task)) {
       run_difference_task(*difference, files_, observer_, context);
+    } else if (const auto* propagate = std::get_if<PropagateTask>(&task)) {
+      run_propagate_task(*propagate, files_, observer_, context);
     } else {
       run_compare_task(std::get<CompareTask>(task), files_, observer_, context);
     }
@@ -121,6 +124,7 @@ class CpuJob {
     if (const auto* quantize = std::get_if<QuantizeTask>(&task)) return quantize_task_bytes(*quantize, pool_.size());
     if (const auto* compare = std::get_if<CompareTask>(&task)) return compare_task_bytes(*compare, pool_.size());
     if (const auto* inspect = std::get_if<InspectTask>(&task)) return inspect_task_bytes(*inspect, pool_.size());
+    if (const auto* propagate = std::get_if<PropagateTask>(&task)) return propagate_task_bytes(*propagate);
     if (std::holds_alternative<DifferenceTask>(task)) return difference_task_bytes(pool_.size());
     return std::min<std::uint64_t>(std::get<CopyTask>(task).source.length, io_chunk_bytes);
   }

@@ -41,8 +41,9 @@ void multiply(const ScaledMatrix& matrix, DenseHessian& hessian, Context& contex
   });
 }
 
-// Normalises and damps what is on and below the diagonal, mirrors it above, and saves the tiles on the diagonal.
-void normalise(DenseHessian& hessian, float factor, float damping, Context& context) {
+}  // namespace
+
+void finish_square(DenseHessian& hessian, float factor, float damping, Context& context) {
   constexpr std::size_t tile = DenseHessian::tile;
   const std::size_t tiles = block_count(hessian.size, tile);
   float* square = hessian.square.data();
@@ -73,8 +74,6 @@ void normalise(DenseHessian& hessian, float factor, float damping, Context& cont
   });
 }
 
-}  // namespace
-
 DenseHessian make_gram_hessian(const ScaledMatrix& matrix, float damping, Context& context) {
   DenseHessian hessian;
   hessian.size = matrix.columns;
@@ -82,7 +81,7 @@ DenseHessian make_gram_hessian(const ScaledMatrix& matrix, float damping, Contex
   hessian.square = Buffer<float>(hessian.size * hessian.stride);
   hessian.diagonal_tiles = Buffer<float>(block_count(hessian.size, DenseHessian::tile) * DenseHessian::tile * DenseHessian::tile);
   multiply(matrix, hessian, context);
-  normalise(hessian, static_cast<float>(1.0 / matrix.mean_energy), damping, context);
+  finish_square(hessian, static_cast<float>(1.0 / matrix.mean_energy), damping, context);
   return hessian;
 }
 

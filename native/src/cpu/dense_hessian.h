@@ -34,6 +34,10 @@ struct DenseHessian {
 // H = WᵀW normalised to mean diagonal 1, plus damping · I. Not factorised yet. Takes one unit of progress.
 DenseHessian make_gram_hessian(const ScaledMatrix& matrix, float damping, Context& context);
 
+// Multiplies what is on and below the diagonal by `factor`, damps it, mirrors it above, and fills the tiles on the diagonal. Takes a tenth
+// of a unit of progress.
+void finish_square(DenseHessian& hessian, float factor, float damping, Context& context);
+
 // Replaces the part on and below the diagonal by L. Throws Error{internal} when H is not positive definite, which damping rules out.
 // Takes one unit of progress.
 void factorise(DenseHessian& hessian, Context& context);

@@ -10,6 +10,26 @@ namespace {
 constexpr std::size_t tile = DenseHessian::tile;
 static_assert(tile <= block_columns);
 
+}  // namespace
+
+void multiply_tile(const DenseHessian& hessian, Block columns, std::size_t tile_index, float factor_before, float factor_after,
+                   RowBlockState& state) {
+  const std::size_t rows = state.stride;
+  const std::size_t count = columns.size();
+  blas::gemm(blas::Op::plain, blas::Op::plain, rows, count, count, 1.0F, state.e.data() + columns.begin * rows, rows,
+             hessian.diagonal_tile(tile_index), count, 0.0F, state.gradient.data(), rows);
+  if (factor_before != 0 && columns.begin > 0) {
+    blas::gemm(blas::Op::plain, blas::Op::transposed, rows, count, columns.begin, factor_before, state.e.data(), rows,
+               hessian.above(0, columns.begin), hessian.stride, 1.0F, state.gradient.data(), rows);
+  }
+  if (factor_after != 0 && columns.end < hessian.size) {
+    blas::gemm(blas::Op::plain, blas::Op::plain, rows, count, hessian.size - columns.end, factor_after, state.e.data() + columns.end * rows,
+               rows, hessian.above(columns.begin, columns.end), hessian.stride, 1.0F, state.gradient.data(), rows);
+  }
+}
+
+namespace {
+
 // Error feedback over all columns, from the last block to the first. Returns the objective: Σ_j D_j ‖target_j − q_j‖².
 double feed_back(const ScaledMatrix& matrix, const DenseHessian& hessian, const Grid& grid, Block rows, RowBlockState& state,
                  const std::stop_token& stop) {
@@ -47,23 +67,6 @@ double feed_back(const ScaledMatrix& matrix, const DenseHessian& hessian, const 
                                     grid);
   }
   return objective;
-}
-
-// gradient = factor_before · E_before H_before,J + E_J H_JJ + factor_after · E_after H_after,J for the tile J.
-void multiply_tile(const DenseHessian& hessian, Block columns, std::size_t tile_index, float factor_before, float factor_after,
-                   RowBlockState& state) {
-  const std::size_t rows = state.stride;
-  const std::size_t count = columns.size();
-  blas::gemm(blas::Op::plain, blas::Op::plain, rows, count, count, 1.0F, state.e.data() + columns.begin * rows, rows,
-             hessian.diagonal_tile(tile_index), count, 0.0F, state.gradient.data(), rows);
-  if (factor_before != 0 && columns.begin > 0) {
-    blas::gemm(blas::Op::plain, blas::Op::transposed, rows, count, columns.begin, factor_before, state.e.data(), rows,
-               hessian.above(0, columns.begin), hessian.stride, 1.0F, state.gradient.data(), rows);
-  }
-  if (factor_after != 0 && columns.end < hessian.size) {
-    blas::gemm(blas::Op::plain, blas::Op::plain, rows, count, hessian.size - columns.end, factor_after, state.e.data() + columns.end * rows,
-               rows, hessian.above(columns.begin, columns.end), hessian.stride, 1.0F, state.gradient.data(), rows);
-  }
 }
 
 // One exact coordinate sweep over all columns.

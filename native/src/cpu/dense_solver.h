@@ -13,4 +13,8 @@ RowBlockResult solve_rows(const ScaledMatrix& matrix, const DenseHessian& hessia
 // tr(E H Eᵀ) of the errors in state.e; overwrites state.gradient.
 double objective_of(const DenseHessian& hessian, RowBlockState& state, const std::stop_token& stop);
 
+// state.gradient = factor_before · E_before H_before,J + E_J H_JJ + factor_after · E_after H_after,J for the tile J of columns.
+void multiply_tile(const DenseHessian& hessian, Block columns, std::size_t tile_index, float factor_before, float factor_after,
+                   RowBlockState& state);
+
 }  // namespace fp8

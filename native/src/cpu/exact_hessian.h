@@ -1,7 +1,8 @@
-// ExactHessian: H of a matrix's own gram statistics, in whichever of its two exact forms is cheaper for the matrix's shape. It also is what
+// ExactHessian: H of a matrix; for its own gram statistics in whichever of the two exact forms is cheaper for its shape. It also is what
 // results are judged by, whatever steered them.
 #pragma once
 
+#include <utility>
 #include <variant>
 
 #include "cpu/dense_hessian.h"
@@ -14,6 +15,11 @@ class ExactHessian {
  public:
   // H = WᵀW normalised to mean diagonal 1, plus damping · I. Takes one unit of progress.
   ExactHessian(const ScaledMatrix& matrix, float damping, Context& context);
+
+  // Any statistics with a mean diagonal of 1 before their damping; `hessian` is not factorised yet.
+  ExactHessian(DenseHessian hessian, float damping) : damping_(damping), form_(std::move(hessian)) {}
+
+  float damping() const { return damping_; }
 
   // Makes it ready for solve_rows. Takes one unit of progress.
   void prepare(Context& context);

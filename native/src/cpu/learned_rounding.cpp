@@ -14,13 +14,6 @@ namespace {
 // With as many components as WᵀW has directions, the approximation is H itself.
 bool is_full_rank(std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k) { return top_k == 0 || top_k >= std::min(rows, columns); }
 
-void keep_nearest_if_not_better(const ScaledMatrix& matrix, RoundedMatrix& result, Context& context) {
-  if (result.statistics.changed != 0 && result.objective < result.objective_nearest) return;
-  result.kept_nearest = true;
-  result.objective = result.objective_nearest;
-  if (result.statistics.changed != 0) result.statistics = store_nearest(matrix, result.codes.data(), context);
-}
-
 RoundedMatrix solve_full_rank(const ScaledMatrix& matrix, ExactHessian& exact, const LearnedOptions& options, double progress_end,
                               Context& context) {
   const double start = context.progress.fraction();
@@ -40,7 +33,7 @@ RoundedMatrix solve_top_k(const ScaledMatrix& matrix, const ExactHessian& exact,
   const double start = context.progress.fraction();
   context.progress.begin_phase(start + (progress_end - start) * 0.3, 1);
   LowRankHessian steering = make_top_k_hessian(find_principal_subspace(exact, matrix.columns, options.top_k, options.seed, context),
-                                               matrix.columns, gram_damping, context);
+                                               matrix.columns, exact.damping(), context);
   context.progress.begin_phase(start + (progress_end - start) * 0.5, 1);
   prepare_feedback(steering, context);
   prepare_sweeps(steering, context);
@@ -57,6 +50,13 @@ RoundedMatrix solve_top_k(const ScaledMatrix& matrix, const ExactHessian& exact,
 }
 
 }  // namespace
+
+void keep_nearest_if_not_better(const ScaledMatrix& matrix, RoundedMatrix& result, Context& context) {
+  if (result.statistics.changed != 0 && result.objective < result.objective_nearest) return;
+  result.kept_nearest = true;
+  result.objective = result.objective_nearest;
+  if (result.statistics.changed != 0) result.statistics = store_nearest(matrix, result.codes.data(), context);
+}
 
 RoundedMatrix round_learned(const ScaledMatrix& matrix, ExactHessian& exact, const LearnedOptions& options, double progress_end,
                             Context& context) {

@@ -37,6 +37,9 @@ RoundedMatrix round_learned(const ScaledMatrix& matrix, const LearnedOptions& op
 RoundedMatrix round_learned(const ScaledMatrix& matrix, ExactHessian& exact, const LearnedOptions& options, double progress_end,
                             Context& context);
 
+// Stores nearest rounding instead where the result is no better.
+void keep_nearest_if_not_better(const ScaledMatrix& matrix, RoundedMatrix& result, Context& context);
+
 // What round_learned needs at its peak besides the matrix, for `threads` threads.
 std::uint64_t learned_rounding_bytes(std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k, std::size_t threads);
 

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "core/stop.h"
 #include "core/stopwatch.h"
 #include "cpu/buffer.h"
+#include "cpu/coupled_sweeps.h"
 #include "cpu/kernels.h"
 #include "cpu/learned_rounding.h"
 #include "cpu/scaled_matrix.h"
+#include "cpu/statistics.h"
 #include "cpu/tpec.h"
 #include "fp8/fp8.h"
 
@@ -52,6 +55,7 @@ class QuantizeRun {
  public:
   QuantizeRun(const QuantizeTask& task, const JobFiles& files, Observer& observer, Context& context)
       : task_(task),
+        files_(files),
         source_(files.source(task.source)),
         output_(files.output()),
         observer_(observer),
@@ -106,12 +110,12 @@ class QuantizeRun {
   }
 
   RoundedMatrix round(Buffer<std::byte>& source) {
-    const ScaledMatrix matrix = scale_and_transpose(source.span(), task_.dtype, static_cast<std::size_t>(task_.rows),
-                                                    static_cast<std::size_t>(task_.columns), result_.scale, context_);
+    const std::size_t columns = static_cast<std::size_t>(task_.columns);
+    const std::vector<TermDiagonal> diagonals = read_diagonals(task_.inputs, columns, files_, task_.name, context_);
+    const ScaledMatrix matrix = scale_and_transpose(source.span(), task_.dtype, static_cast<std::size_t>(task_.rows), columns,
+                                                    result_.scale, context_, column_weights(task_.inputs, diagonals, columns));
     source.clear();
-    RoundedMatrix rounded = task_.rounding == Rounding::tpec
-                                ? round_as_tpec(matrix)
-                                : round_learned(matrix, {task_.top_k, task_.num_iter, task_.seed}, 1.0, context_);
+    RoundedMatrix rounded = task_.rounding == Rounding::tpec ? round_as_tpec(matrix) : round_by_statistics(matrix, diagonals);
     result_.objective = rounded.objective * squared_scale();
     result_.objective_nearest = rounded.objective_nearest * squared_scale();
     result_.sweeps = rounded.sweeps;
@@ -119,6 +123,24 @@ class QuantizeRun {
     set_error(rounded.statistics.squared_error, rounded.statistics.squared_value);
     result_.changed_share = static_cast<double>(rounded.statistics.changed) / static_cast<double>(count_);
     return rounded;
+  }
+
+  RoundedMatrix round_by_statistics(const ScaledMatrix& matrix, const std::vector<TermDiagonal>& diagonals) {
+    const LearnedOptions options{task_.top_k, task_.num_iter, task_.seed};
+    const auto damping = static_cast<float>(task_.inputs.damping);
+    if (!task_.outputs && is_gram_alone(task_.inputs)) {
+      context_.progress.begin_phase(0.1, 1);
+      ExactHessian exact(matrix, damping, context_);
+      return round_learned(matrix, exact, options, 1.0, context_);
+    }
+    context_.progress.begin_phase(0.1, 1);
+    DenseHessian hessian = make_input_hessian(task_.inputs, diagonals, matrix, files_, task_.name, context_);
+    if (task_.outputs) {
+      const OutputSquare outputs = make_output_square(*task_.outputs, matrix, files_, task_.name, context_);
+      return round_both_sides(matrix, hessian, outputs, task_.num_iter, 1.0, context_);
+    }
+    ExactHessian exact(std::move(hessian), damping);
+    return round_learned(matrix, exact, options, 1.0, context_);
   }
 
   RoundedMatrix round_as_tpec(const ScaledMatrix& matrix) {
@@ -236,6 +258,7 @@ class QuantizeRun {
   }
 
   const QuantizeTask& task_;
+  const JobFiles& files_;
   const File& source_;
   const File& output_;
   Observer& observer_;
@@ -261,6 +284,14 @@ std::uint64_t quantize_task_bytes(const QuantizeTask& task, std::size_t threads)
   const std::uint64_t matrix = scaled_matrix_bytes(static_cast<std::size_t>(task.rows), static_cast<std::size_t>(task.columns));
   const bool is_tpec = task.rounding == Rounding::tpec;
   std::uint64_t rounding = learned_rounding_bytes(task.rows, task.columns, is_tpec ? 0 : task.top_k, threads);
+  if (!is_tpec && task.outputs) {
+    const auto rows = static_cast<std::size_t>(task.rows);
+    rounding =
+        both_sides_bytes(task.rows, task.columns, threads) + output_square_bytes(rows) + statistics_reading_bytes(*task.outputs, rows);
+  } else if (!is_tpec && !is_gram_alone(task.inputs)) {
+    rounding += dense_hessian_bytes(static_cast<std::size_t>(task.columns));
+  }
+  if (!is_gram_alone(task.inputs)) rounding += statistics_reading_bytes(task.inputs, static_cast<std::size_t>(task.columns));
   if (is_tpec) rounding += tpec_bytes(task.rows, task.columns, task.top_k);
   return matrix + std::max(task.source.length, rounding);
 }

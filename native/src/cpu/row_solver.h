@@ -19,6 +19,8 @@ constexpr std::size_t solver_block_rows(std::size_t rows) { return rows >= 2048 
 
 // A sweep that lowers a block's objective by less than this share of it is the last.
 inline constexpr double smallest_gain = 1e-3;
+// The same of a whole matrix whose rows are coupled; such a sweep costs more.
+inline constexpr double smallest_coupled_gain = 5e-3;
 
 // What a block of rows needs while it is solved. Columns are contiguous over the rows: column j of q is at q[j * stride].
 struct RowBlockState {

@@ -35,15 +35,18 @@ std::vector<double> column_energies(std::span<const std::byte> source, SourceDty
 }  // namespace
 
 ScaledMatrix scale_and_transpose(std::span<const std::byte> source, SourceDtype dtype, std::size_t rows, std::size_t columns, float scale,
-                                 Context& context) {
+                                 Context& context, const ColumnWeights& weights) {
   ScaledMatrix matrix;
   matrix.rows = rows;
   matrix.padded_rows = round_up(rows, row_quantum);
   matrix.columns = columns;
   matrix.stride = padded_stride(rows);
 
-  const std::vector<double> energies = column_energies(source, dtype, rows, columns, scale, context);
+  std::vector<double> energies = column_energies(source, dtype, rows, columns, scale, context);
   matrix.mean_energy = std::accumulate(energies.begin(), energies.end(), 0.0) / static_cast<double>(columns);
+  if (!weights.others.empty()) {
+    for (std::size_t c = 0; c < columns; ++c) energies[c] = weights.energy_weight * energies[c] / matrix.mean_energy + weights.others[c];
+  }
   matrix.order.resize(columns);
   std::iota(matrix.order.begin(), matrix.order.end(), 0U);
   // Among equals the column with the smaller index is rounded first, which is last here.

@@ -60,6 +60,15 @@ double work_of(const QuantizeTask& task) {
   return task.rounding == Rounding::learned ? 8 * rows * columns * columns + columns * columns * columns : rows * columns;
 }
 
+// Why a matrix is the CPU's, or nothing where the GPU rounds it.
+const char* reason_for_cpu(const QuantizeTask& task) {
+  if (task.rounding == Rounding::tpec) return "tpec, the reference optimiser, runs on the CPU.";
+  const bool gram_of_inputs = !task.outputs && task.inputs.terms.size() == 1 && task.inputs.terms[0].kind == StatisticsTerm::Kind::gram;
+  if (task.rounding == Rounding::learned && !gram_of_inputs)
+    return "Rounding by statistics other than the weights' Gram matrix runs on the CPU.";
+  return nullptr;
+}
+
 class CudaJob {
  public:
   CudaJob(const Job& job, Observer& observer, std::stop_token stop, int ordinal)
@@ -121,18 +130,19 @@ class CudaJob {
 
   void sort_tasks() {
     cpu_job_ = {job_.files, job_.output, {}, "cpu", job_.threads};
-    bool has_tpec = false;
+    std::vector<std::string> said;  // once is enough
     for (const Task& task : job_.tasks) {
       if (const auto* copy = std::get_if<CopyTask>(&task)) {
         copies_.push_back(copy);
       } else if (const auto* quantize = std::get_if<QuantizeTask>(&task)) {
-        if (quantize->rounding != Rounding::tpec) {
-          gpu_.push_back({quantize, {}});
-        } else {
-          // The reference optimiser is there to compare with; once is enough to say so.
-          if (!has_tpec) observer_.on_event(Note{quantize->id, "tpec, the reference optimiser, runs on the CPU."});
-          has_tpec = true;
+        if (const char* reason = reason_for_cpu(*quantize)) {
+          if (std::find(said.begin(), said.end(), reason) == said.end()) {
+            observer_.on_event(Note{quantize->id, reason});
+            said.emplace_back(reason);
+          }
           cpu_job_.tasks.push_back(task);
+        } else {
+          gpu_.push_back({quantize, {}});
         }
       } else {
         cpu_job_.tasks.push_back(task);

@@ -4,6 +4,7 @@ import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
 import { makePlan } from '../../engine/plan/makePlan';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Plan } from '../../engine/plan/plan';
+import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
 import { EngineClient } from '../../engine/process/engineClient';
 import { countActions } from '../../engine/job/reportBuilder';
@@ -74,9 +75,10 @@ async function showPlan({ request, format, detail }: ConvertOptions, { terminal,
   return EXIT.done;
 }
 
-async function planOf({ source, recipe }: ConvertRequest, toolVersion: string): Promise<{ readonly plan: Plan; readonly bytesIn: number }> {
-  const header = await readHeader(source);
-  return { plan: makePlan(header, recipe, { toolVersion }), bytesIn: header.fileSize };
+async function planOf(request: ConvertRequest, toolVersion: string): Promise<{ readonly plan: Plan; readonly bytesIn: number }> {
+  const header = await readHeader(request.source);
+  const calibration = await calibrationOfRecipe(request.recipe, header);
+  return { plan: makePlan(header, request.recipe, { toolVersion, ...calibration }), bytesIn: header.fileSize };
 }
 
 async function convertToJson(request: ConvertRequest, context: CommandContext): Promise<ExitCode> {

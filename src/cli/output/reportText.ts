@@ -16,7 +16,7 @@ export function reportText(report: JobReport, reportPath: string | undefined, de
     `  size     ${formatBytes(summary.bytesIn)} → ${formatBytes(summary.bytesOut)} (${percentOf(summary.bytesOut, summary.bytesIn)})`,
     `  error    ${errorPercent(summary.relativeError)} of the weights' norm, over ${formatQuantity(quantized.length, 'quantized tensor')}`,
     ...objectiveLines(report, quantized),
-    `  time     plan ${formatSeconds(seconds.plan)}, convert ${formatSeconds(seconds.convert)}, finish ${formatSeconds(seconds.finish)}`,
+    `  time     plan ${formatSeconds(seconds.plan)}${seconds.statistics === undefined ? '' : `, statistics ${formatSeconds(seconds.statistics)}`}, convert ${formatSeconds(seconds.convert)}, finish ${formatSeconds(seconds.finish)}`,
     `           over tensors: read ${formatSeconds(seconds.read)}, compute ${formatSeconds(seconds.compute)}, write ${formatSeconds(seconds.write)}, copy ${formatSeconds(seconds.copy)}`,
     `  device   ${deviceText(report)}`,
     `  memory   ${memoryText(report)}`,
@@ -37,8 +37,22 @@ function objectiveLines({ summary, recipe }: JobReport, quantized: readonly Tens
   const learned = sum(quantized, 'objectiveLearned') / sum(quantized, 'objectiveNearest');
   return [
     `  ${recipe.rounding.padEnd(7)}  objective ${summary.objectiveRatio.toFixed(3)} × that of nearest rounding (less is closer)${fallback}`,
+    ...statisticsLines(quantized),
     ...(recipe.rounding === 'tpec' ? [`  learned  would reach ${learned.toFixed(3)} ×`] : []),
   ];
+}
+
+/** `steered  by 35 propagated, on both sides`. */
+function statisticsLines(quantized: readonly TensorReport[]): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { statistics } of quantized) {
+    if (statistics === undefined) continue;
+    const words = `${statistics.inputs}${statistics.outputs === 'none' ? '' : ', on both sides'}`;
+    counts.set(words, (counts.get(words) ?? 0) + 1);
+  }
+  if (counts.size === 0) return [];
+  const parts = [...counts].sort((a, b) => b[1] - a[1]).map(([words, count]) => `${formatInteger(count)} ${words}`);
+  return [`  steered  by statistics: ${parts.join('; ')}`];
 }
 
 function sum(tensors: readonly TensorReport[], field: 'objectiveLearned' | 'objectiveNearest'): number {

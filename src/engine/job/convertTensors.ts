@@ -14,6 +14,7 @@ import type { ReportBuilder } from './reportBuilder';
 import { rewriteTasks } from './rewrite';
 import { scheduleTasks } from './schedule';
 import { requireUnchanged, type SourceFile } from './sourceFile';
+import type { StatisticsSources } from './statisticsTerms';
 
 export interface ConversionContext {
   readonly request: ConvertRequest;
@@ -23,6 +24,8 @@ export interface ConversionContext {
   readonly toolVersion: string;
   readonly report: ReportBuilder;
   readonly output: PartialOutput;
+  /** Files that tasks read besides the source, from index 1 on, and what is in them. */
+  readonly statistics: { readonly files: readonly string[]; readonly sources: StatisticsSources };
 }
 
 export interface ConvertedTensors {
@@ -43,7 +46,7 @@ export async function* convertTensors(
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, ConvertedTensors, undefined> {
   const { request, source, device, quantizer, report, output } = context;
-  const tasks = scheduleTasks(plan);
+  const tasks = scheduleTasks(plan, context.statistics.sources);
   const work = (tensor: PlannedTensor): number => secondsOf(workOf(tensor, plan.recipe), device.kind);
   const meter = new ProgressMeter(
     new Map(
@@ -62,7 +65,13 @@ export async function* convertTensors(
   const nonFinite = new Map<string, string>();
   let statistics: DeviceStatistics = {};
   let lastProgress = -Infinity;
-  const job = { files: [request.source], output: output.path, tasks, device: device.id, threads: request.threads };
+  const job = {
+    files: [request.source, ...context.statistics.files],
+    output: output.path,
+    tasks,
+    device: device.id,
+    threads: request.threads,
+  };
   for await (const event of quantizer.run(job, signal)) {
     switch (event.type) {
       case 'started':
@@ -122,7 +131,9 @@ async function* keepAfterAll(
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, Plan, undefined> {
   const { request, source, quantizer, toolVersion, report, output } = context;
-  const newPlan = makePlan(source.header, plan.recipe, { toolVersion, keepAnyway: reasons });
+  const { calibration } = context.statistics.sources.calibration ?? {};
+  const keepAnyway = { toolVersion, keepAnyway: reasons, ...(calibration === undefined ? {} : { calibration }) };
+  const newPlan = makePlan(source.header, plan.recipe, keepAnyway);
   if (!newPlan.tensors.some(({ action }) => action === 'quantize')) {
     throw new EngineError(
       'NothingToQuantize',

@@ -6,8 +6,9 @@ export function notesOf(plan: Plan): readonly string[] {
   const { recipe } = plan;
   const defaults = defaultRecipe({ rounding: recipe.rounding });
   const notes: string[] = [];
-  if (recipe.calibSamples !== defaults.calibSamples) {
-    notes.push('calib_samples has no effect: the statistics come from the weights alone (gram), so no samples are drawn.');
+  const propagates = plan.tensors.some(({ quantization }) => quantization?.statistics?.inputs === 'propagated');
+  if (recipe.calibSamples !== defaults.calibSamples && !propagates) {
+    notes.push('calib_samples has no effect: no statistics are propagated, so no samples are drawn.');
   }
   if (recipe.rounding === 'nearest') {
     if (recipe.numIter !== defaults.numIter) notes.push('num_iter has no effect: nearest rounding does not iterate.');

@@ -4,13 +4,18 @@ import { resolve } from 'node:path';
 import { EngineError } from '../errors';
 import type { Plan } from '../plan/plan';
 import { temporaryPathFor } from '../safetensors/temporaryPath';
+import { statisticsPathFor } from './propagate';
 import { OutputFile } from '../safetensors/writer';
 import type { ConvertRequest } from './convertRequest';
 
 /** Every temporary file that a job with this token may leave behind where its process is killed. */
-export function temporaryPathsOf({ output, reportPath }: ConvertRequest, token: string): readonly string[] {
+export function temporaryPathsOf(request: ConvertRequest, token: string): readonly string[] {
+  const { output, reportPath } = request;
   const paths = reportPath === undefined ? [output, output] : [output, output, reportPath];
-  return paths.map((path, index) => temporaryPathFor(resolve(path), index === 1 ? secondToken(token) : token));
+  return [
+    ...paths.map((path, index) => temporaryPathFor(resolve(path), index === 1 ? secondToken(token) : token)),
+    statisticsPathFor(request, token),
+  ];
 }
 
 export class PartialOutput {

@@ -9,7 +9,7 @@ export interface FileRange {
   readonly length: number;
 }
 
-export type QuantizerTask = CopyTask | QuantizeTask | CompareTask | InspectTask | DifferenceTask;
+export type QuantizerTask = CopyTask | QuantizeTask | CompareTask | InspectTask | DifferenceTask | PropagateTask;
 
 /** Copies a source range to `outputOffset` of the output file. */
 export interface CopyTask {
@@ -18,6 +18,20 @@ export interface CopyTask {
   readonly name: string;
   readonly source: FileRange;
   readonly outputOffset: number;
+}
+
+/**
+ * One term of what is known of a layer's inputs or outputs, which have `size` elements each. `samples` are samples × size values, row-major;
+ * a `secondMoment` is size × size; a `diagonal` is its `size` entries; `gram` is that of the weights themselves.
+ */
+export type StatisticsTerm =
+  | { readonly kind: 'gram'; readonly weight: number }
+  | { readonly kind: 'samples' | 'secondMoment' | 'diagonal'; readonly weight: number; readonly values: TensorValues };
+
+/** Σ weight · term, each term with a mean diagonal of 1, divided by Σ weight, plus damping · I. */
+export interface Statistics {
+  readonly terms: readonly StatisticsTerm[];
+  readonly damping: number;
 }
 
 /** Quantizes one matrix; codes go to `weightOffset`, the F32 scale to each of `scaleOffsets` of the output file. */
@@ -36,6 +50,10 @@ export interface QuantizeTask {
   readonly topK: number;
   readonly numIter: number;
   readonly seed: number;
+  /** H, which input directions matter; by default gram with damping 1. */
+  readonly inputs?: Statistics;
+  /** G, which outputs matter; without it each counts the same and for itself. */
+  readonly outputs?: Statistics;
 }
 
 /**
@@ -60,6 +78,58 @@ export interface TensorValues {
   readonly dtype: ValueDtype;
   readonly scale: number;
 }
+
+/**
+ * Sends seeded samples through a model's own weights, and writes where they get to. Runs on the device `cpu`, and ends in `copied`.
+ * Registers hold one vector for each sample; `a` and `b` are read, `out` is written and may be one of them.
+ */
+export interface PropagateTask {
+  readonly kind: 'propagate';
+  readonly id: number;
+  readonly name: string;
+  readonly samples: number;
+  readonly seed: number;
+  readonly registerCount: number;
+  readonly steps: readonly PropagateStep[];
+}
+
+export type PropagateStep =
+  /** Rows of a table at random. */
+  | { readonly kind: 'gather'; readonly out: number; readonly rows: number; readonly weight: TensorValues }
+  | {
+      readonly kind: 'linear';
+      readonly out: number;
+      readonly a: number;
+      readonly rows: number;
+      readonly weight: TensorValues;
+      readonly bias?: TensorValues;
+    }
+  | {
+      readonly kind: 'rmsNorm' | 'layerNorm';
+      readonly out: number;
+      readonly a: number;
+      readonly weight?: TensorValues;
+      readonly bias?: TensorValues;
+    }
+  | {
+      readonly kind: 'activate';
+      readonly out: number;
+      readonly a: number;
+      readonly activation: 'silu' | 'gelu' | 'geluTanh' | 'quickGelu';
+    }
+  | { readonly kind: 'multiply' | 'add'; readonly out: number; readonly a: number; readonly b: number }
+  /** Each sample gets another's values. */
+  | { readonly kind: 'shuffle'; readonly out: number; readonly a: number }
+  /** Each group of `rows` elements `times` times in a row. */
+  | { readonly kind: 'repeatHeads'; readonly out: number; readonly a: number; readonly rows: number; readonly times: number }
+  /** The F32 mean of each element, and BF16 samples or the F32 second moment. */
+  | {
+      readonly kind: 'store';
+      readonly a: number;
+      readonly meanOffset: number;
+      readonly offset: number;
+      readonly as: 'samples' | 'secondMoment';
+    };
 
 /** Describes the values of one tensor. Reads only, and runs on the device `cpu`. */
 export interface InspectTask {

@@ -2,6 +2,7 @@
 import type { Dtype } from '../dtype';
 import type { Action } from '../plan/plan';
 import type { Recipe } from '../plan/recipe';
+import type { StatisticsChoice } from '../plan/statistics';
 
 export interface TensorReport {
   readonly name: string;
@@ -18,6 +19,8 @@ export interface TensorReport {
   readonly objective?: number;
   readonly objectiveNearest?: number;
   readonly objectiveLearned?: number;
+  /** What steered learned rounding, and why. */
+  readonly statistics?: StatisticsChoice;
   readonly sweeps?: number;
   readonly keptNearest?: boolean;
   readonly changedShare?: number;
@@ -49,6 +52,8 @@ export interface JobSummary {
   readonly seconds: {
     readonly total: number;
     readonly plan: number;
+    /** Samples sent through the model, where statistics are propagated. */
+    readonly statistics?: number;
     /** Wall time from the first task to the last. */
     readonly convert: number;
     /** fsync and rename. */

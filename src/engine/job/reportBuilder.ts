@@ -14,7 +14,7 @@ export function countActions(plan: Plan): Counts {
 /** What only the job as a whole knows. */
 export type JobFacts = Pick<JobReport, 'tool' | 'source' | 'output' | 'notes'> &
   Pick<JobSummary, 'device' | 'deviceName' | 'threads' | 'bytesIn' | 'peakMemoryBytes' | 'peakDeviceMemoryBytes' | 'deviceBusySeconds'> & {
-    readonly seconds: Pick<JobSummary['seconds'], 'total' | 'plan' | 'convert' | 'finish'>;
+    readonly seconds: Pick<JobSummary['seconds'], 'total' | 'plan' | 'statistics' | 'convert' | 'finish'>;
   };
 
 export class ReportBuilder {
@@ -41,7 +41,7 @@ export class ReportBuilder {
   }
 
   quantized(tensor: PlannedTensor, result: QuantizedResult): TensorReport {
-    const { rows, columns, scaleNames, targetDtype } = requireQuantization(tensor);
+    const { rows, columns, scaleNames, targetDtype, statistics } = requireQuantization(tensor);
     const { relativeError, squaredSource, readSeconds, computeSeconds, writeSeconds, objective, objectiveNearest, objectiveLearned } =
       result;
     this.#squaredError += relativeError ** 2 * squaredSource;
@@ -61,6 +61,7 @@ export class ReportBuilder {
       ...(objective === undefined ? {} : { objective }),
       ...(objectiveNearest === undefined ? {} : { objectiveNearest }),
       ...(objectiveLearned === undefined ? {} : { objectiveLearned }),
+      ...(statistics === undefined ? {} : { statistics }),
       sweeps: result.sweeps,
       keptNearest: result.keptNearest,
       changedShare: result.changedShare,

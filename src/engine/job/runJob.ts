@@ -1,8 +1,10 @@
 /** runJob: one conversion from its request to its terminal event. Everything that is written is either committed or removed before that event. */
+import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../errors';
 import { makePlan } from '../plan/makePlan';
 import type { Plan } from '../plan/plan';
+import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import { chooseDevice, type ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
 import { convertTensors } from './convertTensors';
@@ -10,6 +12,8 @@ import type { JobEnd, JobEvent } from './jobEvent';
 import { notesOf } from './notes';
 import { PartialOutput } from './partialOutput';
 import type { Quantizer } from './quantizer';
+import { planForDevice, prepareStatistics } from './prepareStatistics';
+import { statisticsPathFor } from './propagate';
 import { countActions, ReportBuilder } from './reportBuilder';
 import { checkReportPath, writeReport } from './reportFile';
 import { readSource, requireUnchanged, type SourceFile } from './sourceFile';
@@ -47,12 +51,15 @@ async function* convert(
   const { quantizer, toolVersion, token } = environment;
   const startedAt = performance.now();
   const source = await readSource(request.source);
-  const plan = makePlan(source.header, request.recipe, { toolVersion });
-  requireSomethingToQuantize(plan, source);
+  const calibration = await calibrationOfRecipe(request.recipe, source.header);
+  const wanted = makePlan(source.header, request.recipe, { toolVersion, ...calibration });
+  requireSomethingToQuantize(wanted, source);
   const device = await chooseDevice(request.device, quantizer);
+  const plan = planForDevice(wanted, device.kind);
   await checkReportPath(request);
   const output = new PartialOutput(request, token);
   const report = new ReportBuilder();
+  const statisticsPath = statisticsPathFor(request, token);
   try {
     signal.throwIfAborted();
     await output.begin(plan);
@@ -60,7 +67,9 @@ async function* convert(
     for (const message of plan.warnings) yield warning(message, report);
     const plannedAt = performance.now();
 
-    const context = { request, source, device, quantizer, toolVersion, report, output };
+    const layerStatistics = yield* prepareStatistics(plan, request, source, calibration.calibration, { quantizer, statisticsPath, signal });
+    const preparedAt = performance.now();
+    const context = { request, source, device, quantizer, toolVersion, report, output, statistics: layerStatistics };
     const { plan: finalPlan, statistics } = yield* convertTensors(plan, context, signal);
     await requireUnchanged(source);
     const convertedAt = performance.now();
@@ -80,7 +89,8 @@ async function* convert(
       ...statistics,
       seconds: {
         plan: (plannedAt - startedAt) / 1000,
-        convert: (convertedAt - plannedAt) / 1000,
+        ...(layerStatistics.sources.propagated.size === 0 ? {} : { statistics: (preparedAt - plannedAt) / 1000 }),
+        convert: (convertedAt - preparedAt) / 1000,
         finish: (finishedAt - convertedAt) / 1000,
         total: (finishedAt - startedAt) / 1000,
       },
@@ -94,6 +104,7 @@ async function* convert(
     return { type: 'done', report: jobReport };
   } finally {
     await output.discard();
+    await rm(statisticsPath, { force: true });
   }
 }
 

@@ -3,14 +3,15 @@ import { EngineError } from '../errors';
 import type { OutputTensor, Plan, PlannedTensor } from '../plan/plan';
 import { workOf } from './estimate';
 import type { CopyTask, QuantizeTask } from './quantizer';
+import { statisticsOf, type StatisticsSources } from './statisticsTerms';
 
 /**
  * Costly matrices come first, so that none of them runs alone at the end; what only moves bytes follows in file order,
  * which reads the disk from front to back. Tensors without bytes need no task.
  */
-export function scheduleTasks(plan: Plan): readonly (CopyTask | QuantizeTask)[] {
+export function scheduleTasks(plan: Plan, sources: StatisticsSources = { propagated: new Map() }): readonly (CopyTask | QuantizeTask)[] {
   const places = outputPlaces(plan);
-  const tasks = plan.tensors.flatMap((tensor, id) => taskOf(tensor, id, plan, places.get(tensor.source.name) ?? []) ?? []);
+  const tasks = plan.tensors.flatMap((tensor, id) => taskOf(tensor, id, plan, places.get(tensor.source.name) ?? [], sources) ?? []);
   const cost = (task: CopyTask | QuantizeTask): number => {
     const tensor = plan.tensors[task.id];
     return plan.recipe.rounding === 'nearest' || tensor === undefined ? 0 : workOf(tensor, plan.recipe).multiplyAdds;
@@ -31,7 +32,13 @@ function outputPlaces(plan: Plan): ReadonlyMap<string, readonly OutputTensor[]> 
   return places;
 }
 
-function taskOf(tensor: PlannedTensor, id: number, plan: Plan, places: readonly OutputTensor[]): CopyTask | QuantizeTask | undefined {
+function taskOf(
+  tensor: PlannedTensor,
+  id: number,
+  plan: Plan,
+  places: readonly OutputTensor[],
+  sources: StatisticsSources,
+): CopyTask | QuantizeTask | undefined {
   const { name, begin, end } = tensor.source;
   const source = { file: 0, offset: begin, length: end - begin };
   const placesOf = (kind: 'copy' | 'codes' | 'scale'): readonly number[] =>
@@ -59,6 +66,7 @@ function taskOf(tensor: PlannedTensor, id: number, plan: Plan, places: readonly 
         topK: topK === 'full' ? 0 : topK,
         numIter,
         seed,
+        ...statisticsOf(quantization, sources),
       };
     }
   }

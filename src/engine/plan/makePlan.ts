@@ -2,14 +2,18 @@
 import { EngineError } from '../errors';
 import { isSourceDtype } from '../dtype';
 import type { Header, TensorInfo } from '../safetensors/header';
+import { feedersOf } from '../families/feeders';
 import { layOut, type LayoutTensor } from '../safetensors/layout';
+import { calibrationOf, type Calibration } from './calibration';
 import { comfyui } from './formats/comfyui';
 import { comfyuiLegacy } from './formats/comfyuiLegacy';
+import { modelFamily } from './modelFamily';
 import type { LiteralTensor, OutputFormat } from './outputFormat';
 import { outputMetadata } from './outputMetadata';
 import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './plan';
 import type { Layout, Recipe } from './recipe';
 import { decide, ruleContext } from './rules';
+import { chooseStatistics } from './statistics';
 import { layerOfWeight } from './tensorNames';
 import { planWarnings } from './warnings';
 
@@ -17,6 +21,7 @@ export interface PlanOptions {
   readonly toolVersion: string;
   /** Tensors to keep although the rules would quantize them, with the reason, e.g. that they hold NaN. */
   readonly keepAnyway?: ReadonlyMap<string, string>;
+  readonly calibration?: Calibration;
 }
 
 type PlacedTensor = LayoutTensor & { readonly origin: OutputOrigin };
@@ -30,7 +35,11 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   const tensors = header.tensors.map((source): PlannedTensor => {
     const decision = decide(source, context);
     return decision.action === 'quantize'
-      ? { source, ...decision, quantization: quantizationOf(source, format, recipe) }
+      ? {
+          source,
+          ...decision,
+          quantization: { ...quantizationOf(source, format, recipe), ...statisticsOf(source, header, recipe, options) },
+        }
       : { source, ...decision };
   });
   const layers = tensors.flatMap(({ quantization }) => layerOfWeight(quantization?.weightName ?? '') ?? []);
@@ -49,6 +58,18 @@ function quantizationOf({ name, dtype, shape }: TensorInfo, format: OutputFormat
     throw new EngineError('Internal', `"${name}" cannot be quantized`, { tensor: name });
   const columns = rest.reduce((product, dimension) => product * dimension, 1);
   return { sourceDtype: dtype, targetDtype: 'F8_E4M3', rows, columns, weightName: name, scaleNames: format.scaleNames(layer, recipe) };
+}
+
+function statisticsOf(
+  { name }: TensorInfo,
+  header: Header,
+  recipe: Recipe,
+  { calibration }: PlanOptions,
+): Pick<TensorQuantization, 'statistics'> {
+  if (recipe.rounding !== 'learned') return {};
+  const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
+  const known = { calibration: calibrationOf(calibration, name), propagation: reached ? 'reached' : 'not reached' } as const;
+  return { statistics: chooseStatistics(recipe, known) };
 }
 
 /** The weight, then directly what belongs to it. */

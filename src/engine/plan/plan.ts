@@ -3,6 +3,7 @@ import type { Dtype, SourceDtype } from '../dtype';
 import type { TensorInfo } from '../safetensors/header';
 import type { Action, Decision } from './decision';
 import type { Recipe } from './recipe';
+import type { StatisticsChoice } from './statistics';
 
 export type { Action };
 
@@ -21,6 +22,8 @@ export interface TensorQuantization {
   /** Output tensor names: the codes, and every tensor that receives the scale (F32 scalar). */
   readonly weightName: string;
   readonly scaleNames: readonly string[];
+  /** What steers rounding. Only for learned rounding. */
+  readonly statistics?: StatisticsChoice;
 }
 
 /** Where an output tensor's bytes come from. */

@@ -6,10 +6,18 @@ export type Layout = 'comfyui' | 'comfyui-legacy';
 /** `auto` keeps what the recognised family of the model keeps; the others are asked for by name. */
 export type PresetName = 'auto' | 't5xxl' | 'keep_distillation';
 
+/** `auto`: calibrated where a calibration file has the layer, else propagated where the model's architecture is known, else gram. */
+export type StatisticsName = 'auto' | 'gram' | 'propagated' | 'calibrated';
+/** Whose statistics steer rounding: the inputs' alone or also the outputs'. `auto` does what pays on the device and with the recipe at hand. */
+export type Sides = 'auto' | 'input' | 'both';
+
 export const ROUNDINGS: readonly Rounding[] = ['learned', 'tpec', 'nearest'];
 export const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy'];
 export const CONVOLUTIONS: readonly Recipe['convolutions'][] = ['keep', 'quantize'];
 export const PRESET_NAMES: readonly PresetName[] = ['auto', 't5xxl', 'keep_distillation'];
+
+export const STATISTICS: readonly StatisticsName[] = ['auto', 'gram', 'propagated', 'calibrated'];
+export const SIDES: readonly Sides[] = ['auto', 'input', 'both'];
 
 export interface Recipe {
   readonly presets: readonly PresetName[];
@@ -21,6 +29,10 @@ export interface Recipe {
   readonly numIter: number;
   /** Synthetic samples drawn for propagated statistics. */
   readonly calibSamples: number;
+  readonly statistics: StatisticsName;
+  readonly sides: Sides;
+  /** Path of a calibration file of the model (docs/calibration.md). */
+  readonly calibration: string | null;
   readonly convolutions: 'keep' | 'quantize';
   readonly seed: number;
   /** Decide before every other rule; of those that match a tensor, the last one does. */
@@ -37,6 +49,9 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
     topK: overrides.rounding === 'tpec' ? 1 : 'full',
     numIter: 500,
     calibSamples: 3072,
+    statistics: 'auto',
+    sides: 'auto',
+    calibration: null,
     convolutions: 'keep',
     seed: 0,
     overrides: [],

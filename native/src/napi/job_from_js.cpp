@@ -1,0 +1,345 @@
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "napi/convert.h"
+
+namespace fp8::addon {
+
+namespace {
+
+[[noreturn]] void reject(Napi::Env env, const std::string& what, const char* expected) {
+  throw Napi::TypeError::New(env, "startJob: " + what + " must be " + expected);
+}
+
+Napi::Object object_from(const Napi::Value& value, const std::string& what) {
+  if (!value.IsObject()) reject(value.Env(), what, "an object");
+  return value.As<Napi::Object>();
+}
+
+std::string text(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsString()) reject(object.Env(), name, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+// Offsets and lengths stay below 2⁵³, which JavaScript's numbers hold exactly.
+std::uint64_t whole_number(const Napi::Value& value, const char* name) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0 && number <= 9007199254740991.0) || std::floor(number) != number) reject(value.Env(), name, "a whole number");
+  return static_cast<std::uint64_t>(number);
+}
+
+std::uint64_t whole_number(const Napi::Object& object, const char* name) { return whole_number(object.Get(name), name); }
+
+std::uint32_t small_number(const Napi::Object& object, const char* name) {
+  const std::uint64_t number = whole_number(object, name);
+  if (number > std::numeric_limits<std::uint32_t>::max()) reject(object.Env(), name, "below 2^32");
+  return static_cast<std::uint32_t>(number);
+}
+
+template <typename Visit>
+void for_each(const Napi::Object& object, const char* name, const Visit& visit) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsArray()) reject(object.Env(), name, "an array");
+  const auto array = value.As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(object.Env());
+    visit(array.Get(i));
+  }
+}
+
+FileRange range_from(const Napi::Object& object, const char* name) {
+  const Napi::Object range = object_from(object.Get(name), name);
+  return {small_number(range, "file"), whole_number(range, "offset"), whole_number(range, "length")};
+}
+
+SourceDtype dtype_from(const Napi::Object& object) {
+  const std::string name = text(object, "dtype");
+  if (name == "F32") return SourceDtype::f32;
+  if (name == "F16") return SourceDtype::f16;
+  if (name == "BF16") return SourceDtype::bf16;
+  reject(object.Env(), "dtype", "F32, F16 or BF16");
+}
+
+Rounding rounding_from(const Napi::Object& object) {
+  const std::string name = text(object, "rounding");
+  if (name == "nearest") return Rounding::nearest;
+  if (name == "learned") return Rounding::learned;
+  if (name == "tpec") return Rounding::tpec;
+  reject(object.Env(), "rounding", "nearest, learned or tpec");
+}
+
+// Checks what the arithmetic relies on: the plan has made sure of it, and a slip there must not become a wild read here.
+void check_matrix(const Napi::Object& object, const FileRange& range, std::uint64_t rows, std::uint64_t columns, std::uint64_t element) {
+  constexpr std::uint64_t limit = std::numeric_limits<std::int32_t>::max();
+  if (rows > limit || columns > limit || rows * columns * element != range.length) {
+    reject(object.Env(), "rows and columns", "the shape of the source range");
+  }
+}
+
+ValueDtype value_dtype_from(const Napi::Object& object) {
+  constexpr std::pair<const char*, ValueDtype> names[] = {
+      {"F64", ValueDtype::f64},         {"F32", ValueDtype::f32},         {"F16", ValueDtype::f16},     {"BF16", ValueDtype::bf16},
+      {"F8_E4M3", ValueDtype::f8_e4m3}, {"F8_E5M2", ValueDtype::f8_e5m2}, {"I8", ValueDtype::i8},       {"U8", ValueDtype::u8},
+      {"I16", ValueDtype::i16},         {"U16", ValueDtype::u16},         {"I32", ValueDtype::i32},     {"U32", ValueDtype::u32},
+      {"I64", ValueDtype::i64},         {"U64", ValueDtype::u64},         {"BOOL", ValueDtype::boolean}};
+  const std::string name = text(object, "dtype");
+  for (const auto& [known, dtype] : names) {
+    if (name == known) return dtype;
+  }
+  reject(object.Env(), "dtype", "one whose values can be read");
+}
+
+TensorValues values_from(const Napi::Object& object, const char* name) {
+  const Napi::Object values = object_from(object.Get(name), name);
+  const Napi::Value scale = values.Get("scale");
+  if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
+  return {range_from(values, "range"), value_dtype_from(values), scale.As<Napi::Number>().DoubleValue()};
+}
+
+double real_number(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsNumber()) reject(object.Env(), name, "a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+// `size`: of the side that the statistics speak of.
+StatisticsTerm term_from(const Napi::Object& object, std::uint64_t size) {
+  using Kind = StatisticsTerm::Kind;
+  StatisticsTerm term;
+  term.weight = real_number(object, "weight");
+  if (!(term.weight > 0)) reject(object.Env(), "weight", "greater than 0");
+  const std::string kind = text(object, "kind");
+  if (kind == "gram") return term;
+  term.values = values_from(object, "values");
+  const std::uint64_t count = element_count(term.values);
+  bool fits = false;
+  if (kind == "samples") {
+    term.kind = Kind::samples;
+    fits = count > 0 && count % size == 0;
+  } else if (kind == "secondMoment") {
+    term.kind = Kind::second_moment;
+    fits = count == size * size;
+  } else if (kind == "diagonal") {
+    term.kind = Kind::diagonal;
+    fits = count == size;
+  } else {
+    reject(object.Env(), "kind", "gram, samples, secondMoment or diagonal");
+  }
+  if (!fits) reject(object.Env(), "values", "of the size of their side");
+  return term;
+}
+
+Statistics statistics_from(const Napi::Object& object, std::uint64_t size) {
+  Statistics statistics;
+  statistics.damping = real_number(object, "damping");
+  if (!(statistics.damping > 0)) reject(object.Env(), "damping", "greater than 0");
+  for_each(object, "terms", [&](const Napi::Value& term) { statistics.terms.push_back(term_from(object_from(term, "a term"), size)); });
+  if (statistics.terms.empty()) reject(object.Env(), "terms", "at least one");
+  return statistics;
+}
+
+QuantizeTask quantize_from(const Napi::Object& object) {
+  QuantizeTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.source = range_from(object, "source");
+  task.dtype = dtype_from(object);
+  task.rows = whole_number(object, "rows");
+  task.columns = whole_number(object, "columns");
+  check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  task.weight_offset = whole_number(object, "weightOffset");
+  for_each(object, "scaleOffsets", [&](const Napi::Value& value) { task.scale_offsets.push_back(whole_number(value, "scaleOffsets")); });
+  task.rounding = rounding_from(object);
+  task.top_k = small_number(object, "topK");
+  task.num_iter = small_number(object, "numIter");
+  task.seed = whole_number(object, "seed");
+  const Napi::Value inputs = object.Get("inputs");
+  if (!inputs.IsUndefined()) task.inputs = statistics_from(object_from(inputs, "inputs"), task.columns);
+  const Napi::Value outputs = object.Get("outputs");
+  if (!outputs.IsUndefined()) task.outputs = statistics_from(object_from(outputs, "outputs"), task.rows);
+  return task;
+}
+
+CompareTask compare_from(const Napi::Object& object) {
+  CompareTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.converted = range_from(object, "converted");
+  task.source = range_from(object, "source");
+  const Napi::Value scale = object.Get("scale");
+  if (!scale.IsUndefined()) {
+    if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
+    task.scale = scale.As<Napi::Number>().FloatValue();
+    task.dtype = dtype_from(object);
+    task.rows = whole_number(object, "rows");
+    task.columns = whole_number(object, "columns");
+    check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+    check_matrix(object, task.converted, task.rows, task.columns, 1);
+  }
+  return task;
+}
+
+InspectTask inspect_from(const Napi::Object& object) {
+  InspectTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.values = values_from(object, "values");
+  task.rows = whole_number(object, "rows");
+  task.columns = whole_number(object, "columns");
+  const std::uint64_t count = element_count(task.values);
+  // Divided, for the product of two numbers may not fit.
+  const bool fits = count == 0 ? task.rows == 0 || task.columns == 0
+                               : task.columns != 0 && count % task.columns == 0 && count / task.columns == task.rows;
+  if (!fits) reject(object.Env(), "rows and columns", "the shape of the values");
+  return task;
+}
+
+DifferenceTask difference_from(const Napi::Object& object) {
+  DifferenceTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.reference = values_from(object, "reference");
+  task.other = values_from(object, "other");
+  if (element_count(task.reference) != element_count(task.other)) reject(object.Env(), "reference and other", "equally many values");
+  return task;
+}
+
+template <typename T, std::size_t kCount>
+T one_of(const Napi::Object& object, const char* name, const std::pair<const char*, T> (&names)[kCount]) {
+  const std::string given = text(object, name);
+  for (const auto& [known, value] : names) {
+    if (given == known) return value;
+  }
+  reject(object.Env(), name, "one of the known names");
+}
+
+PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
+  using Kind = PropagateStep::Kind;
+  using Activation = PropagateStep::Activation;
+  static constexpr std::pair<const char*, Kind> kinds[] = {{"gather", Kind::gather},
+                                                           {"linear", Kind::linear},
+                                                           {"rmsNorm", Kind::rms_norm},
+                                                           {"layerNorm", Kind::layer_norm},
+                                                           {"activate", Kind::activate},
+                                                           {"multiply", Kind::multiply},
+                                                           {"add", Kind::add},
+                                                           {"shuffle", Kind::shuffle},
+                                                           {"repeatHeads", Kind::repeat_heads},
+                                                           {"store", Kind::store}};
+  static constexpr std::pair<const char*, Activation> activations[] = {
+      {"silu", Activation::silu}, {"gelu", Activation::gelu}, {"geluTanh", Activation::gelu_tanh}, {"quickGelu", Activation::quick_gelu}};
+  const auto optional_number = [&](const char* name, std::uint32_t otherwise) {
+    return object.Get(name).IsUndefined() ? otherwise : small_number(object, name);
+  };
+  PropagateStep step;
+  step.kind = one_of(object, "kind", kinds);
+  step.out = optional_number("out", 0);
+  step.a = optional_number("a", 0);
+  step.b = optional_number("b", step.a);
+  if (step.out >= registers || step.a >= registers || step.b >= registers) reject(object.Env(), "a register", "below registerCount");
+  step.rows = optional_number("rows", 0);
+  step.times = optional_number("times", 1);
+  if (!object.Get("weight").IsUndefined()) step.weight = values_from(object, "weight");
+  if (!object.Get("bias").IsUndefined()) step.bias = values_from(object, "bias");
+  switch (step.kind) {
+    case Kind::gather:
+    case Kind::linear:
+      if (!step.weight || step.rows == 0 || element_count(*step.weight) % step.rows != 0)
+        reject(object.Env(), "weight", "a matrix of `rows` rows");
+      break;
+    case Kind::activate:
+      step.activation = one_of(object, "activation", activations);
+      break;
+    case Kind::store:
+      step.mean_offset = whole_number(object, "meanOffset");
+      step.offset = whole_number(object, "offset");
+      step.stores_samples = text(object, "as") == "samples";
+      break;
+    default:
+      break;
+  }
+  return step;
+}
+
+PropagateTask propagate_from(const Napi::Object& object) {
+  PropagateTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.samples = small_number(object, "samples");
+  if (task.samples == 0) reject(object.Env(), "samples", "greater than 0");
+  task.seed = whole_number(object, "seed");
+  task.register_count = small_number(object, "registerCount");
+  for_each(object, "steps",
+           [&](const Napi::Value& step) { task.steps.push_back(step_from(object_from(step, "a step"), task.register_count)); });
+  return task;
+}
+
+Task task_from(const Napi::Value& value) {
+  const Napi::Object object = object_from(value, "a task");
+  const std::string kind = text(object, "kind");
+  if (kind == "copy") {
+    return CopyTask{small_number(object, "id"), text(object, "name"), range_from(object, "source"), whole_number(object, "outputOffset")};
+  }
+  if (kind == "quantize") return quantize_from(object);
+  if (kind == "compare") return compare_from(object);
+  if (kind == "inspect") return inspect_from(object);
+  if (kind == "difference") return difference_from(object);
+  if (kind == "propagate") return propagate_from(object);
+  reject(object.Env(), "kind", "copy, quantize, compare, inspect, difference or propagate");
+}
+
+std::vector<FileRange> ranges_of(const Task& task) {
+  if (const auto* compare = std::get_if<CompareTask>(&task)) return {compare->converted, compare->source};
+  if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
+  if (const auto* inspect = std::get_if<InspectTask>(&task)) return {inspect->values.range};
+  if (const auto* difference = std::get_if<DifferenceTask>(&task)) return {difference->reference.range, difference->other.range};
+  if (const auto* propagate = std::get_if<PropagateTask>(&task)) {
+    std::vector<FileRange> ranges;
+    for (const PropagateStep& step : propagate->steps) {
+      if (step.weight) ranges.push_back(step.weight->range);
+      if (step.bias) ranges.push_back(step.bias->range);
+    }
+    return ranges;
+  }
+  const auto& quantize = std::get<QuantizeTask>(task);
+  std::vector<FileRange> ranges{quantize.source};
+  const auto add = [&](const Statistics& statistics) {
+    for (const StatisticsTerm& term : statistics.terms) {
+      if (term.kind != StatisticsTerm::Kind::gram) ranges.push_back(term.values.range);
+    }
+  };
+  add(quantize.inputs);
+  if (quantize.outputs) add(*quantize.outputs);
+  return ranges;
+}
+
+bool only_reads(const Task& task) {
+  return std::holds_alternative<CompareTask>(task) || std::holds_alternative<InspectTask>(task) ||
+         std::holds_alternative<DifferenceTask>(task);
+}
+
+}  // namespace
+
+Job job_from(const Napi::Value& value) {
+  const Napi::Object object = object_from(value, "the job");
+  Job job;
+  for_each(object, "files", [&](const Napi::Value& path) {
+    if (!path.IsString()) reject(path.Env(), "files", "an array of strings");
+    job.files.push_back(path.As<Napi::String>().Utf8Value());
+  });
+  if (!object.Get("output").IsUndefined()) job.output = text(object, "output");
+  for_each(object, "tasks", [&](const Napi::Value& task) {
+    job.tasks.push_back(task_from(task));
+    for (const FileRange& range : ranges_of(job.tasks.back())) {
+      if (range.file >= job.files.size()) reject(object.Env(), "file", "an index into files");
+    }
+    if (!job.output && !only_reads(job.tasks.back())) reject(object.Env(), "output", "given for tasks that write");
+  });
+  job.device = text(object, "device");
+  job.threads = small_number(object, "threads");
+  return job;
+}
+
+}  // namespace fp8::addon

@@ -1,0 +1,86 @@
+/** stacks: how the layers of known families are built, as data: names after the layer's own prefix, without `.weight`. */
+import type { FamilyId } from './families';
+
+export type Activation = 'silu' | 'gelu' | 'geluTanh' | 'quickGelu';
+
+export interface Stack {
+  readonly families: readonly (FamilyId | 'unknown')[];
+  /** What stands between a component's prefix and its names; of several, those that are there. */
+  readonly stems: readonly string[];
+  /** What is added up before the first layer; of each, the first name that is there. */
+  readonly tables: readonly (readonly string[])[];
+  /** The prefix of a layer's names, `{}` for its number. */
+  readonly layer: string;
+  readonly norm: 'rmsNorm' | 'layerNorm';
+  readonly attention: {
+    readonly norm: string;
+    readonly readers: readonly string[];
+    readonly value: string;
+    readonly out: string;
+    readonly queryNorm?: string;
+  };
+  /** down(activation(gate x) · up x), or down(activation(up x)) without a gate. */
+  readonly feedForward: {
+    readonly norm: string;
+    readonly gate?: string;
+    readonly up: string;
+    readonly down: string;
+    readonly activation: Activation;
+  };
+}
+
+const LLAMA: Stack = {
+  families: ['llama', 'mistral', 'qwen2', 'qwen3'],
+  stems: ['', 'model.', 'model.language_model.', 'language_model.model.'],
+  tables: [['embed_tokens.weight']],
+  layer: 'layers.{}.',
+  norm: 'rmsNorm',
+  attention: {
+    norm: 'input_layernorm',
+    readers: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+    value: 'self_attn.v_proj',
+    out: 'self_attn.o_proj',
+    queryNorm: 'self_attn.q_norm',
+  },
+  feedForward: { norm: 'post_attention_layernorm', gate: 'mlp.gate_proj', up: 'mlp.up_proj', down: 'mlp.down_proj', activation: 'silu' },
+};
+
+const T5: Stack = {
+  families: ['t5', 'umt5'],
+  stems: [''],
+  tables: [['shared.weight', 'encoder.embed_tokens.weight']],
+  layer: 'encoder.block.{}.',
+  norm: 'rmsNorm',
+  attention: {
+    norm: 'layer.0.layer_norm',
+    readers: ['layer.0.SelfAttention.q', 'layer.0.SelfAttention.k', 'layer.0.SelfAttention.v'],
+    value: 'layer.0.SelfAttention.v',
+    out: 'layer.0.SelfAttention.o',
+  },
+  feedForward: {
+    norm: 'layer.1.layer_norm',
+    gate: 'layer.1.DenseReluDense.wi_0',
+    up: 'layer.1.DenseReluDense.wi_1',
+    down: 'layer.1.DenseReluDense.wo',
+    activation: 'geluTanh',
+  },
+};
+
+function clip(families: Stack['families'], activation: Activation): Stack {
+  return {
+    families,
+    stems: ['text_model.'],
+    tables: [['embeddings.token_embedding.weight'], ['embeddings.position_embedding.weight']],
+    layer: 'encoder.layers.{}.',
+    norm: 'layerNorm',
+    attention: {
+      norm: 'layer_norm1',
+      readers: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+      value: 'self_attn.v_proj',
+      out: 'self_attn.out_proj',
+    },
+    feedForward: { norm: 'layer_norm2', up: 'mlp.fc1', down: 'mlp.fc2', activation },
+  };
+}
+
+export const STACKS: readonly Stack[] = [LLAMA, T5, clip(['clip-l'], 'quickGelu'), clip(['clip-h', 'clip-g'], 'gelu')];

@@ -1,0 +1,63 @@
+/** prepareStatistics: what a plan's choice of statistics needs before the first tensor is rounded. */
+import { formatQuantity } from '../../base/format';
+import { feedersOf } from '../families/feeders';
+import type { Calibration } from '../plan/calibration';
+import { modelFamily } from '../plan/modelFamily';
+import type { Plan, PlannedTensor } from '../plan/plan';
+import type { ConvertRequest } from './convertRequest';
+import type { JobEvent } from './jobEvent';
+import { propagate } from './propagate';
+import type { Quantizer, QuantizerDevice } from './quantizer';
+import type { SourceFile } from './sourceFile';
+import type { StatisticsSources } from './statisticsTerms';
+
+/** What is left to `auto` is what the device itself computes: a GPU rounds by gram statistics of the inputs. */
+export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan {
+  if (device === 'cpu') return plan;
+  const { recipe } = plan;
+  const tensors = plan.tensors.map((tensor): PlannedTensor => {
+    const choice = tensor.quantization?.statistics;
+    if (tensor.quantization === undefined || choice === undefined) return tensor;
+    const byItself = recipe.statistics === 'auto' && choice.inputs === 'propagated';
+    const statistics = {
+      ...choice,
+      ...(byItself ? ({ inputs: 'gram', reason: 'Gram: it is what the GPU rounds by unless asked otherwise.' } as const) : {}),
+      ...(recipe.sides === 'auto' && choice.outputs === 'gram' ? ({ outputs: 'none' } as const) : {}),
+    };
+    return { ...tensor, quantization: { ...tensor.quantization, statistics } };
+  });
+  return { ...plan, tensors };
+}
+
+/** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
+export async function* prepareStatistics(
+  plan: Plan,
+  request: ConvertRequest,
+  source: SourceFile,
+  calibration: Calibration | undefined,
+  environment: { readonly quantizer: Quantizer; readonly statisticsPath: string; readonly signal: AbortSignal },
+): AsyncGenerator<JobEvent, { readonly files: readonly string[]; readonly sources: StatisticsSources }, undefined> {
+  const { quantizer, statisticsPath, signal } = environment;
+  const files = calibration === undefined ? [] : [calibration.path];
+  const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: 1 } };
+  const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
+  const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor, feeders.reached) ? [tensor.source.name] : [])));
+  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map() } };
+  const { recipe } = plan;
+  const reached = formatQuantity(wanted.size, 'matrix', 'matrices');
+  yield { type: 'log', message: `sending ${formatQuantity(recipe.calibSamples, 'sample')} through the model, for ${reached}` };
+  const index = files.length + 1;
+  const { byWeight } = await propagate(
+    feeders,
+    wanted,
+    { source: request.source, statistics: statisticsPath, index },
+    { recipe, quantizer, threads: request.threads, signal },
+  );
+  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight } };
+}
+
+/** Also where the statistics are calibrated: few samples say less than samples and what is known without them. */
+function wantsPropagation({ source, quantization }: PlannedTensor, reached: ReadonlySet<string>): boolean {
+  const inputs = quantization?.statistics?.inputs;
+  return inputs === 'propagated' || (inputs === 'calibrated' && reached.has(source.name));
+}

@@ -1,0 +1,86 @@
+/** statisticsTerms: a choice of statistics becomes the terms that the quantizer adds up, with their weights and damping. Pure. */
+import { isValueDtype } from '../dtype';
+import { EngineError } from '../errors';
+import type { CalibratedSide, Calibration } from '../plan/calibration';
+import type { TensorQuantization } from '../plan/plan';
+import type { Statistics, StatisticsTerm, TensorValues } from './quantizer';
+
+/** What a run of propagated samples wrote of one layer's input. */
+export interface PropagatedInput {
+  readonly kind: 'samples' | 'secondMoment';
+  readonly values: TensorValues;
+}
+
+/** Everything but the choice: where statistics lie that are not in the weights. */
+export interface StatisticsSources {
+  readonly calibration?: { readonly calibration: Calibration; readonly file: number };
+  readonly propagated: ReadonlyMap<string, PropagatedInput>;
+}
+
+const GRAM: StatisticsTerm = { kind: 'gram', weight: 1 };
+/** In units of the mean diagonal. */
+const PROPAGATED_DAMPING = 0.15;
+const GRAM_OUTPUT_DAMPING = 2;
+const CALIBRATED_GRAM_OUTPUT_DAMPING = 1;
+const GRADIENT_DAMPING = 0.1;
+
+/** `inputs` is absent where they are the quantizer's own: gram. */
+export function statisticsOf(
+  { weightName, columns, rows, statistics }: TensorQuantization,
+  sources: StatisticsSources,
+): { readonly inputs?: Statistics; readonly outputs?: Statistics } {
+  if (statistics === undefined) return {};
+  const layer = sources.calibration?.calibration.byWeight.get(weightName);
+  const file = sources.calibration?.file ?? 0;
+  const propagated = sources.propagated.get(weightName);
+  const inputs = ((): Statistics | undefined => {
+    switch (statistics.inputs) {
+      case 'gram':
+        return undefined;
+      case 'propagated':
+        return { terms: [GRAM, { ...required(propagated, weightName), weight: 1 }], damping: PROPAGATED_DAMPING };
+      case 'calibrated':
+        return calibratedInputs(required(layer?.inputs, weightName), file, columns, propagated);
+    }
+  })();
+  const outputs = ((): Statistics | undefined => {
+    switch (statistics.outputs) {
+      case 'none':
+        return undefined;
+      case 'gram':
+        return { terms: [GRAM], damping: statistics.inputs === 'calibrated' ? CALIBRATED_GRAM_OUTPUT_DAMPING : GRAM_OUTPUT_DAMPING };
+      case 'calibrated': {
+        const side = required(layer?.outputs, weightName);
+        return { terms: [{ ...termOf(side, file), weight: 1 }], damping: GRADIENT_DAMPING * Math.max(1, rows / side.samples) };
+      }
+    }
+  })();
+  return { ...(inputs === undefined ? {} : { inputs }), ...(outputs === undefined ? {} : { outputs }) };
+}
+
+/**
+ * The fewer samples there are for each input, the less they say: the more weight have the statistics that need none, and the more damping.
+ * Fitted on the sample model (docs/quality.md).
+ */
+function calibratedInputs(side: CalibratedSide, file: number, columns: number, prior: PropagatedInput | undefined): Statistics {
+  const share = columns / side.samples;
+  const priorWeight = Math.min(1, 0.4 * share);
+  const damping = Math.min(0.3, Math.max(0.01, 0.1 * share));
+  const own: StatisticsTerm = { ...termOf(side, file), weight: 1 };
+  if (prior === undefined) return { terms: [own], damping: Math.min(0.3, Math.max(0.02, 0.2 * share)) };
+  return { terms: [own, { ...prior, weight: priorWeight }], damping: damping / (1 + priorWeight) };
+}
+
+function termOf(
+  { kind, values: { begin, end, dtype } }: CalibratedSide,
+  file: number,
+): Pick<CalibratedSide, 'kind'> & { readonly values: TensorValues } {
+  if (!isValueDtype(dtype)) throw new EngineError('Internal', `statistics of ${dtype} were not refused`);
+  return { kind, values: { range: { file, offset: begin, length: end - begin }, dtype, scale: 1 } };
+}
+
+function required<T>(value: T | undefined, weight: string): T {
+  if (value === undefined)
+    throw new EngineError('Internal', `the plan chose statistics for "${weight}" that are not there`, { tensor: weight });
+  return value;
+}

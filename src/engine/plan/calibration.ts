@@ -1,0 +1,147 @@
+/** calibration: what a calibration file says about the layers of a model. Its layout is in docs/calibration.md. Pure. */
+import { isValueDtype, DTYPES } from '../dtype';
+import { EngineError } from '../errors';
+import type { Header, TensorInfo } from '../safetensors/header';
+import type { KnownStatistics } from './statistics';
+
+/** Each of these belongs to a layer, after whose name it stands. */
+const KINDS = [
+  '.input',
+  '.input_second_moment',
+  '.input_mean',
+  '.input_diagonal',
+  '.output_gradient',
+  '.output_second_moment',
+  '.output_diagonal',
+] as const;
+type Kind = (typeof KINDS)[number];
+
+export interface LayerCalibration {
+  readonly inputs?: CalibratedSide;
+  readonly outputs?: CalibratedSide;
+  readonly inputMean?: TensorInfo;
+}
+
+export interface CalibratedSide {
+  readonly kind: 'samples' | 'secondMoment' | 'diagonal';
+  readonly values: TensorInfo;
+  /** How many samples stand behind it. */
+  readonly samples: number;
+}
+
+export interface Calibration {
+  readonly path: string;
+  readonly byWeight: ReadonlyMap<string, LayerCalibration>;
+  /** Layers of the file that the model does not have, in its order. */
+  readonly unmatched: readonly string[];
+}
+
+/** Throws EngineError InvalidCalibration, which names the file, the tensor and what it should be. */
+export function readCalibration(path: string, calibration: Header, model: Header): Calibration {
+  const layers = new Map<string, Partial<Record<Kind, TensorInfo>>>();
+  for (const tensor of calibration.tensors) {
+    const kind = kindOf(tensor.name);
+    if (kind === undefined)
+      return fail(path, tensor.name, `is of no known kind; a name is a layer's followed by one of ${KINDS.join(', ')}`);
+    if (!isValueDtype(tensor.dtype) || DTYPES[tensor.dtype].kind !== 'float')
+      return fail(path, tensor.name, `is ${tensor.dtype}; statistics are floating-point numbers`);
+    const layer = tensor.name.slice(0, -kind.length);
+    layers.set(layer, { ...layers.get(layer), [kind]: tensor });
+  }
+  if (layers.size === 0) return fail(path, undefined, 'has no tensors');
+  const byWeight = new Map<string, LayerCalibration>();
+  const unmatched: string[] = [];
+  for (const [layer, tensors] of layers) {
+    const weight = weightOf(layer, model);
+    if (weight === undefined) unmatched.push(layer);
+    else byWeight.set(weight.name, layerCalibration(path, tensors, weight, samplesTold(calibration, layer)));
+  }
+  if (byWeight.size === 0) {
+    const example = unmatched[0] ?? '';
+    return fail(path, undefined, `is of another model: none of its ${unmatched.length} layers, such as "${example}", has a weight here`);
+  }
+  return { path, byWeight, unmatched };
+}
+
+/** What there is for one weight, in the words of a choice. */
+export function calibrationOf(calibration: Calibration | undefined, weight: string): KnownStatistics['calibration'] {
+  const layer = calibration?.byWeight.get(weight);
+  if (layer === undefined) return 'none';
+  if (layer.inputs !== undefined) return layer.outputs === undefined ? 'inputs' : 'both';
+  return layer.outputs === undefined ? 'none' : 'outputs';
+}
+
+function kindOf(name: string): Kind | undefined {
+  return KINDS.find((kind) => name.endsWith(kind) && name.length > kind.length);
+}
+
+function weightOf(layer: string, model: Header): TensorInfo | undefined {
+  const exact = model.byName.get(`${layer}.weight`);
+  if (exact !== undefined) return exact;
+  // A checkpoint's names have a prefix that the module which was calibrated does not know.
+  const ending = `.${layer}.weight`;
+  const found = model.tensors.filter(({ name }) => name.endsWith(ending));
+  return found.length === 1 ? found[0] : undefined;
+}
+
+function layerCalibration(
+  path: string,
+  tensors: Partial<Record<Kind, TensorInfo>>,
+  weight: TensorInfo,
+  samplesOfMoments: number,
+): LayerCalibration {
+  const rows = weight.shape[0] ?? 1;
+  const columns = weight.shape.slice(1).reduce((product, size) => product * size, 1);
+  const side = (what: 'inputs' | 'outputs', size: number, names: readonly [Kind, Kind, Kind]): CalibratedSide | undefined => {
+    const [samples, moment, diagonal] = names.map((name) => tensors[name]);
+    if (samples !== undefined) {
+      requireShape(path, samples, what, [undefined, size], weight);
+      return { kind: 'samples', values: samples, samples: samples.shape[0] ?? 0 };
+    }
+    if (moment !== undefined) {
+      requireShape(path, moment, what, [size, size], weight);
+      return { kind: 'secondMoment', values: moment, samples: samplesOfMoments };
+    }
+    if (diagonal === undefined) return undefined;
+    requireShape(path, diagonal, what, [size], weight);
+    return { kind: 'diagonal', values: diagonal, samples: samplesOfMoments };
+  };
+  const inputs = side('inputs', columns, ['.input', '.input_second_moment', '.input_diagonal']);
+  const outputs = side('outputs', rows, ['.output_gradient', '.output_second_moment', '.output_diagonal']);
+  const inputMean = tensors['.input_mean'];
+  if (inputMean !== undefined) requireShape(path, inputMean, 'inputs', [columns], weight);
+  return {
+    ...(inputs === undefined ? {} : { inputs }),
+    ...(outputs === undefined ? {} : { outputs }),
+    ...(inputMean === undefined ? {} : { inputMean }),
+  };
+}
+
+function requireShape(
+  path: string,
+  { name, shape }: TensorInfo,
+  what: 'inputs' | 'outputs',
+  wanted: readonly (number | undefined)[],
+  weight: TensorInfo,
+): void {
+  const fits = shape.length === wanted.length && wanted.every((size, index) => size === undefined || shape[index] === size);
+  if (fits && shape.every((size) => size > 0)) return;
+  const told = wanted.map((size) => size ?? 'samples').join(', ');
+  const wantedSize = what === 'inputs' ? 'columns' : 'rows';
+  fail(
+    path,
+    name,
+    `has shape [${shape.join(', ')}] instead of [${told}]: "${weight.name}" is [${weight.shape.join(', ')}], and ${what} go by its ${wantedSize}`,
+  );
+}
+
+/** From the metadata: `<layer>.samples`, else `samples`; 512 where neither is told. */
+function samplesTold({ metadata }: Header, layer: string): number {
+  const told = Number(metadata.get(`${layer}.samples`) ?? metadata.get('samples'));
+  return Number.isSafeInteger(told) && told > 0 ? told : 512;
+}
+
+function fail(path: string, tensor: string | undefined, problem: string): never {
+  const subject = tensor === undefined ? 'the calibration file' : `the calibration tensor "${tensor}"`;
+  throw new EngineError('InvalidCalibration', `${path}: ${subject} ${problem}.`, { path, ...(tensor === undefined ? {} : { tensor }) });
+}
