@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { junitResults } from './test/junit.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'build', 'native-tests');
@@ -43,14 +44,12 @@ function test() {
 
 /** @param {string} junit @returns {number} the exit code */
 function summarise(junit) {
-  const cases = [...junit.matchAll(/<testcase name="([^"]*)"[^>]*status="(\w+)"/g)].map(([, name = '', status = '']) => ({ name, status }));
-  const passed = cases.filter(({ status }) => status === 'run').length;
-  const skipped = cases.filter(({ status }) => status === 'notrun' || status === 'disabled').map(({ name }) => name);
-  const failed = cases.length - passed - skipped.length;
-  const results = process.env.TEST_RESULTS_FILE;
-  if (results !== undefined) {
-    mkdirSync(dirname(results), { recursive: true });
-    writeFileSync(results, JSON.stringify({ passed, failed, skipped }));
+  const results = junitResults(junit);
+  const { passed, failed, skipped } = results;
+  const path = process.env.TEST_RESULTS_FILE;
+  if (path !== undefined) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, JSON.stringify(results));
   }
   console.log(`native: ${passed} passed, ${failed} failed, ${skipped.length} skipped`);
   return failed === 0 && passed > 0 ? 0 : 1;

@@ -8,7 +8,7 @@ import { buildAddon, buildBundles } from './setup/build.mjs';
 import { root } from './setup/command.mjs';
 import { installHost } from './setup/host.mjs';
 import { describeFailure, printLine, secondsSince, step } from './setup/step.mjs';
-import { readResults, readVitestReport, runCheck, runSuite } from './test/outcome.mjs';
+import { runCheck, runSuite, told } from './test/outcome.mjs';
 
 /** @typedef {import('./test/outcome.mjs').Outcome} Outcome */
 /** @typedef {{ readonly name: string, readonly run: () => Promise<Outcome> }} Stage */
@@ -19,7 +19,7 @@ const eslint = [node, 'node_modules/eslint/bin/eslint.js', '.'];
 const prettier = [node, 'node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'];
 const clangFormat = [node, 'scripts/format-native.mjs', '--check'];
 const typeCheck = (/** @type {string} */ project) => [node, 'node_modules/typescript/bin/tsc', '--noEmit', '-p', project];
-const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json'];
+const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=./scripts/test/vitestResults.mjs'];
 
 /** Stages of a row run side by side; those that measure or draw have the machine to themselves. @type {readonly (readonly Stage[])[]} */
 const rows = [
@@ -27,7 +27,7 @@ const rows = [
     check('Lint and format', [eslint, prettier, clangFormat]),
     check('Types', [typeCheck('tsconfig.json'), typeCheck('tsconfig.webview.json')]),
   ],
-  [unitTests()],
+  [suite('Unit tests', vitest, 420)],
   [suite('C++ tests', ['scripts/test-native.mjs'], 600)],
   [suite('Extension host tests', ['test/integration/run.mjs'], 420)],
   [suite('End to end in Chromium', ['test/e2e/run.mjs'], 600)],
@@ -49,7 +49,8 @@ async function runPreparation(name, work) {
     await work();
   } catch (error) {
     printLine(describeFailure(error));
-    outcomes.set(name, { passed: 0, failed: 1, skipped: [], output: '', seconds: secondsSince(start) });
+    const failures = [{ name: 'it', reason: describeFailure(error) }];
+    outcomes.set(name, { passed: 0, failed: 1, skipped: [], failures, output: '', seconds: secondsSince(start) });
   }
 }
 
@@ -71,14 +72,7 @@ function check(name, commands) {
 /** @param {string} name @param {readonly string[]} script @param {number} timeoutSeconds @returns {Stage} */
 function suite(name, script, timeoutSeconds) {
   const resultsFile = join(resultsFolder, `${name}.json`);
-  return { name, run: () => runSuite([node, ...script], { resultsFile, read: readResults, timeoutSeconds }) };
-}
-
-/** @returns {Stage} */
-function unitTests() {
-  const resultsFile = join(resultsFolder, 'vitest.json');
-  const command = [node, ...vitest, `--outputFile.json=${resultsFile}`];
-  return { name: 'Unit tests', run: () => runSuite(command, { resultsFile, read: readVitestReport, timeoutSeconds: 420 }) };
+  return { name, run: () => runSuite([node, ...script], { resultsFile, timeoutSeconds }) };
 }
 
 /** @returns {number} the exit code */
@@ -90,7 +84,7 @@ function printSummary() {
   for (const [name, { passed, failed, skipped, seconds }] of all) {
     console.log(`${name.padEnd(24)} ${[passed, failed, skipped.length, seconds].map((value) => String(value).padStart(8)).join(' ')}`);
   }
-  for (const [name, { skipped }] of all) for (const test of skipped) console.log(`skipped in ${name}: ${test}`);
+  console.log(['', ...told(all)].join('\n'));
   console.log(`\n${total('passed')} passed, ${total('failed')} failed`);
   return total('failed') === 0 ? 0 : 1;
 }

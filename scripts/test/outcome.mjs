@@ -1,8 +1,11 @@
 // What a stage of `npm test` came to, read from what its runner wrote or printed.
 import { readFileSync, rmSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 import { CommandFailed, runQuietly } from '../setup/command.mjs';
 
-/** @typedef {{ readonly passed: number, readonly failed: number, readonly skipped: readonly string[], readonly output: string }} Outcome */
+/** @typedef {{ readonly name: string, readonly reason: string }} Told a test that failed or was skipped, and why */
+/** @typedef {{ readonly passed: number, readonly failed: number, readonly skipped: readonly Told[], readonly failures: readonly Told[] }} Results */
+/** @typedef {Results & { readonly output: string }} Outcome */
 
 /**
  * A check counts as one test, however many commands it takes; all of them run.
@@ -11,25 +14,29 @@ import { CommandFailed, runQuietly } from '../setup/command.mjs';
  */
 export async function runCheck(commands) {
   const outputs = [];
-  let failed = false;
+  const failures = [];
   for (const [program = '', ...parameters] of commands) {
     try {
       await runQuietly(program, parameters);
     } catch (error) {
-      failed = true;
       outputs.push(outputOf(error));
+      failures.push({
+        name: [program, ...parameters].join(' ').replace(/^.*node_modules\/\S*\/(\w+)/, '$1'),
+        reason: firstFinding(outputs.at(-1) ?? ''),
+      });
     }
   }
-  return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: [], output: outputs.join('\n') };
+  const failed = failures.length > 0;
+  return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: [], failures, output: outputs.join('\n') };
 }
 
 /**
  * A suite counts its own tests. One that ends without saying what came of them, or fails without a failed test, counts as one failed.
  * @param {readonly string[]} command
- * @param {{ readonly resultsFile: string, readonly read: (text: string) => Omit<Outcome, 'output'>, readonly timeoutSeconds: number }} options
+ * @param {{ readonly resultsFile: string, readonly timeoutSeconds: number }} options
  * @returns {Promise<Outcome>}
  */
-export async function runSuite([program = '', ...parameters], { resultsFile, read, timeoutSeconds }) {
+export async function runSuite([program = '', ...parameters], { resultsFile, timeoutSeconds }) {
   rmSync(resultsFile, { force: true });
   let output = '';
   let crashed = false;
@@ -39,37 +46,61 @@ export async function runSuite([program = '', ...parameters], { resultsFile, rea
     crashed = true;
     output = outputOf(error);
   }
+  /** @type {Results} */
+  let results;
   try {
-    const counts = read(readFileSync(resultsFile, 'utf8'));
-    const silentFailure = counts.failed === 0 && (crashed || counts.passed === 0);
-    return {
-      ...counts,
-      failed: silentFailure ? 1 : counts.failed,
-      output: silentFailure ? `${output}\nNo test failed, yet the run did.` : output,
-    };
+    results = JSON.parse(readFileSync(resultsFile, 'utf8'));
   } catch {
-    return { passed: 0, failed: 1, skipped: [], output: `${output}\nThe run ended without results.` };
+    const failures = [{ name: 'the run', reason: `it ended without results: ${lastWords(output)}` }];
+    return { passed: 0, failed: 1, skipped: [], failures, output: `${output}\nThe run ended without results.` };
   }
+  if (results.failed > 0 || (!crashed && results.passed > 0)) return { ...results, output };
+  const failures = [{ name: 'the run', reason: `no test failed, yet the run did: ${lastWords(output)}` }];
+  return { ...results, failed: 1, failures, output: `${output}\nNo test failed, yet the run did.` };
 }
 
-/** The format of test/support/testResults.ts. @param {string} text */
-export function readResults(text) {
-  const { passed, failed, skipped } = JSON.parse(text);
-  return { passed, failed, skipped };
+/**
+ * For the end of the log: what was skipped, as a count for each reason, then a line for each failure.
+ * @param {readonly (readonly [stage: string, results: Results])[]} stages
+ * @returns {readonly string[]}
+ */
+export function told(stages) {
+  return [
+    ...stages.flatMap(([stage, { skipped }]) =>
+      [...counted(skipped.map(({ reason }) => short(reason) || 'no reason given'))].map(
+        ([reason, count]) => `skipped in ${stage}: ${count} × ${reason}`,
+      ),
+    ),
+    ...stages.flatMap(([stage, { failures }]) => failures.map(({ name, reason }) => `✗ ${stage}: ${short(name)}: ${short(reason)}`)),
+  ];
 }
 
-/** Vitest's JSON report. @param {string} text */
-export function readVitestReport(text) {
-  /** @type {{ testResults: { name: string, status: string, assertionResults: { status: string, fullName: string }[] }[] }} */
-  const { testResults } = JSON.parse(text);
-  const tests = testResults.flatMap((file) => file.assertionResults);
-  const count = (/** @type {string} */ status) => tests.filter((test) => test.status === status).length;
-  // A file that does not load, or whose hook fails, has no failed test of its own.
-  const brokenFiles = testResults.filter(
-    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
-  ).length;
-  const notRun = tests.filter((test) => !['passed', 'failed'].includes(test.status));
-  return { passed: count('passed'), failed: count('failed') + brokenFiles, skipped: notRun.map((test) => test.fullName) };
+/** @param {readonly string[]} values */
+function counted(values) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
+}
+
+const LONGEST = 240;
+
+/** One line without colours. @param {string} text */
+function short(text) {
+  const line = stripVTControlCharacters(text).replace(/\s+/g, ' ').trim();
+  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+}
+
+/** @param {string} output */
+function firstFinding(output) {
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  return lines.find((line) => /error|warn|✖/i.test(line)) ?? lines[0] ?? '';
+}
+
+/** @param {string} output */
+function lastWords(output) {
+  const lines = output.trimEnd().split('\n');
+  return [lines.slice(0, -1).findLast((line) => /^\s*\w*Error\b/.test(line)), lines.at(-1)].filter((line) => line !== undefined).join(' ');
 }
 
 /** @param {unknown} error */

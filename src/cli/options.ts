@@ -39,7 +39,7 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   ...SELECTION,
   { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
   { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },
-  { name: 'num_iter', value: 'N', help: 'most sweeps (learned) or steps (tpec) per tensor, 1 or more (default: 500; rarely reached)' },
+  { name: 'num_iter', value: 'N', help: 'most sweeps (learned) or steps (tpec) per tensor (default: 500; rarely reached)' },
   {
     name: 'statistics',
     value: 'auto|gram|propagated|calibrated',

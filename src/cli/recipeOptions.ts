@@ -1,4 +1,5 @@
 /** recipeOptions: the options that make a recipe, read and validated. */
+import { resolve } from 'node:path';
 import { EngineError } from '../engine/errors';
 import type { Override } from '../engine/plan/overrides';
 import { readRecipeFile } from '../engine/plan/readRecipeFile';
@@ -35,6 +36,7 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
   const layout = given.choice('layout', LAYOUTS);
   const statistics = given.choice('statistics', STATISTICS);
   const sides = given.choice('sides', SIDES);
+  const calibration = given.text('calibration');
   const topK = readTopK(given);
   const numIter = given.integer('num_iter', 1, 1_000_000);
   const calibSamples = given.integer('calib_samples', 512, 8192);
@@ -48,6 +50,8 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
     ...(numIter === undefined ? {} : { numIter }),
     ...(statistics === undefined ? {} : { statistics }),
     ...(sides === undefined ? {} : { sides }),
+    // The engine is another process, with another idea of what a relative path is relative to should one of them ever move.
+    ...(calibration === undefined ? {} : { calibration: resolve(calibration) }),
     ...(calibSamples === undefined ? {} : { calibSamples }),
     ...(seed === undefined ? {} : { seed }),
     overrides: readOverrides(given),

@@ -1,9 +1,9 @@
 /** The quantization panel, a conversion while it runs, its report, and a window that reloads in the middle of it. */
 import * as assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FrameLocator } from 'playwright-core';
-import { writeLargeModel } from '../integration/suite/largeModel';
+import { writeLargeModel } from '../support/largeModel';
 import { accessibilityFindings } from '../support/accessibility';
 import type { Scenario, ScenarioContext } from '../support/scenario';
 import type { ColorTheme } from '../support/workbench';
@@ -123,26 +123,54 @@ export const reportPage: Scenario = async (context) => {
 };
 
 export const cancelConversion: Scenario = async (context) => {
-  const { workbench, workspace, step } = context;
+  const { workbench, workspace, engines, step } = context;
   await workbench.resize(1500, 960);
   const frame = await openLargeModel(context);
-  await step('convert', async () => {
+  await step('convert, and see how far it is in the panel, the notification and the status bar', async () => {
     await frame.getByRole('button', { name: 'Convert to FP8' }).click();
-    await frame
-      .locator('.panel-running', { hasText: 'of nearest' })
-      .or(frame.locator('.plot-reading', { hasText: 'median' }))
-      .first()
-      .waitFor({ timeout: 90_000 });
+    await frame.locator('.plot-reading', { hasText: 'median' }).waitFor({ timeout: 90_000 });
+    // From here on nothing depends on how fast it is.
+    await engines.hold();
     await workbench.page.locator('.statusbar-item', { hasText: /FP8/ }).waitFor();
+    await workbench.toast('Converting large.safetensors to FP8').waitFor();
+    assert.match(await frame.locator('.strip').innerText(), /\d+ of 64 tensors · [\s\S]* left/);
+    assert.match(await frame.locator('.plot').innerText(), /tensors?, median \d[\s\S]*nearest/i);
   });
+  await step('find nothing that shuts people out while it runs', () => accessible(frame));
   await takePicture(context, 'running-dark');
   await step('close the editor and find the conversion running in the next one', async () => {
     await workbench.command('View: Close All Editors');
     const again = await workbench.openInCustomEditor(largeName);
     await again.getByRole('progressbar').waitFor();
+    await again.locator('.plot-reading', { hasText: 'median' }).waitFor();
+    await engines.release();
     await again.getByRole('button', { name: 'Cancel' }).click();
     await again.locator('.strip', { hasText: 'Cancelled: nothing was written' }).waitFor();
     assert.deepEqual(await outputsIn(workspace), []);
+  });
+};
+
+export const queueOnOneDevice: Scenario = async (context) => {
+  const { workbench, workspace, engines, step } = context;
+  const first = await openLargeModel(context);
+  await step('convert one model', async () => {
+    await first.getByRole('button', { name: 'Convert to FP8' }).click();
+    await first.getByRole('progressbar').waitFor();
+    await engines.hold();
+  });
+  await step('convert another one, which waits', async () => {
+    const second = await openModel(context, modelName);
+    await second.getByRole('button', { name: 'Convert to FP8' }).click();
+    await second.locator('.strip', { hasText: 'Waiting for another conversion to end' }).waitFor();
+    await workbench.page.locator('.statusbar-item', { hasText: /FP8/ }).waitFor();
+    assert.deepEqual(await outputsIn(workspace), []);
+  });
+  await step('cancel the first one, and the other one is done', async () => {
+    await workbench.page.locator('.tab', { hasText: largeName }).click();
+    await engines.release();
+    await workbench.webviewFrame().getByRole('button', { name: 'Cancel' }).click();
+    await workbench.toast(/Converted kjv-lm\.safetensors to FP8/).waitFor({ timeout: 90_000 });
+    assert.deepEqual(await outputsIn(workspace), [outputName]);
   });
 };
 
@@ -171,13 +199,14 @@ async function openModel({ workbench }: ScenarioContext, name: string): Promise<
   return frame;
 }
 
-/** Which takes long enough to be looked at while it is converted. */
+/** Whose conversion is far from its end whenever it is looked at, on any machine. */
 async function openLargeModel(context: ScenarioContext): Promise<FrameLocator> {
-  await writeLargeModel(join(context.workspace, largeName));
-  // Files that appear are not watched here.
-  await context.workbench.page.locator('.explorer-folders-view').hover();
-  await context.workbench.page.getByRole('button', { name: 'Refresh Explorer' }).click();
-  await context.workbench.explorerRow(largeName).first().waitFor();
+  const { workbench, workspace } = context;
+  await writeLargeModel(join(workspace, largeName));
+  await mkdir(join(workspace, '.vscode'));
+  await writeFile(join(workspace, '.vscode/settings.json'), JSON.stringify({ 'fp8.threads': 1 }));
+  // This workbench does not see what others write.
+  await workbench.open(workspace);
   return openModel(context, largeName);
 }
 

@@ -1,8 +1,9 @@
 /** The end-to-end run: the packaged extension in a server, every scenario in a workbench of its own. */
 import { basename, join } from 'node:path';
 import { launchBrowser } from './browser';
+import { HeldEngines } from './heldEngines';
 import type { Scenario } from './scenario';
-import { writeTestResults } from './testResults';
+import { writeTestResults, type ToldTest } from './testResults';
 import { Workbench } from './workbench';
 import { startWorkbenchServer, type WorkbenchServer } from './workbenchServer';
 import { temporaryWorkspace } from './workspace';
@@ -25,14 +26,18 @@ export async function e2eRun(options: E2eRunOptions): Promise<number> {
   console.log(`Installing ${basename(options.vsix)}`);
   await using server = await startWorkbenchServer({ hostFolder: options.hostFolder, vsix: options.vsix });
   const place = { repository: options.repositoryFolder, server, browserPath: options.browserPath };
-  const counts = { passed: 0, failed: 0 };
+  let passed = 0;
+  const failures: ToldTest[] = [];
   // What happens is printed as it happens: the report holds nothing more.
   for (const [name, scenario] of Object.entries(options.scenarios)) {
-    counts[await runScenario(name, scenario, place)]++;
+    const failure = await runScenario(name, scenario, place);
+    if (failure === undefined) passed++;
+    else failures.push({ name, reason: failure });
   }
-  if (options.resultsFile !== undefined) writeTestResults(options.resultsFile, { ...counts, skipped: [], report: '' });
-  console.log(`${counts.passed} passed, ${counts.failed} failed`);
-  return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+  if (options.resultsFile !== undefined)
+    writeTestResults(options.resultsFile, { passed, failed: failures.length, skipped: [], failures, report: '' });
+  console.log(`${passed} passed, ${failures.length} failed`);
+  return failures.length === 0 && passed > 0 ? 0 : 1;
 }
 
 interface Place {
@@ -41,19 +46,22 @@ interface Place {
   readonly browserPath: string;
 }
 
-/** A browser that dies says nothing about the extension, which cannot end it: the scenario then has one more try. */
-async function runScenario(name: string, scenario: Scenario, place: Place): Promise<'passed' | 'failed'> {
+/** A browser that dies says nothing about the extension, which cannot end it: the scenario then has one more try. Returns why it failed. */
+async function runScenario(name: string, scenario: Scenario, place: Place): Promise<string | undefined> {
   const outcome = await tryScenario(name, scenario, place);
-  if (outcome !== 'browser died') return outcome;
-  return (await tryScenario(name, scenario, place)) === 'passed' ? 'passed' : 'failed';
+  const last = outcome.end === 'browser died' ? await tryScenario(name, scenario, place) : outcome;
+  return last.end === 'passed' ? undefined : last.reason;
 }
 
-async function tryScenario(name: string, scenario: Scenario, place: Place): Promise<'passed' | 'failed' | 'browser died'> {
+type ScenarioEnd = { readonly end: 'passed' } | { readonly end: 'failed' | 'browser died'; readonly reason: string };
+
+async function tryScenario(name: string, scenario: Scenario, place: Place): Promise<ScenarioEnd> {
   const { repository, server } = place;
   const start = performance.now();
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`;
   await using workspace = await temporaryWorkspace(repository);
   await using browser = await launchBrowser(place.browserPath);
+  await using engines = new HeldEngines(() => server.engines());
   const browserContext = await browser.newContext({
     viewport: { width: 1280, height: 800 },
     // The documentation's pictures are seen on screens of every density.
@@ -72,15 +80,16 @@ async function tryScenario(name: string, scenario: Scenario, place: Place): Prom
       console.log(`  ${seconds().padStart(8)}  ${title}`);
       return result;
     };
-    await withLimit(scenario({ workbench, workspace: workspace.path, repository, step }));
+    await withLimit(scenario({ workbench, workspace: workspace.path, repository, engines, step }));
     console.log(`  passed (${seconds()})`);
-    return 'passed';
+    return { end: 'passed' };
   } catch (error) {
     const picture = await workbench.screenshot(`failed-${name}`).catch(() => 'no screenshot');
     console.log(
       `  FAILED (${seconds()}) at: ${current}\n${error instanceof Error ? error.stack : String(error)}\n  ${picture}\n${await server.log()}`,
     );
-    return browser.isConnected() ? 'failed' : 'browser died';
+    const reason = `at “${current}”: ${error instanceof Error ? error.message : String(error)}`;
+    return { end: browser.isConnected() ? 'failed' : 'browser died', reason };
   }
 }
 

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Mocha from 'mocha';
-import { writeTestResults } from './testResults';
+import { writeTestResults, type ToldTest } from './testResults';
 
 const resultsFileVariable = 'TEST_RESULTS_FILE';
 const testTimeoutMilliseconds = 60_000;
@@ -14,7 +14,8 @@ export async function run(): Promise<void> {
   for (const file of readdirSync(__dirname).filter((name) => name.endsWith('.test.js'))) mocha.addFile(join(__dirname, file));
 
   const counts = { passed: 0, failed: 0 };
-  const skipped: string[] = [];
+  const skipped: ToldTest[] = [];
+  const failed: ToldTest[] = [];
   const lines: string[] = [];
   const { EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING } = Mocha.Runner.constants;
   const failures = await new Promise<number>((resolve) => {
@@ -27,12 +28,13 @@ export async function run(): Promise<void> {
       // Hooks that fail come here too.
       .on(EVENT_TEST_FAIL, (test: Mocha.Test, error: Error) => {
         counts.failed++;
+        failed.push({ name: test.fullTitle(), reason: error.message });
         lines.push(`  ✗ ${test.fullTitle()}\n${error.stack ?? error.message}`);
       })
-      .on(EVENT_TEST_PENDING, (test: Mocha.Test) => skipped.push(test.fullTitle()));
+      .on(EVENT_TEST_PENDING, (test: Mocha.Test) => skipped.push({ name: test.fullTitle(), reason: '' }));
   });
   // An extension host that dies is reported as a success by VS Code: the launchers require this file.
   const resultsFile = process.env[resultsFileVariable];
-  if (resultsFile !== undefined) writeTestResults(resultsFile, { ...counts, skipped, report: lines.join('\n') });
+  if (resultsFile !== undefined) writeTestResults(resultsFile, { ...counts, skipped, failures: failed, report: lines.join('\n') });
   if (failures > 0) throw new Error(`${failures} tests failed.`);
 }

@@ -1,11 +1,17 @@
 /** What a run of tests came to: written to a file by whoever runs them, read by scripts/test.mjs. */
 import { readFileSync, writeFileSync } from 'node:fs';
 
+/** One that failed or was skipped, and why, as far as it says. */
+export interface ToldTest {
+  readonly name: string;
+  readonly reason: string;
+}
+
 export interface TestResults {
   readonly passed: number;
   readonly failed: number;
-  /** Each with its reason, where the test gives one. */
-  readonly skipped: readonly string[];
+  readonly skipped: readonly ToldTest[];
+  readonly failures: readonly ToldTest[];
   /** A line for each test, and how each failed one failed. */
   readonly report: string;
 }

@@ -1,6 +1,6 @@
 /** A VS Code server of its own on 127.0.0.1, with folders of its own: nothing of the user's settings or extensions is seen or touched. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,6 +39,8 @@ export interface WorkbenchServer extends AsyncDisposable {
   readonly ended: Promise<void>;
   /** For workbenches that are opened from now on: an open one does not see the change. */
   setUserSettings(changes: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Process ids of the extension's engines that run in this server's workbenches. */
+  engines(): Promise<readonly number[]>;
   /** The last lines that the server printed. */
   log(): Promise<string>;
 }
@@ -94,6 +96,7 @@ async function startIn(folder: string, options: WorkbenchServerOptions, owned: A
     origin,
     ended,
     log,
+    engines: () => processesRunning(join(folder, 'extensions'), 'engine.js'),
     async setUserSettings(changes) {
       current = { ...current, ...changes };
       await writeFile(settingsFile, JSON.stringify(current));
@@ -133,6 +136,14 @@ function isolation(folder: string): Readonly<Record<string, string>> {
     XDG_RUNTIME_DIR: join(folder, 'tmp'),
     TMPDIR: join(folder, 'tmp'),
   };
+}
+
+/** Those whose command line names a file of this name in this folder. */
+async function processesRunning(folder: string, file: string): Promise<readonly number[]> {
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const commands = await Promise.all(ids.map((id) => readFile(join('/proc', id, 'cmdline'), 'utf8').catch(() => '')));
+  const runs = (command: string): boolean => command.split('\0').some((word) => word.startsWith(folder) && word.endsWith(`/${file}`));
+  return ids.filter((_, index) => runs(commands[index] ?? '')).map(Number);
 }
 
 async function freePort(): Promise<number> {

@@ -1,6 +1,7 @@
 #include "core/file_range.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -88,6 +89,23 @@ void start_writeback([[maybe_unused]] int descriptor, [[maybe_unused]] std::uint
 #endif
 }
 
+// Takes the room for the whole file now: a disk that is too full is told of before any work, and the file lies in one piece. Some file
+// systems cannot; there the file stays sparse and the disk may fill up later.
+void reserve(int descriptor, const std::string& path) {
+#ifdef __linux__
+  struct stat status = {};
+  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return;
+  while (::fallocate(descriptor, 0, 0, status.st_size) != 0) {
+    if (errno == EINTR) continue;
+    if (code_of(errno) == ErrorCode::disk_full) fail(errno, "Cannot reserve the space for \"" + path + "\"", path, {});
+    return;
+  }
+#else
+  static_cast<void>(descriptor);
+  static_cast<void>(path);
+#endif
+}
+
 }  // namespace
 
 File File::open_for_reading(const std::string& path) { return File(open_or_throw(path, O_RDONLY, "reading"), path); }
@@ -131,7 +149,9 @@ void File::write(std::uint64_t offset, std::span<const std::byte> bytes, const s
 
 JobFiles::JobFiles(const Job& job) {
   for (const std::string& path : job.files) sources_.push_back(File::open_for_reading(path));
-  if (job.output) output_.push_back(File::open_for_writing(*job.output));
+  if (!job.output) return;
+  output_.push_back(File::open_for_writing(*job.output));
+  reserve(output_.front().descriptor(), *job.output);
 }
 
 const File& JobFiles::output() const {

@@ -1,7 +1,10 @@
 // Ranges of files: whole, or an error that names the file and the tensor.
 #include "core/file_range.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <numeric>
@@ -73,6 +76,23 @@ TEST(FileRange, SaysThatTheDiskIsFull) {
   EXPECT_EQ(error.code(), ErrorCode::disk_full);
   EXPECT_EQ(error.tensor(), "layer.weight");
   EXPECT_EQ(error.path(), "/dev/full");
+}
+
+TEST(JobFiles, TakeTheRoomOfTheOutputBeforeAnythingIsWritten) {
+  const testing::TemporaryFolder folder;
+  const std::uint64_t size = 1 << 20;
+  const std::string probe = folder.reserve("probe", size);
+  const int descriptor = ::open(probe.c_str(), O_WRONLY | O_CLOEXEC);
+  const bool can_reserve = ::fallocate(descriptor, 0, 0, size) == 0;
+  ::close(descriptor);
+  if (!can_reserve) GTEST_SKIP() << "the file system of the temporary folder cannot reserve space";
+  Job job;
+  job.output = folder.reserve("output", size);
+  const JobFiles files(job);
+  struct stat status = {};
+  ASSERT_EQ(::stat(job.output->c_str(), &status), 0);
+  EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, size);
+  EXPECT_EQ(static_cast<std::uint64_t>(status.st_size), size);
 }
 
 TEST(FileRange, SaysThatAFileIsMissing) {

@@ -4,7 +4,8 @@ import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
 import { makePlan } from '../../engine/plan/makePlan';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Plan } from '../../engine/plan/plan';
-import { calibrationOfRequest, type ConvertRequest } from '../../engine/job/convertRequest';
+import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
+import type { ConvertRequest } from '../../engine/job/convertRequest';
 import { EngineClient } from '../../engine/process/engineClient';
 import { countActions } from '../../engine/job/reportBuilder';
 import { readHeader } from '../../engine/safetensors/reader';
@@ -38,7 +39,6 @@ async function readOptions(words: readonly string[]): Promise<ConvertOptions> {
   const source = singleFile(given, 'convert', given.text('input'));
   const recipe = await readRecipe(given);
   const reportPath = given.text('report');
-  const calibration = given.text('calibration');
   return {
     request: {
       source,
@@ -48,7 +48,6 @@ async function readOptions(words: readonly string[]): Promise<ConvertOptions> {
       threads: readThreads(given),
       overwrite: given.has('force') ? 'replace' : 'refuse',
       ...(reportPath === undefined ? {} : { reportPath }),
-      ...(calibration === undefined ? {} : { calibration }),
     },
     run: given.has('dry-run') ? 'only plan' : 'convert',
     format: given.has('json') ? 'json' : 'text',
@@ -78,7 +77,7 @@ async function showPlan({ request, format, detail }: ConvertOptions, { terminal,
 
 async function planOf(request: ConvertRequest, toolVersion: string): Promise<{ readonly plan: Plan; readonly bytesIn: number }> {
   const header = await readHeader(request.source);
-  const calibration = await calibrationOfRequest(request, header);
+  const calibration = await calibrationOfRecipe(request.recipe, header);
   return { plan: makePlan(header, request.recipe, { toolVersion, ...calibration }), bytesIn: header.fileSize };
 }
 
@@ -137,13 +136,12 @@ async function convertForPeople({ request, detail }: ConvertOptions, context: Co
 /** The engine is another process, with another idea of what a relative path is relative to should one of them ever move. */
 async function* jobOf(request: ConvertRequest, { engineModule, signal }: CommandContext): AsyncGenerator<JobEvent, void, undefined> {
   const client = new EngineClient({ modulePath: engineModule });
-  const { reportPath, calibration } = request;
+  const { reportPath } = request;
   const absolute: ConvertRequest = {
     ...request,
     source: resolve(request.source),
     output: resolve(request.output),
     ...(reportPath === undefined ? {} : { reportPath: resolve(reportPath) }),
-    ...(calibration === undefined ? {} : { calibration: resolve(calibration) }),
   };
   try {
     yield* client.convert(absolute, signal);

@@ -6,8 +6,10 @@ import { DisposableStore } from '../../base/disposableStore';
 import { Observable, type ReadonlyObservable } from '../../base/observable';
 import { version } from '../../base/version';
 import { EngineError } from '../../engine/errors';
+import type { Calibration } from '../../engine/plan/calibration';
 import { makePlan } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
+import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import type { Header } from '../../engine/safetensors/header';
 import { readHeader } from '../../engine/safetensors/reader';
 import { defaultRecipe, type Recipe } from '../../engine/plan/recipe';
@@ -78,6 +80,11 @@ export class ModelDocument implements vscode.CustomDocument {
     const state = this.#state.value;
     if (state.kind !== 'valid') return;
     const recipe = this.recipes.recipeOf(this.uri);
+    // Its calibration file may be another one than before.
+    if (recipe.calibration !== null) {
+      void this.reload();
+      return;
+    }
     this.#state.value = { kind: 'valid', revision: state.revision + 1, header: state.header, ...planned(state.header, recipe) };
   }
 
@@ -96,22 +103,32 @@ async function readModel(uri: vscode.Uri, recipe: Recipe, revision: number): Pro
       );
     }
     const header = await readHeader(uri.fsPath);
-    return { kind: 'valid', revision, header, ...planned(header, recipe) };
+    const { calibration, problem } = await calibrationFor(recipe, header);
+    return { kind: 'valid', revision, header, ...planned(header, recipe, calibration), ...(problem === undefined ? {} : { problem }) };
   } catch (error) {
     return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: uri.fsPath }) };
   }
 }
 
 /** A recipe that the file does not allow is told beside the plan of one that it does: the file can still be looked at, and the recipe changed. */
-function planned(header: Header, recipe: Recipe): { readonly plan: Plan; readonly problem?: string } {
+function planned(header: Header, recipe: Recipe, calibration?: Calibration): { readonly plan: Plan; readonly problem?: string } {
   const options = { toolVersion: version };
   try {
-    return { plan: makePlan(header, recipe, options) };
+    return { plan: makePlan(header, recipe, { ...options, ...(calibration === undefined ? {} : { calibration }) }) };
   } catch (error) {
     const { code, message } = EngineError.wrap(error);
     if (code !== 'InvalidRecipe') throw error;
     const { rounding, topK, numIter } = recipe;
     return { plan: makePlan(header, defaultRecipe({ rounding, topK, numIter, presets: [] }), options), problem: message };
+  }
+}
+
+/** The file can be looked at whatever is wrong with its calibration. */
+async function calibrationFor(recipe: Recipe, header: Header): Promise<{ readonly calibration?: Calibration; readonly problem?: string }> {
+  try {
+    return await calibrationOfRecipe(recipe, header);
+  } catch (error) {
+    return { problem: EngineError.wrap(error).message };
   }
 }
 

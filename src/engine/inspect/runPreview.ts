@@ -5,6 +5,7 @@ import { chooseDevice } from '../job/chooseDevice';
 import { scheduleTasks } from '../job/schedule';
 import type { QuantizedResult, Quantizer, QuantizeTask } from '../job/quantizer';
 import { makePlan } from '../plan/makePlan';
+import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import type { Recipe } from '../plan/recipe';
 import { readHeader } from '../safetensors/reader';
 import type { PreviewEvent, PreviewRequest, RoundingPreview } from './inspectEvent';
@@ -43,7 +44,8 @@ async function* preview(
     { ...task, id: NEAREST, rounding: 'nearest' as const },
     { ...task, id: BETTER },
   ];
-  const job = { files: [path], output: devNull, tasks, device: device.id, threads };
+  const files = recipe.calibration === null ? [path] : [path, recipe.calibration];
+  const job = { files, output: devNull, tasks, device: device.id, threads };
   for await (const event of quantizer.run(job, signal)) {
     if (event.type === 'progress' && event.id === BETTER) {
       yield { type: 'progress', fraction: NEAREST_SHARE + (1 - NEAREST_SHARE) * event.fraction };
@@ -70,9 +72,14 @@ async function* preview(
   };
 }
 
+/** Without samples sent through the whole model, which would take longer than anybody wants to wait for a preview. */
 async function taskOf(path: string, tensor: string, recipe: Recipe, toolVersion: string): Promise<QuantizeTask> {
-  const plan = makePlan(await readHeader(path), recipe, { toolVersion });
-  const task = scheduleTasks(plan).find(({ kind, name }) => kind === 'quantize' && name === tensor);
+  const header = await readHeader(path);
+  const { calibration } = await calibrationOfRecipe(recipe, header);
+  const inputs = calibration?.byWeight.get(tensor)?.inputs === undefined ? 'gram' : 'calibrated';
+  const plan = makePlan(header, { ...recipe, statistics: inputs }, { toolVersion, ...(calibration === undefined ? {} : { calibration }) });
+  const sources = { propagated: new Map(), ...(calibration === undefined ? {} : { calibration: { calibration, file: 1 } }) };
+  const task = scheduleTasks(plan, sources).find(({ kind, name }) => kind === 'quantize' && name === tensor);
   if (task?.kind === 'quantize') return task;
   throw new EngineError('InvalidRecipe', `"${tensor}" is not quantized by this recipe, so there is nothing to preview.`, { path, tensor });
 }

@@ -13,7 +13,7 @@ import type { Quantizer, QuantizerEvent } from './quantizer';
 import type { ReportBuilder } from './reportBuilder';
 import { rewriteTasks } from './rewrite';
 import { scheduleTasks } from './schedule';
-import type { SourceFile } from './sourceFile';
+import { requireUnchanged, type SourceFile } from './sourceFile';
 import type { StatisticsSources } from './statisticsTerms';
 
 export interface ConversionContext {
@@ -45,7 +45,7 @@ export async function* convertTensors(
   context: ConversionContext,
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, ConvertedTensors, undefined> {
-  const { request, device, quantizer, report, output } = context;
+  const { request, source, device, quantizer, report, output } = context;
   const tasks = scheduleTasks(plan, context.statistics.sources);
   const work = (tensor: PlannedTensor): number => secondsOf(workOf(tensor, plan.recipe), device.kind);
   const meter = new ProgressMeter(
@@ -112,6 +112,8 @@ export async function* convertTensors(
     if (now - lastProgress >= PROGRESS_INTERVAL_SECONDS) {
       lastProgress = now;
       yield meter.snapshot();
+      // Rather now than at the end of a long job.
+      await requireUnchanged(source);
     }
   }
   if (nonFinite.size === 0) {
@@ -129,7 +131,9 @@ async function* keepAfterAll(
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, Plan, undefined> {
   const { request, source, quantizer, toolVersion, report, output } = context;
-  const newPlan = makePlan(source.header, plan.recipe, { toolVersion, keepAnyway: reasons });
+  const { calibration } = context.statistics.sources.calibration ?? {};
+  const keepAnyway = { toolVersion, keepAnyway: reasons, ...(calibration === undefined ? {} : { calibration }) };
+  const newPlan = makePlan(source.header, plan.recipe, keepAnyway);
   if (!newPlan.tensors.some(({ action }) => action === 'quantize')) {
     throw new EngineError(
       'NothingToQuantize',

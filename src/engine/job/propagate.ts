@@ -76,7 +76,9 @@ export async function propagate(
       await file.close();
     }
     const job = { files: [files.source], output: files.statistics, tasks: [task], device: 'cpu', threads };
-    for await (const event of quantizer.run(job, signal)) void event;
+    let written = false;
+    for await (const event of quantizer.run(job, signal)) written ||= event.type === 'copied';
+    if (!written) throw new EngineError('Internal', 'the quantizer ended without propagated statistics');
   } catch (error) {
     await rm(files.statistics, { force: true });
     throw EngineError.wrap(error, { path: files.statistics });

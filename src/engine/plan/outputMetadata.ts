@@ -1,4 +1,5 @@
 /** The output's `__metadata__`: the source's, the layout's, and where the file comes from. */
+import { basename } from 'node:path';
 import type { Recipe } from './recipe';
 
 const VERSION_KEY = 'fp8_quantizer.version';
@@ -23,7 +24,9 @@ function freeKey(key: string, taken: ReadonlyMap<string, string>): string {
   }
 }
 
-/** The same recipe gives the same bytes, in whatever order its fields were set. */
+/** The same recipe gives the same bytes, in whatever order its fields were set and wherever its files lay. */
 function canonicalJson(recipe: Recipe): string {
-  return JSON.stringify(Object.fromEntries(Object.entries(recipe).sort(([a], [b]) => (a < b ? -1 : 1))));
+  const { calibration } = recipe;
+  const entries = Object.entries({ ...recipe, calibration: calibration === null ? null : basename(calibration) });
+  return JSON.stringify(Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
 }

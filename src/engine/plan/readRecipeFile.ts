@@ -1,10 +1,11 @@
 /** readRecipeFile: a recipe file from disk. */
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { EngineError } from '../errors';
 import type { Recipe } from './recipe';
 import { parseRecipeFile } from './recipeFile';
 
-/** Throws EngineError: FileNotFound, InvalidRecipe, Io. */
+/** Paths in it are absolute afterwards: they start at the file's folder. Throws EngineError: FileNotFound, InvalidRecipe, Io. */
 export async function readRecipeFile(path: string): Promise<Partial<Recipe>> {
   let text: string;
   try {
@@ -20,5 +21,7 @@ export async function readRecipeFile(path: string): Promise<Partial<Recipe>> {
       { cause: error },
     );
   }
-  return parseRecipeFile(text, path);
+  const recipe = parseRecipeFile(text, path);
+  const { calibration } = recipe;
+  return typeof calibration === 'string' ? { ...recipe, calibration: resolve(dirname(path), calibration) } : recipe;
 }

@@ -31,6 +31,8 @@ export interface Recipe {
   readonly calibSamples: number;
   readonly statistics: StatisticsName;
   readonly sides: Sides;
+  /** Path of a calibration file of the model (docs/calibration.md). */
+  readonly calibration: string | null;
   readonly convolutions: 'keep' | 'quantize';
   readonly seed: number;
   /** Decide before every other rule; of those that match a tensor, the last one does. */
@@ -49,6 +51,7 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
     calibSamples: 3072,
     statistics: 'auto',
     sides: 'auto',
+    calibration: null,
     convolutions: 'keep',
     seed: 0,
     overrides: [],

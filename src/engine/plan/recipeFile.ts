@@ -25,6 +25,7 @@ const READERS: Readers = {
   calibSamples: (value, at) => wholeNumber(value, at, { least: 512, most: 8192 }),
   statistics: (value, at) => oneOf(STATISTICS, value, at),
   sides: (value, at) => oneOf(SIDES, value, at),
+  calibration: (value, at) => (value === null ? null : text(value, at, 'the path of a calibration file')),
   convolutions: (value, at) => oneOf(CONVOLUTIONS, value, at),
   seed: (value, at) => wholeNumber(value, at, { least: 0, most: Number.MAX_SAFE_INTEGER }),
   overrides: (value, at) => list(value, at).map((item, index) => override(item, at.item(index))),
@@ -110,6 +111,10 @@ function wholeNumber(value: unknown, at: Place, range: { readonly least: number;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
   const limits = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `${least} to ${most}`;
   return at.fail(`must be ${or}a whole number, ${limits}; it is ${shown(value)}`);
+}
+
+function text(value: unknown, at: Place, what: string): string {
+  return typeof value === 'string' && value !== '' ? value : at.fail(`must be ${what} or null; it is ${shown(value)}`);
 }
 
 function list(value: unknown, at: Place): readonly unknown[] {

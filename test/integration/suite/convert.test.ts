@@ -4,9 +4,9 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { readHeader } from '../../../src/engine/safetensors/reader';
+import { writeLargeModel } from '../../support/largeModel';
 import { brokenName, modelName } from '../../support/workspace';
 import { convert, eventually, inWorkspace, leftBehind, open, removeAll } from './extensionUnderTest';
-import { writeLargeModel } from './largeModel';
 
 const outputName = 'converted.safetensors';
 const largeName = 'large.safetensors';
@@ -15,8 +15,17 @@ describe('Convert to FP8', () => {
   const source = inWorkspace(modelName);
   const large = inWorkspace(largeName);
 
-  before(() => writeLargeModel(large.fsPath));
-  after(() => rm(large.fsPath, { force: true }));
+  const useThreads = (count: number | undefined): Thenable<void> =>
+    vscode.workspace.getConfiguration('fp8').update('threads', count, vscode.ConfigurationTarget.Workspace);
+
+  before(async () => {
+    await writeLargeModel(large.fsPath);
+    await useThreads(1);
+  });
+  after(async () => {
+    await useThreads(undefined);
+    await rm(large.fsPath, { force: true });
+  });
   afterEach(async () => {
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
     await vscode.commands.executeCommand('notifications.clearAll');

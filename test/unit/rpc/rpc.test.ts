@@ -22,6 +22,8 @@ class Fault extends Error {
 
 /** What the methods saw, for the tests to look at. */
 let seen: string[] = [];
+/** Calls of `untilCancelled`. */
+let begun = 0;
 
 const library: Library = {
   title: () => Promise.resolve('library'),
@@ -33,6 +35,7 @@ const library: Library = {
   },
   untilCancelled: (_params, signal) =>
     new Promise((_resolve, reject) => {
+      begun++;
       signal.addEventListener('abort', () => {
         seen.push('aborted');
         reject(signal.reason as Error);
@@ -60,6 +63,7 @@ const open: { dispose(): void }[] = [];
 
 function connect(implementation: Library = library): { readonly pair: PortPair; readonly client: RpcClient<Library> } {
   seen = [];
+  begun = 0;
   const pair = portPair();
   const client = new RpcClient<Library>(pair.client);
   open.push(serve(pair.server, implementation), client, { dispose: () => pair.disconnect() });
@@ -71,7 +75,7 @@ afterEach(() => {
 });
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 2));
+  for (let i = 0; i < 5000 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 2));
   expect(condition()).toBe(true);
 }
 
@@ -125,7 +129,8 @@ describe('a request', () => {
     const { client } = connect();
     const controller = new AbortController();
     const answer = client.request('untilCancelled', undefined, controller.signal);
-    setTimeout(() => controller.abort(), 5);
+    await until(() => begun === 1);
+    controller.abort();
     await expect(answer).rejects.toMatchObject({ code: 'Cancelled' });
     await expect(client.request('untilCancelled', undefined, AbortSignal.abort())).rejects.toMatchObject({ code: 'Cancelled' });
     expect(seen).toEqual(['aborted', 'aborted']);
@@ -134,8 +139,10 @@ describe('a request', () => {
   it('rejects when the peer goes away, and the method is aborted', async () => {
     const { client, pair } = connect();
     const answer = client.request('untilCancelled', undefined);
-    setTimeout(() => pair.disconnect(), 5);
-    await expect(answer).rejects.toThrow('the other side has gone');
+    const rejected = expect(answer).rejects.toThrow('the other side has gone');
+    await until(() => begun === 1);
+    pair.disconnect();
+    await rejected;
     expect(seen).toEqual(['aborted']);
     await expect(client.request('title', undefined)).rejects.toThrow('the other side has gone');
   });

@@ -2,6 +2,7 @@
 import { appendFile, cp, readFile, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { ConvertRequest } from '../../../../src/engine/job/convertRequest';
 import type { JobEvent } from '../../../../src/engine/job/jobEvent';
 import { EngineClient } from '../../../../src/engine/process/engineClient';
 import { atFirstTensor, engineScene, isAlive } from '../../../support/engineScene';
@@ -10,11 +11,16 @@ import { eventually } from '../../../support/program';
 
 const scene = engineScene();
 
+/** Its end is far away when its first tensor begins, on any machine. */
+function slowJob(overrides: Partial<ConvertRequest> = {}): ConvertRequest {
+  return scene.request({ source: scene.slowModel, threads: 1, ...overrides });
+}
+
 describe('a job that is not done', () => {
   it('is cancelled and leaves nothing', async () => {
     const cancellation = new AbortController();
     const events = await scene.run(
-      scene.request({ source: scene.slowModel }),
+      slowJob(),
       atFirstTensor(() => {
         cancellation.abort();
       }),
@@ -26,14 +32,14 @@ describe('a job that is not done', () => {
   });
 
   it('leaves nothing when its events are no longer wanted', async () => {
-    for await (const event of scene.client.convert(scene.request({ source: scene.slowModel }), new AbortController().signal)) {
+    for await (const event of scene.client.convert(slowJob(), new AbortController().signal)) {
       if (event.type === 'tensorStarted') break;
     }
     expect(await scene.files()).toEqual([]);
   });
 
   it('does not begin once it is cancelled', async () => {
-    expect(await scene.run(scene.request({ source: scene.slowModel }), undefined, AbortSignal.abort())).toEqual([{ type: 'cancelled' }]);
+    expect(await scene.run(slowJob(), undefined, AbortSignal.abort())).toEqual([{ type: 'cancelled' }]);
     expect(scene.log).toEqual([]);
   });
 
@@ -44,7 +50,7 @@ describe('a job that is not done', () => {
   ] as const)('is told as a crash when the engine gets %s, and leaves nothing', async (signal, message) => {
     const before = await readFile(scene.slowModel);
     const events = await scene.run(
-      scene.request({ source: scene.slowModel }),
+      slowJob(),
       atFirstTensor(async () => {
         expect(await scene.files()).toHaveLength(1);
         process.kill(scene.enginePid(), signal);
@@ -61,7 +67,7 @@ describe('a job that is not done', () => {
   it('is killed when it does not answer a cancel', async () => {
     const cancellation = new AbortController();
     const events = await scene.run(
-      scene.request({ source: scene.slowModel }),
+      slowJob(),
       atFirstTensor(() => {
         process.kill(scene.enginePid(), 'SIGSTOP');
         cancellation.abort();
@@ -75,7 +81,7 @@ describe('a job that is not done', () => {
 
   it('leaves nothing when the scene.client is disposed', async () => {
     const events = scene.run(
-      scene.request({ source: scene.slowModel }),
+      slowJob(),
       atFirstTensor(() => void scene.client.dispose()),
     );
     expect((await events).at(-1)).toEqual({ type: 'cancelled' });
@@ -88,7 +94,7 @@ describe('a job that is not done', () => {
     ['is written to', async () => utimes(scene.source, new Date(), new Date())],
   ] as const)('fails when the source %s meanwhile', async (_how, change) => {
     await cp(scene.slowModel, scene.source);
-    const events = await scene.run(scene.request({}, { rounding: 'learned', topK: 16 }), atFirstTensor(change));
+    const events = await scene.run(slowJob({ source: scene.source }), atFirstTensor(change));
     expect(events.at(-1)).toMatchObject({
       type: 'failed',
       error: { code: 'FileChanged', message: expect.stringContaining(scene.source) as string },
@@ -167,7 +173,7 @@ describe('a job that is not done', () => {
 it('two conversions run beside each other, and one that dies takes nothing along', async () => {
   await writeModel(scene.source, TOY_MODEL);
   const dying = scene.run(
-    scene.request({ source: scene.slowModel, output: join(scene.folder, 'dying.safetensors') }),
+    slowJob({ output: join(scene.folder, 'dying.safetensors') }),
     atFirstTensor(() => {
       process.kill(scene.enginePid(), 'SIGKILL');
     }),
