@@ -71,7 +71,7 @@ struct TensorValues {
   FileRange range;
   ValueDtype dtype = ValueDtype::bf16;
   double scale = 1;
-  std::optional<StoredCodes> codes;
+  std::optional<StoredCodes> codes = std::nullopt;
 };
 
 constexpr std::size_t byte_size(ValueDtype dtype) {
@@ -151,8 +151,8 @@ struct CompareTask {
   SourceDtype dtype = SourceDtype::bf16;
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  std::optional<float> scale;
-  std::optional<StoredCodes> codes;
+  std::optional<float> scale = std::nullopt;
+  std::optional<StoredCodes> codes = std::nullopt;
 };
 
 // See InspectTask in quantizer.ts.

@@ -19,8 +19,8 @@ struct ScaleShape {
 
 constexpr ScaleShape scale_shape(const CodeStorage& storage, std::uint64_t rows, std::uint64_t columns) {
   if (!storage.block) return {1, 1, rows, columns};
-  const auto [block_rows, block_columns] = *storage.block;
-  return {(rows + block_rows - 1) / block_rows, (columns + block_columns - 1) / block_columns, block_rows, block_columns};
+  const ScaleBlock& block = *storage.block;
+  return {(rows + block.rows - 1) / block.rows, (columns + block.columns - 1) / block.columns, block.rows, block.columns};
 }
 
 constexpr std::uint64_t stored_rows(const CodeStorage& storage, std::uint64_t rows) {
