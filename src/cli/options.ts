@@ -44,6 +44,7 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'output', short: 'o', value: 'FILE', help: 'where to write it (default: <input>_<target>[_nodistill].safetensors)' },
   { name: 'force', short: 'f', help: 'overwrite an existing output or report' },
   { name: 'dry-run', help: 'only show the plan and the sizes' },
+  { name: 'print_config', help: 'only print the quantization_config that loaders of the layout look for in config.json' },
   ...SELECTION,
   { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
   { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },

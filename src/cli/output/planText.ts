@@ -29,7 +29,19 @@ export function planText(plan: Plan, { source, output, bytesIn }: PlanFacts, det
   ].join('\n');
 }
 
-export function recipeText({ rounding, topK, numIter, layout, target, granularity, blockSize, presets, convolutions, seed, overrides }: Recipe): string {
+export function recipeText({
+  rounding,
+  topK,
+  numIter,
+  layout,
+  target,
+  granularity,
+  blockSize,
+  presets,
+  convolutions,
+  seed,
+  overrides,
+}: Recipe): string {
   const rank = topK === 'full' ? 'full rank' : `top ${topK}`;
   const parts = {
     nearest: ['nearest rounding'],

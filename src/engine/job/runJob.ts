@@ -7,6 +7,7 @@ import type { Plan } from '../plan/plan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import { chooseDevice, type ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
+import { writeConfig } from './configFile';
 import { convertTensors } from './convertTensors';
 import type { JobEnd, JobEvent } from './jobEvent';
 import { notesOf } from './notes';
@@ -75,6 +76,8 @@ async function* convert(
     const convertedAt = performance.now();
 
     await output.commit(signal);
+    const missing = await writeConfig(finalPlan, request, token);
+    if (missing !== undefined) yield warning(missing, report);
     const finishedAt = performance.now();
     const jobReport = report.build(finalPlan, {
       tool: { name: TOOL_NAME, version: toolVersion },

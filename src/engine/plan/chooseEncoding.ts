@@ -40,7 +40,9 @@ export function chooseEncoding(wish: Wish): Encoding {
   const encoding = { target, granularity: granularityOf(wish) };
   if (!holds(layout, encoding)) throw refuse(`${FORMATS[layout].limits} ${insteadOf(layout, encoding)}`);
   if (rounding === 'tpec' && (target !== 'float8_e4m3fn' || encoding.granularity.kind !== 'tensor')) {
-    throw refuse(`The rounding tpec knows float8_e4m3fn with one scale for the whole tensor only. Choose learned, which does the same better.`);
+    throw refuse(
+      `The rounding tpec knows float8_e4m3fn with one scale for the whole tensor only. Choose learned, which does the same better.`,
+    );
   }
   return encoding;
 }
@@ -64,7 +66,8 @@ function holds(layout: Layout, { target, granularity }: Encoding): boolean {
 function insteadOf(layout: Layout, encoding: Encoding): string {
   const { target, granularity } = encoding;
   const layouts = (Object.keys(FORMATS) as readonly Layout[]).filter((other) => holds(other, encoding));
-  const elsewhere = layouts.length === 0 ? undefined : `the layout ${layouts.join(' or ')} for ${target} with ${granularityText(granularity)}`;
+  const elsewhere =
+    layouts.length === 0 ? undefined : `the layout ${layouts.join(' or ')} for ${target} with ${granularityText(granularity)}`;
   const [best] = FORMATS[layout].holds[target] ?? [];
   const targets = Object.keys(FORMATS[layout].holds);
   const here = best === undefined ? `the target ${targets.join(' or ')}` : `granularity ${best}`;

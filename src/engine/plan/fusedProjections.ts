@@ -1,8 +1,8 @@
 /** fusedProjections: the linear layers that vLLM joins into one when it loads a model. */
 
 const SETS: readonly (readonly string[])[] = [
-  ["q_proj", "k_proj", "v_proj"],
-  ["gate_proj", "up_proj"],
+  ['q_proj', 'k_proj', 'v_proj'],
+  ['gate_proj', 'up_proj'],
 ];
 
 /** The given layers that are joined, set by set; those that belong to no set are left out. */

@@ -97,7 +97,9 @@ function override(value: unknown, at: Place): Override {
   const { match, action, ...details } = object(value, at);
   const unknown = Object.keys(details).find((key) => !Object.hasOwn(OVERRIDE_DETAILS, key));
   if (unknown !== undefined) {
-    at.fail(`has the key "${unknown}"; an override has "match" and "action", and with "quantize" also ${Object.keys(OVERRIDE_DETAILS).join(', ')}`);
+    at.fail(
+      `has the key "${unknown}"; an override has "match" and "action", and with "quantize" also ${Object.keys(OVERRIDE_DETAILS).join(', ')}`,
+    );
   }
   if (typeof match !== 'string')
     return at.key('match').fail(`must be a name, a pattern such as "*.mlp.*", or "/…/"; it is ${shown(match)}`);

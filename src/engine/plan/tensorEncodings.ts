@@ -13,9 +13,9 @@ export interface TensorEncoding {
 }
 
 export interface TensorEncodings {
-  of(tensorName: string): TensorEncoding;
+  readonly of: (tensorName: string) => TensorEncoding;
   /** A sentence; undefined where the layout can store the tensor. */
-  obstacle(tensor: TensorInfo): string | undefined;
+  readonly obstacle: (tensor: TensorInfo) => string | undefined;
 }
 
 /** Throws EngineError InvalidRecipe where the layout has no place for what the recipe or one of its overrides asks for. */

@@ -34,11 +34,23 @@ export const plain: OutputFormat = {
           literals: [],
         };
       case 'mxfp8':
-        return { storage: { ...storage, scaleOrder: 'plain' }, weight, scales: [{ ...scale, dtype: 'U8' }], tensorScales: [], literals: [] };
+        return {
+          storage: { ...storage, scaleOrder: 'plain' },
+          weight,
+          scales: [{ ...scale, dtype: 'U8' }],
+          tensorScales: [],
+          literals: [],
+        };
       case 'float8_e4m3fn':
       case 'float8_e5m2':
       case 'int8':
-        return { storage: { ...storage, scaleOrder: 'plain' }, weight, scales: [{ ...scale, dtype: 'F32' }], tensorScales: [], literals: [] };
+        return {
+          storage: { ...storage, scaleOrder: 'plain' },
+          weight,
+          scales: [{ ...scale, dtype: 'F32' }],
+          tensorScales: [],
+          literals: [],
+        };
     }
   },
 

@@ -158,10 +158,7 @@ describe('layout comfyui-legacy', () => {
     expect(encoder.byName.get('a.qkv.scale_input')).toMatchObject({ dtype: 'F32', shape: [] });
     expect(encoder.byName.get('scaled_fp8')).toMatchObject({ dtype: 'F8_E4M3', shape: [0] });
     const qkv = plan.tensors.find(({ source }) => source.name === 'a.qkv.weight');
-    expect(qkv?.quantization?.stored.scales.map(({ name }) => name)).toEqual([
-      'a.qkv.scale_weight',
-      'a.qkv.scale_input',
-    ]);
+    expect(qkv?.quantization?.stored.scales.map(({ name }) => name)).toEqual(['a.qkv.scale_weight', 'a.qkv.scale_input']);
   });
 
   it('puts the marker where a checkpoint has its diffusion model', () => {

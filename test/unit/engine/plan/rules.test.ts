@@ -113,7 +113,9 @@ describe('convolutions on request', () => {
   });
 
   it('does not quantize the embedding of patches', () => {
-    expect(decisionOf('patch_embedding.weight', ['BF16', 1536, 16, 1, 2, 2], { convolutions: 'quantize', layout: 'plain' })).toBe('keep by embedding');
+    expect(decisionOf('patch_embedding.weight', ['BF16', 1536, 16, 1, 2, 2], { convolutions: 'quantize', layout: 'plain' })).toBe(
+      'keep by embedding',
+    );
   });
 });
 
