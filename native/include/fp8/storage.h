@@ -65,8 +65,8 @@ constexpr std::uint64_t scale_bytes(const CodeStorage& storage, std::uint64_t ro
   return stored_scale_count(storage, scale_shape(storage, rows, columns)) * byte_size(storage.scale_form);
 }
 
-// The place of a scale. Swizzled, a tile of 128 × 4 scales is contiguous: 32 groups of 16, group r holding rows r, r + 32, r + 64 and r + 96,
-// four columns each. Source: the layout of block scaling factors in NVIDIA's cuBLAS documentation.
+// The place of a scale. Swizzled, a tile of 128 × 4 scales is contiguous: 32 groups of 16, group r holding rows r, r + 32, r + 64 and r +
+// 96, four columns each. Source: the layout of block scaling factors in NVIDIA's cuBLAS documentation.
 constexpr std::uint64_t scale_place(const CodeStorage& storage, const ScaleShape& shape, std::uint64_t row, std::uint64_t column) {
   if (storage.scale_order == ScaleOrder::plain) return row * shape.columns + column;
   const std::uint64_t tile = row / 128 * ((shape.columns + 3) / 4) + column / 4;

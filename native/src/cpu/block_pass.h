@@ -13,8 +13,8 @@
 
 namespace fp8 {
 
-// Raises the entry of each block that `rows` touch to the largest finite magnitude in them; `source` holds these rows alone. Returns the scan of
-// all of them. `largest` has an entry for each block from the one of the first row on.
+// Raises the entry of each block that `rows` touch to the largest finite magnitude in them; `source` holds these rows alone. Returns the
+// scan of all of them. `largest` has an entry for each block from the one of the first row on.
 Scan scan_rows(const std::byte* source, SourceDtype dtype, Block rows, std::size_t columns, const ScaleShape& shape, float* largest);
 
 // Codes of `rows`, one byte each. Squares are in units of table.unit.

@@ -41,7 +41,8 @@ void CodeFile::write_rows(Block rows, std::span<const std::uint8_t> codes) const
     for (std::size_t r = 0; r < count; ++r) {
       store_row(task_.storage, codes.data() + (first + r) * columns, columns, row_bytes, stored.data() + r * row_bytes);
     }
-    write_range(output_, begin + std::uint64_t{first} * row_bytes, std::as_bytes(stored.span().first(count * row_bytes)), task_.name, stop_);
+    write_range(output_, begin + std::uint64_t{first} * row_bytes, std::as_bytes(stored.span().first(count * row_bytes)), task_.name,
+                stop_);
   }
 }
 

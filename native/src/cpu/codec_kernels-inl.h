@@ -132,8 +132,7 @@ HWY_INLINE RoundingError quantize_as(const std::byte* source, SourceDtype dtype,
 }
 
 RoundingError quantize(const std::byte* source, SourceDtype dtype, std::size_t count, float scale, CodeGrid grid, std::uint8_t* codes) {
-  return with_grid(
-      grid, [&](auto kind) HWY_ATTR { return quantize_as<decltype(kind)::value>(source, dtype, count, scale, codes); });
+  return with_grid(grid, [&](auto kind) HWY_ATTR { return quantize_as<decltype(kind)::value>(source, dtype, count, scale, codes); });
 }
 
 double weighted_error(const float* values, const float* weights, std::size_t count, float scale, const Grid& grid) {

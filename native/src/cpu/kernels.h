@@ -59,9 +59,9 @@ struct SweepBlock {
   const float* w;
   float* q;
   float* e;
-  const float* gradient;  // Y = E·H of these columns, E as it is before the block
-  const float* h;         // h[j * columns + i] = H_ij inside the block; full symmetric
-  float* delta;           // out: the change of q
+  const float* gradient;                 // Y = E·H of these columns, E as it is before the block
+  const float* h;                        // h[j * columns + i] = H_ij inside the block; full symmetric
+  float* delta;                          // out: the change of q
   const float* const* scales = nullptr;  // as in FeedbackBlock
 };
 

@@ -62,8 +62,8 @@ Candidates candidates_of(const CodeStorage& storage, const ScaleTable& table, st
       break;
     }
     default: {
-      // Floating grids lose little at their small end, so that larger scales, with which large weights fall between other values, may do better
-      // as well; equally spaced ones only gain by cutting off.
+      // Floating grids lose little at their small end, so that larger scales, with which large weights fall between other values, may do
+      // better as well; equally spaced ones only gain by cutting off.
       constexpr float floating[] = {1.0F, 0.94F, 1.1F, 1.2F, 1.32F, 1.45F, 1.6F, 1.75F};
       constexpr float uniform[] = {1.0F, 0.96F, 0.92F, 0.88F, 0.84F, 0.8F};
       const bool is_uniform = storage.grid == CodeGrid::int8;

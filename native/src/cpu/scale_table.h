@@ -25,8 +25,8 @@ struct ScaleTable {
 };
 
 // The scales of nearest rounding: those with which the largest magnitude of each block is the grid's largest value. 1 where it is 0.
-// F32 scales are rounded up to BF16; E8M0 is rounded up; E4M3 is rounded to nearest after division by the scale of the tensor, amax ÷ (448 ·
-// the grid's largest), but is never 0. A block's scale is never below 2⁻¹²⁰ of the unit.
+// F32 scales are rounded up to BF16; E8M0 is rounded up; E4M3 is rounded to nearest after division by the scale of the tensor, amax ÷ (448
+// · the grid's largest), but is never 0. A block's scale is never below 2⁻¹²⁰ of the unit.
 ScaleTable nearest_scales(const CodeStorage& storage, const ScaleShape& shape, std::span<const float> largest_magnitudes);
 
 // Of a few scales about each block's own, those with the least error of nearest rounding, weighted by the columns' weights in the objective

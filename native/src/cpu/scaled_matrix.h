@@ -1,5 +1,5 @@
-// ScaledMatrix: a weight matrix in units of its scale, transposed and with its columns in the order in which the solver takes them. Where it
-// has many scales, the unit is a power of two, and every element has a scale of its own in these units.
+// ScaledMatrix: a weight matrix in units of its scale, transposed and with its columns in the order in which the solver takes them. Where
+// it has many scales, the unit is a power of two, and every element has a scale of its own in these units.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@
 
 namespace fp8 {
 
-// The scales of a matrix's elements in units of the matrix, spread over its rows: columns of one block share a vector. Empty where every scale
-// is the unit.
+// The scales of a matrix's elements in units of the matrix, spread over its rows: columns of one block share a vector. Empty where every
+// scale is the unit.
 struct ElementScales {
   std::size_t stride = 0;
   std::size_t block_columns = 0;
@@ -80,8 +80,8 @@ struct ColumnWeights {
   std::vector<double> others;  // empty or one for each column of the source
 };
 
-// `source` is rows × columns, row-major, finite, and divided by `scale`. By default columns are ordered by their energy. The grid is E4M3's and
-// every scale the unit.
+// `source` is rows × columns, row-major, finite, and divided by `scale`. By default columns are ordered by their energy. The grid is E4M3's
+// and every scale the unit.
 ScaledMatrix scale_and_transpose(std::span<const std::byte> source, SourceDtype dtype, std::size_t rows, std::size_t columns, float scale,
                                  Context& context, const ColumnWeights& weights = {});
 

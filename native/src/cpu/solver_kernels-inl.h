@@ -90,8 +90,7 @@ CodeStatistics finish(const float* w, const float* q, std::size_t count, CodeGri
 // Rows [first, first + kVectors vectors) through all columns of the block. Several vectors at once hide the latency of a column's rounding,
 // on which the next column depends.
 template <int kVectors, bool kScaled>
-HWY_INLINE void feedback_rows(const FeedbackBlock& block, const ScaledRounder<kScaled>& nearest, std::size_t first,
-                              DoubleSum& objective) {
+HWY_INLINE void feedback_rows(const FeedbackBlock& block, const ScaledRounder<kScaled>& nearest, std::size_t first, DoubleSum& objective) {
   const F32 f32;
   const std::size_t lanes = hn::Lanes(f32);
   for (std::size_t j = block.columns; j-- > 0;) {

@@ -167,7 +167,7 @@ template <CodeGrid kGrid>
 HWY_INLINE VU zero_code(VF x) {
   const U32 u32;
   if constexpr (kGrid == CodeGrid::int8) return hn::Zero(u32);
-  return hn::ShiftLeft<kGrid == CodeGrid::e2m1 ? 3 : 7>(hn::ShiftRight<31>(hn::BitCast(u32, x)));
+  return hn::ShiftLeft < kGrid == CodeGrid::e2m1 ? 3 : 7 > (hn::ShiftRight<31>(hn::BitCast(u32, x)));
 }
 
 // Calls `body` with the grid as a compile-time constant.

@@ -110,11 +110,8 @@ double real_number(const Napi::Object& object, const char* name) {
 CodeStorage storage_from(const Napi::Object& object, std::uint64_t rows, std::uint64_t columns) {
   constexpr std::pair<const char*, CodeGrid> grids[] = {
       {"e4m3", CodeGrid::e4m3}, {"e5m2", CodeGrid::e5m2}, {"int8", CodeGrid::int8}, {"e2m1", CodeGrid::e2m1}};
-  constexpr std::pair<const char*, ScaleForm> forms[] = {{"f32", ScaleForm::f32},
-                                                         {"e8m0", ScaleForm::e8m0},
-                                                         {"e4m3", ScaleForm::e4m3},
-                                                         {"f16", ScaleForm::f16},
-                                                         {"bf16", ScaleForm::bf16}};
+  constexpr std::pair<const char*, ScaleForm> forms[] = {
+      {"f32", ScaleForm::f32}, {"e8m0", ScaleForm::e8m0}, {"e4m3", ScaleForm::e4m3}, {"f16", ScaleForm::f16}, {"bf16", ScaleForm::bf16}};
   constexpr std::pair<const char*, ScaleOrder> orders[] = {{"plain", ScaleOrder::plain}, {"swizzled", ScaleOrder::swizzled}};
   const auto has = [&](const char* name) { return !object.Get(name).IsUndefined(); };
   CodeStorage storage;

@@ -53,13 +53,24 @@ constexpr CodeStorage nvfp4() {
 }
 
 const Target targets[] = {
-    {"e4m3_row", with_block(CodeGrid::e4m3, 1, every)},   {"e4m3_block", with_block(CodeGrid::e4m3, 128, 128)},
-    {"e4m3_ragged", with_block(CodeGrid::e4m3, 7, 33)},   {"e4m3_column", with_block(CodeGrid::e4m3, every, 1)},
-    {"e5m2_tensor", whole(CodeGrid::e5m2)},               {"e5m2_row", with_block(CodeGrid::e5m2, 1, every)},
-    {"e5m2_block", with_block(CodeGrid::e5m2, 64, 64)},   {"int8_tensor", whole(CodeGrid::int8)},
-    {"int8_row", with_block(CodeGrid::int8, 1, every)},   {"int8_block", with_block(CodeGrid::int8, 128, 128)},
-    {"e2m1_ragged", with_block(CodeGrid::e2m1, 3, 20)},   {"mxfp8", mxfp8()},
-    {"mxfp8_plain", [] { CodeStorage s = mxfp8(); s.scale_order = ScaleOrder::plain; return s; }()},
+    {"e4m3_row", with_block(CodeGrid::e4m3, 1, every)},
+    {"e4m3_block", with_block(CodeGrid::e4m3, 128, 128)},
+    {"e4m3_ragged", with_block(CodeGrid::e4m3, 7, 33)},
+    {"e4m3_column", with_block(CodeGrid::e4m3, every, 1)},
+    {"e5m2_tensor", whole(CodeGrid::e5m2)},
+    {"e5m2_row", with_block(CodeGrid::e5m2, 1, every)},
+    {"e5m2_block", with_block(CodeGrid::e5m2, 64, 64)},
+    {"int8_tensor", whole(CodeGrid::int8)},
+    {"int8_row", with_block(CodeGrid::int8, 1, every)},
+    {"int8_block", with_block(CodeGrid::int8, 128, 128)},
+    {"e2m1_ragged", with_block(CodeGrid::e2m1, 3, 20)},
+    {"mxfp8", mxfp8()},
+    {"mxfp8_plain",
+     [] {
+       CodeStorage s = mxfp8();
+       s.scale_order = ScaleOrder::plain;
+       return s;
+     }()},
     {"nvfp4", nvfp4()},
 };
 
@@ -203,8 +214,8 @@ struct Problem {
       for (std::size_t i = 0; i < size; ++i) {
         for (std::size_t j = 0; j < size; ++j) {
           for (std::size_t k = 0; k < depth; ++k) {
-            square[i * size + j] += static_cast<double>(weights[i * step + k * depth_step]) *
-                                    static_cast<double>(weights[j * step + k * depth_step]);
+            square[i * size + j] +=
+                static_cast<double>(weights[i * step + k * depth_step]) * static_cast<double>(weights[j * step + k * depth_step]);
           }
         }
         trace += square[i * size + i];
@@ -293,7 +304,8 @@ TEST_P(Targets, NearestIsTheCastBitForBitAndItsScalesThoseOfTheLargestMagnitudes
         EXPECT_GE(scale, exact);
         EXPECT_LT(scale, 2 * exact);
       } else if (problem.storage.scale_form == ScaleForm::e4m3) {
-        EXPECT_EQ(scale, static_cast<double>(decode_e4m3(encode_e4m3(static_cast<float>(exact) / written.tensor_scale)) * written.tensor_scale));
+        EXPECT_EQ(scale,
+                  static_cast<double>(decode_e4m3(encode_e4m3(static_cast<float>(exact) / written.tensor_scale)) * written.tensor_scale));
       } else {
         EXPECT_GE(scale, exact);
         EXPECT_LE(scale, exact * (1 + 1.0 / 128));
