@@ -26,7 +26,7 @@ const SELECTION: readonly OptionSpec[] = [
     name: 'quantize',
     value: 'PATTERN',
     times: 'many',
-    help: 'quantize these, "PATTERN => int8, row, nearest" in a way of their own; of --keep, --quantize and --remove the last that matches counts',
+    help: 'quantize these; "PATTERN => int8, row, nearest" says how; the last of --keep, --quantize, --remove counts',
   },
   { name: 'remove', value: 'PATTERN', times: 'many', help: 'leave these out of the output' },
   { name: 'min_elements', value: 'N', help: 'keep matrices with fewer elements (default: 1024)' },
@@ -35,7 +35,7 @@ const SELECTION: readonly OptionSpec[] = [
   {
     name: 'layout',
     value: 'LAYOUT',
-    help: 'for whom scales are stored: comfyui (default), comfyui-legacy, compressed-tensors (vLLM), huggingface, plain',
+    help: 'who reads it: comfyui (default), comfyui-legacy, compressed-tensors (vLLM), huggingface, plain',
   },
 ];
 
@@ -55,7 +55,7 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'max-shard-size', value: 'SIZE', help: 'begin a new shard above this, e.g. 5GB (default: shards as in the source)' },
   { name: 'force', short: 'f', help: 'overwrite an existing output or report' },
   { name: 'dry-run', help: 'only show the plan and the sizes' },
-  { name: 'print_config', help: 'only print the quantization_config that loaders of the layout look for in config.json' },
+  { name: 'print_config', help: 'only print the quantization_config that goes into config.json' },
   ...SELECTION,
   { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
   { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },
