@@ -31,7 +31,7 @@ const SELECTION: readonly OptionSpec[] = [
   { name: 'remove', value: 'PATTERN', times: 'many', help: 'leave these out of the output' },
   { name: 'min_elements', value: 'N', help: 'keep matrices with fewer elements (default: 1024)' },
   { name: 'target', value: 'TARGET', help: 'float8_e4m3fn (default), float8_e5m2, int8, mxfp8 or nvfp4' },
-  { name: 'granularity', value: 'auto|tensor|row|block:RxC', help: 'what shares a scale (default: what the layout takes for the target)' },
+  { name: 'granularity', value: 'auto|tensor|row|block', help: 'what shares a scale; block is block:128x128 (default: auto, by layout and target)' },
   {
     name: 'layout',
     value: 'LAYOUT',
