@@ -30,7 +30,7 @@ export async function packageExtension() {
  * @param {string} markdown
  */
 function withPictures(markdown) {
-  return markdown.replace(/!\[([^\]]*)\]\((docs\/[^)]+)\)/g, (_, /** @type {string} */ label, /** @type {string} */ path) => {
+  return markdown.replace(/!\[([^\]]*)\]\((docs\/[^)]+)\)/g, (_match, /** @type {string} */ label, /** @type {string} */ path) => {
     const data = readFileSync(join(root, path)).toString('base64');
     return `![${label}](data:image/${extname(path).slice(1)};base64,${data})`;
   });
