@@ -2,6 +2,7 @@
 #include <limits>
 #include <optional>
 
+#include "fp8/storage.h"
 #include "napi/convert.h"
 
 namespace fp8::addon {
@@ -91,17 +92,76 @@ ValueDtype value_dtype_from(const Napi::Object& object) {
   reject(object.Env(), "dtype", "one whose values can be read");
 }
 
-TensorValues values_from(const Napi::Object& object, const char* name) {
-  const Napi::Object values = object_from(object.Get(name), name);
-  const Napi::Value scale = values.Get("scale");
-  if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
-  return {range_from(values, "range"), value_dtype_from(values), scale.As<Napi::Number>().DoubleValue()};
+template <typename T, std::size_t kCount>
+T one_of(const Napi::Object& object, const char* name, const std::pair<const char*, T> (&names)[kCount]) {
+  const std::string given = text(object, name);
+  for (const auto& [known, value] : names) {
+    if (given == known) return value;
+  }
+  reject(object.Env(), name, "one of the known names");
 }
 
 double real_number(const Napi::Object& object, const char* name) {
   const Napi::Value value = object.Get(name);
   if (!value.IsNumber()) reject(object.Env(), name, "a number");
   return value.As<Napi::Number>().DoubleValue();
+}
+
+CodeStorage storage_from(const Napi::Object& object, std::uint64_t rows, std::uint64_t columns) {
+  constexpr std::pair<const char*, CodeGrid> grids[] = {
+      {"e4m3", CodeGrid::e4m3}, {"e5m2", CodeGrid::e5m2}, {"int8", CodeGrid::int8}, {"e2m1", CodeGrid::e2m1}};
+  constexpr std::pair<const char*, ScaleForm> forms[] = {
+      {"f32", ScaleForm::f32}, {"e8m0", ScaleForm::e8m0}, {"e4m3", ScaleForm::e4m3}, {"f16", ScaleForm::f16}, {"bf16", ScaleForm::bf16}};
+  constexpr std::pair<const char*, ScaleOrder> orders[] = {{"plain", ScaleOrder::plain}, {"swizzled", ScaleOrder::swizzled}};
+  const auto has = [&](const char* name) { return !object.Get(name).IsUndefined(); };
+  CodeStorage storage;
+  if (has("grid")) storage.grid = one_of(object, "grid", grids);
+  if (has("scaleForm")) storage.scale_form = one_of(object, "scaleForm", forms);
+  if (has("scaleOrder")) storage.scale_order = one_of(object, "scaleOrder", orders);
+  if (has("block")) {
+    const Napi::Object block = object_from(object.Get("block"), "block");
+    storage.block = ScaleBlock{whole_number(block, "rows"), whole_number(block, "columns")};
+    if (storage.block->rows == 0 || storage.block->columns == 0) reject(object.Env(), "block", "of at least one row and column");
+  } else if (storage.scale_form == ScaleForm::e8m0 || storage.scale_form == ScaleForm::e4m3) {
+    reject(object.Env(), "block", "given for scales of one byte");
+  }
+  constexpr std::uint64_t limit = std::numeric_limits<std::int32_t>::max();
+  if (has("storedRows")) storage.stored_rows = whole_number(object, "storedRows");
+  if (has("storedColumns")) storage.stored_columns = whole_number(object, "storedColumns");
+  if ((storage.stored_rows != 0 && storage.stored_rows < rows) || (storage.stored_columns != 0 && storage.stored_columns < columns) ||
+      storage.stored_rows > limit || storage.stored_columns > limit) {
+    reject(object.Env(), "storedRows and storedColumns", "no fewer than rows and columns");
+  }
+  if (storage.grid == CodeGrid::e2m1 && stored_columns(storage, columns) % 2 != 0)
+    reject(object.Env(), "storedColumns", "even where two codes share a byte");
+  return storage;
+}
+
+// `codes` is where they are.
+std::optional<StoredCodes> stored_codes_from(const Napi::Object& owner, const FileRange& codes) {
+  const Napi::Value value = owner.Get("codes");
+  if (value.IsUndefined()) return std::nullopt;
+  const Napi::Object object = object_from(value, "codes");
+  StoredCodes result;
+  result.rows = whole_number(object, "rows");
+  result.columns = whole_number(object, "columns");
+  constexpr std::uint64_t limit = std::numeric_limits<std::int32_t>::max();
+  if (result.rows > limit || result.columns > limit) reject(object.Env(), "rows and columns", "below 2^31");
+  result.storage = storage_from(object, result.rows, result.columns);
+  result.scales = range_from(object, "scales");
+  if (!object.Get("tensorScale").IsUndefined()) result.tensor_scale = real_number(object, "tensorScale");
+  if (code_bytes(result.storage, result.rows, result.columns) != codes.length)
+    reject(object.Env(), "rows and columns", "the shape of the codes");
+  if (scale_bytes(result.storage, result.rows, result.columns) != result.scales.length)
+    reject(object.Env(), "scales", "as many as there are blocks");
+  return result;
+}
+
+TensorValues values_from(const Napi::Object& object, const char* name) {
+  const Napi::Object values = object_from(object.Get(name), name);
+  TensorValues result{range_from(values, "range"), value_dtype_from(values), real_number(values, "scale"), {}};
+  result.codes = stored_codes_from(values, result.range);
+  return result;
 }
 
 // `size`: of the side that the statistics speak of.
@@ -149,9 +209,18 @@ QuantizeTask quantize_from(const Napi::Object& object) {
   task.rows = whole_number(object, "rows");
   task.columns = whole_number(object, "columns");
   check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  task.storage = storage_from(object, task.rows, task.columns);
+  if (task.storage.scale_form == ScaleForm::f16 || task.storage.scale_form == ScaleForm::bf16)
+    reject(object.Env(), "scaleForm", "f32, e8m0 or e4m3");
   task.weight_offset = whole_number(object, "weightOffset");
   for_each(object, "scaleOffsets", [&](const Napi::Value& value) { task.scale_offsets.push_back(whole_number(value, "scaleOffsets")); });
+  if (!object.Get("tensorScaleOffsets").IsUndefined()) {
+    for_each(object, "tensorScaleOffsets",
+             [&](const Napi::Value& value) { task.tensor_scale_offsets.push_back(whole_number(value, "tensorScaleOffsets")); });
+  }
   task.rounding = rounding_from(object);
+  if (task.rounding == Rounding::tpec && !is_plain_e4m3(task.storage))
+    reject(object.Env(), "rounding", "nearest or learned, unless the codes are E4M3 with one scale");
   task.top_k = small_number(object, "topK");
   task.num_iter = small_number(object, "numIter");
   task.seed = whole_number(object, "seed");
@@ -168,15 +237,17 @@ CompareTask compare_from(const Napi::Object& object) {
   task.name = text(object, "name");
   task.converted = range_from(object, "converted");
   task.source = range_from(object, "source");
-  const Napi::Value scale = object.Get("scale");
-  if (!scale.IsUndefined()) {
-    if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
-    task.scale = scale.As<Napi::Number>().FloatValue();
-    task.dtype = dtype_from(object);
-    task.rows = whole_number(object, "rows");
-    task.columns = whole_number(object, "columns");
-    check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  task.codes = stored_codes_from(object, task.converted);
+  if (!object.Get("scale").IsUndefined()) task.scale = static_cast<float>(real_number(object, "scale"));
+  if (!task.codes && !task.scale) return task;
+  task.dtype = dtype_from(object);
+  task.rows = whole_number(object, "rows");
+  task.columns = whole_number(object, "columns");
+  check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  if (!task.codes) {
     check_matrix(object, task.converted, task.rows, task.columns, 1);
+  } else if (task.codes->rows != task.rows || task.codes->columns != task.columns) {
+    reject(object.Env(), "codes", "of the matrix's rows and columns");
   }
   return task;
 }
@@ -204,15 +275,6 @@ DifferenceTask difference_from(const Napi::Object& object) {
   task.other = values_from(object, "other");
   if (element_count(task.reference) != element_count(task.other)) reject(object.Env(), "reference and other", "equally many values");
   return task;
-}
-
-template <typename T, std::size_t kCount>
-T one_of(const Napi::Object& object, const char* name, const std::pair<const char*, T> (&names)[kCount]) {
-  const std::string given = text(object, name);
-  for (const auto& [known, value] : names) {
-    if (given == known) return value;
-  }
-  reject(object.Env(), name, "one of the known names");
 }
 
 PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
@@ -290,24 +352,42 @@ Task task_from(const Napi::Value& value) {
   reject(object.Env(), "kind", "copy, quantize, compare, inspect, difference or propagate");
 }
 
+std::vector<FileRange> ranges_of(const TensorValues& values) {
+  if (values.codes) return {values.range, values.codes->scales};
+  return {values.range};
+}
+
 std::vector<FileRange> ranges_of(const Task& task) {
-  if (const auto* compare = std::get_if<CompareTask>(&task)) return {compare->converted, compare->source};
+  if (const auto* compare = std::get_if<CompareTask>(&task)) {
+    if (compare->codes) return {compare->converted, compare->source, compare->codes->scales};
+    return {compare->converted, compare->source};
+  }
   if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
-  if (const auto* inspect = std::get_if<InspectTask>(&task)) return {inspect->values.range};
-  if (const auto* difference = std::get_if<DifferenceTask>(&task)) return {difference->reference.range, difference->other.range};
+  std::vector<FileRange> ranges;
+  const auto add_values = [&](const TensorValues& values) {
+    for (const FileRange& range : ranges_of(values)) ranges.push_back(range);
+  };
+  if (const auto* inspect = std::get_if<InspectTask>(&task)) {
+    add_values(inspect->values);
+    return ranges;
+  }
+  if (const auto* difference = std::get_if<DifferenceTask>(&task)) {
+    add_values(difference->reference);
+    add_values(difference->other);
+    return ranges;
+  }
   if (const auto* propagate = std::get_if<PropagateTask>(&task)) {
-    std::vector<FileRange> ranges;
     for (const PropagateStep& step : propagate->steps) {
-      if (step.weight) ranges.push_back(step.weight->range);
-      if (step.bias) ranges.push_back(step.bias->range);
+      if (step.weight) add_values(*step.weight);
+      if (step.bias) add_values(*step.bias);
     }
     return ranges;
   }
   const auto& quantize = std::get<QuantizeTask>(task);
-  std::vector<FileRange> ranges{quantize.source};
+  ranges.push_back(quantize.source);
   const auto add = [&](const Statistics& statistics) {
     for (const StatisticsTerm& term : statistics.terms) {
-      if (term.kind != StatisticsTerm::Kind::gram) ranges.push_back(term.values.range);
+      if (term.kind != StatisticsTerm::Kind::gram) add_values(term.values);
     }
   };
   add(quantize.inputs);

@@ -62,8 +62,8 @@ TEST_P(EveryTable, EncodesAsTheScalarCodecsDo) {
   const std::vector<float> values = hard_floats();
   std::vector<std::uint8_t> e4m3(values.size());
   std::vector<std::uint8_t> e5m2(values.size());
-  table().encode_e4m3(values.data(), values.size(), e4m3.data());
-  table().encode_e5m2(values.data(), values.size(), e5m2.data());
+  table().encode(values.data(), values.size(), CodeGrid::e4m3, e4m3.data());
+  table().encode(values.data(), values.size(), CodeGrid::e5m2, e5m2.data());
   for (std::size_t i = 0; i < values.size(); ++i) {
     ASSERT_EQ(e4m3[i], encode_e4m3(values[i])) << values[i];
     ASSERT_EQ(e5m2[i], encode_e5m2(values[i])) << values[i];
@@ -78,8 +78,8 @@ TEST_P(EveryTable, RoundsToTheGridAsTheScalarCodecsDo) {
   values.resize(values.size() / row_quantum * row_quantum);
   std::vector<float> e4m3(values.size());
   std::vector<float> e5m2(values.size());
-  table().round_to_grid(values.data(), values.size(), e4m3_grid, e4m3.data());
-  table().round_to_grid(values.data(), values.size(), e5m2_grid, e5m2.data());
+  table().round_to_grid(values.data(), values.size(), e4m3_grid, nullptr, e4m3.data());
+  table().round_to_grid(values.data(), values.size(), e5m2_grid, nullptr, e5m2.data());
   for (std::size_t i = 0; i < values.size(); ++i) {
     ASSERT_EQ(std::bit_cast<std::uint32_t>(e4m3[i]), std::bit_cast<std::uint32_t>(decode_e4m3(encode_e4m3(values[i])))) << values[i];
     ASSERT_EQ(std::bit_cast<std::uint32_t>(e5m2[i]), std::bit_cast<std::uint32_t>(decode_e5m2(encode_e5m2(values[i])))) << values[i];
@@ -109,7 +109,7 @@ TEST_P(EveryTable, QuantizesOddCountsAtOddAddresses) {
     std::memcpy(shifted.data() + 1, weights.data(), count * 4);
     std::vector<std::uint8_t> codes(count + 1, 0xAA);
     const float scale = 0.00037F;
-    const RoundingError error = table().quantize_e4m3(shifted.data() + 1, SourceDtype::f32, count, scale, codes.data());
+    const RoundingError error = table().quantize(shifted.data() + 1, SourceDtype::f32, count, scale, CodeGrid::e4m3, codes.data());
     double squared_error = 0;
     double squared_value = 0;
     for (std::size_t i = 0; i < count; ++i) {

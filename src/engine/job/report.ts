@@ -12,9 +12,13 @@ export interface TensorReport {
   readonly sourceDtype: Dtype;
   /** Absent where the tensor is removed. */
   readonly targetDtype?: Dtype;
+  /** Target and granularity of a quantized tensor, e.g. `int8 row`. */
+  readonly encoding?: string;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Of the whole tensor; where there are several, the smallest and the largest. */
   readonly scale?: number;
+  readonly scaleRange?: { readonly smallest: number; readonly largest: number };
   readonly relativeError?: number;
   readonly objective?: number;
   readonly objectiveNearest?: number;

@@ -11,6 +11,7 @@ import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
 import { chooseDevice, type ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
+import { writeConfig } from './configFile';
 import { convertTensors, meterOf, type ConvertedTensors } from './convertTensors';
 import type { JobEnd, JobEvent } from './jobEvent';
 import { JobOutput } from './jobOutput';
@@ -106,6 +107,10 @@ async function* convert(
 
     await output.commitPart(plans.length - 1, signal);
     await output.commit(finalPlans, carried.files, signal);
+    if (shape.form !== 'folder') {
+      const missing = await writeConfig(finalPlan, { ...request, sourceFolder: source.folder, sourcePaths: source.files }, token);
+      if (missing !== undefined) yield warning(missing, report);
+    }
     const finishedAt = performance.now();
     const jobReport = report.build(finalPlan, {
       tool: { name: TOOL_NAME, version: toolVersion },
