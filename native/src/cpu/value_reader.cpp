@@ -37,14 +37,20 @@ ValueReader::ValueReader(const TensorValues& values, const JobFiles& files, cons
     : source_(values),
       file_(files.source(values.range)),
       tensor_(tensor),
-      raw_(capacity * byte_size(values.dtype)),
+      raw_(values.codes ? 0 : capacity * byte_size(values.dtype)),
       floats_(capacity),
       values_(capacity) {
-  if (byte_size(values.dtype) != 1) return;
+  if (values.codes) codes_.emplace(values.range, *values.codes, files, tensor);
+  if (codes_ || byte_size(values.dtype) != 1) return;
   for (unsigned code = 0; code < 256; ++code) table_[code] = decode_byte(static_cast<std::uint8_t>(code), values.dtype) * values.scale;
 }
 
 std::span<const double> ValueReader::read(std::uint64_t begin, std::size_t count) {
+  if (codes_) {
+    codes_->read(begin, floats_.span().first(count));
+    for (std::size_t i = 0; i < count; ++i) values_[i] = static_cast<double>(floats_[i]) * source_.scale;
+    return values_.span().first(count);
+  }
   const std::size_t element = byte_size(source_.dtype);
   file_.read(source_.range.offset + begin * element, raw_.span().first(count * element), tensor_);
   decode(count);

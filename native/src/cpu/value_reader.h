@@ -1,14 +1,17 @@
-// ValueReader: any part of a tensor of any dtype, as doubles times the tensor's scale. One reader for each thread: it keeps its buffers.
+// ValueReader: any part of a tensor of any dtype, or of codes with their scales, as doubles times the tensor's scale. One reader for each
+// thread: it keeps its buffers.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "core/file_range.h"
 #include "cpu/buffer.h"
+#include "cpu/code_reader.h"
 #include "fp8/job.h"
 
 namespace fp8 {
@@ -33,6 +36,7 @@ class ValueReader {
   Buffer<float> floats_;
   Buffer<double> values_;
   std::array<double, 256> table_{};  // of the dtypes of one byte
+  std::optional<CodeReader> codes_;
 };
 
 }  // namespace fp8
