@@ -11,7 +11,29 @@ namespace fp8 {
 
 namespace {
 
-float decode_code(std::uint8_t code, CodeGrid grid) {
+float decode_scale(const std::byte* at, ScaleForm form) {
+  switch (form) {
+    case ScaleForm::f32:
+      return decode_source(at, 0, SourceDtype::f32);
+    case ScaleForm::f16:
+      return decode_source(at, 0, SourceDtype::f16);
+    case ScaleForm::bf16:
+      return decode_source(at, 0, SourceDtype::bf16);
+    case ScaleForm::e8m0:
+      return decode_e8m0(std::to_integer<std::uint8_t>(*at));
+    case ScaleForm::e4m3:
+      return decode_e4m3(std::to_integer<std::uint8_t>(*at));
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::uint64_t code_reader_bytes(const StoredCodes& stored) {
+  return scale_shape(stored.storage, stored.rows, stored.columns).count() * sizeof(float) + stored.scales.length;
+}
+
+float decode_code(CodeGrid grid, std::uint8_t code) {
   switch (grid) {
     case CodeGrid::e4m3:
       return decode_e4m3(code);
@@ -25,87 +47,69 @@ float decode_code(std::uint8_t code, CodeGrid grid) {
   return 0;
 }
 
-float decode_scale(const std::byte* scales, std::uint64_t place, ScaleForm form) {
-  const std::byte* at = scales + place * byte_size(form);
-  std::uint16_t half = 0;
-  float single = 0;
-  switch (form) {
-    case ScaleForm::f32:
-      std::memcpy(&single, at, sizeof(single));
-      return single;
-    case ScaleForm::f16:
-      std::memcpy(&half, at, sizeof(half));
-      return decode_f16(half);
-    case ScaleForm::bf16:
-      std::memcpy(&half, at, sizeof(half));
-      return decode_bf16(half);
-    case ScaleForm::e8m0:
-      return decode_e8m0(std::to_integer<std::uint8_t>(*at));
-    case ScaleForm::e4m3:
-      return decode_e4m3(std::to_integer<std::uint8_t>(*at));
-  }
-  return 1;
+CodeReader::CodeReader(const FileRange& codes, const StoredCodes& stored, const JobFiles& files, const std::string& tensor)
+    : codes_(codes),
+      stored_(stored),
+      file_(files.source(codes)),
+      tensor_(tensor),
+      shape_(scale_shape(stored.storage, stored.rows, stored.columns)) {
+  for (unsigned code = 0; code < 256; ++code) table_[code] = decode_code(stored.storage.grid, static_cast<std::uint8_t>(code));
+  load_scales(files);
 }
 
-}  // namespace
-
-CodeReader::CodeReader(const FileRange& range, const StoredCodes& codes, const JobFiles& files, const std::string& tensor)
-    : range_(range),
-      storage_(codes.storage),
-      columns_(codes.columns),
-      shape_(scale_shape(codes.storage, codes.rows, codes.columns)),
-      file_(files.source(range)),
-      tensor_(tensor),
-      scales_(static_cast<std::size_t>(shape_.count())) {
-  for (unsigned code = 0; code < 256; ++code) table_[code] = decode_code(static_cast<std::uint8_t>(code), storage_.grid);
-  Buffer<std::byte> stored(static_cast<std::size_t>(codes.scales.length));
-  files.source(codes.scales).read(codes.scales.offset, stored.span(), tensor);
+void CodeReader::load_scales(const JobFiles& files) {
+  std::vector<std::byte> raw(static_cast<std::size_t>(stored_.scales.length));
+  files.source(stored_.scales).read(stored_.scales.offset, raw, tensor_);
+  const std::uint64_t size = byte_size(stored_.storage.scale_form);
+  const auto tensor_scale = static_cast<float>(stored_.tensor_scale);
+  scales_.resize(static_cast<std::size_t>(shape_.count()));
   for (std::uint64_t row = 0; row < shape_.rows; ++row) {
     for (std::uint64_t column = 0; column < shape_.columns; ++column) {
-      const float scale = decode_scale(stored.data(), scale_place(storage_, shape_, row, column), storage_.scale_form);
-      scales_[row * shape_.columns + column] = static_cast<float>(static_cast<double>(scale) * codes.tensor_scale);
+      const std::byte* at = raw.data() + scale_place(stored_.storage, shape_, row, column) * size;
+      scales_[static_cast<std::size_t>(row * shape_.columns + column)] = decode_scale(at, stored_.storage.scale_form) * tensor_scale;
     }
   }
 }
 
-void CodeReader::read(std::uint64_t begin, std::span<float> out) const {
-  if (out.empty()) return;
-  const std::uint64_t row_bytes = code_row_bytes(storage_, columns_);
-  const std::uint64_t first = begin / columns_;
-  const std::uint64_t last = (begin + out.size() - 1) / columns_;
-  // Whole rows: a part of one may begin in the middle of a byte.
-  Buffer<std::byte> codes(static_cast<std::size_t>((last - first + 1) * row_bytes));
-  file_.read(range_.offset + first * row_bytes, codes.span(), tensor_);
+void CodeReader::read(std::uint64_t begin, std::size_t count, float* values, float* scales) const {
+  if (count == 0) return;
+  const std::uint64_t columns = stored_.columns;
+  const std::uint64_t row_bytes = code_row_bytes(stored_.storage, columns);
+  const std::uint64_t first_row = begin / columns;
+  const std::uint64_t end = begin + count;
+  const bool is_packed = stored_.storage.grid == CodeGrid::e2m1;
+  // From the first code to the last, with whatever lies between rows.
+  const auto byte_of = [&](std::uint64_t element) {
+    const std::uint64_t column = element % columns;
+    return element / columns * row_bytes + (is_packed ? column / 2 : column);
+  };
+  const std::uint64_t from = byte_of(begin);
+  Buffer<std::byte> raw(static_cast<std::size_t>(byte_of(end - 1) + 1 - from));
+  file_.read(codes_.offset + from, raw.span(), tensor_);
+  const auto block_columns_of_scale = static_cast<std::size_t>(shape_.block_columns);
   std::size_t done = 0;
-  for (std::uint64_t row = first; row <= last; ++row) {
-    const std::uint64_t column = row == first ? begin % columns_ : 0;
-    const std::size_t count = std::min<std::size_t>(out.size() - done, static_cast<std::size_t>(columns_ - column));
-    decode_row(codes.data() + (row - first) * row_bytes, row, column, out.subspan(done, count));
-    done += count;
-  }
-}
-
-void CodeReader::decode_row(const std::byte* codes, std::uint64_t row, std::uint64_t column, std::span<float> out) const {
-  const float* scales = scales_.data() + row / shape_.block_rows * shape_.columns;
-  const bool is_packed = storage_.grid == CodeGrid::e2m1;
-  std::size_t i = 0;
-  while (i < out.size()) {
-    const std::uint64_t block = (column + i) / shape_.block_columns;
-    const std::size_t end = std::min<std::size_t>(out.size(), static_cast<std::size_t>((block + 1) * shape_.block_columns - column));
-    const float scale = scales[block];
-    for (; i < end; ++i) {
-      const std::uint64_t at = column + i;
-      unsigned code = std::to_integer<unsigned>(codes[is_packed ? at / 2 : at]);
-      if (is_packed) code = at % 2 == 0 ? code >> 4 : code & 0xFU;
-      out[i] = table_[code] * scale;
+  for (std::uint64_t row = first_row; done < count; ++row) {
+    const auto first = static_cast<std::size_t>(row == first_row ? begin % columns : 0);
+    const auto last = static_cast<std::size_t>(std::min<std::uint64_t>(columns, first + (count - done)));
+    const float* of_row = scales_.data() + row / shape_.block_rows * shape_.columns;
+    const std::uint64_t row_begin = row * row_bytes;
+    for (std::size_t column = first; column < last; ++column, ++done) {
+      std::uint8_t code;
+      if (is_packed) {
+        const auto byte = std::to_integer<std::uint8_t>(raw[static_cast<std::size_t>(row_begin + column / 2 - from)]);
+        code = column % 2 == 0 ? byte >> 4 : byte & 0xFU;
+      } else {
+        code = std::to_integer<std::uint8_t>(raw[static_cast<std::size_t>(row_begin + column - from)]);
+      }
+      const float scale = of_row[column / block_columns_of_scale];
+      values[done] = table_[code] * scale;
+      if (scales != nullptr) scales[done] = scale;
     }
   }
 }
 
-std::uint64_t CodeReader::bytes(const StoredCodes& codes, std::uint64_t elements) {
-  const std::uint64_t rows = elements / std::max<std::uint64_t>(1, codes.columns) + 2;
-  return scale_shape(codes.storage, codes.rows, codes.columns).count() * sizeof(float) + codes.scales.length +
-         rows * code_row_bytes(codes.storage, codes.columns);
+std::shared_ptr<const CodeReader> code_reader_of(const TensorValues& values, const JobFiles& files, const std::string& tensor) {
+  return values.codes ? std::make_shared<const CodeReader>(values.range, *values.codes, files, tensor) : nullptr;
 }
 
 }  // namespace fp8

@@ -1,9 +1,11 @@
-// CodeReader: any part of a matrix that is stored as codes and scales, as floats: code × scale, rounded once. Thread-safe.
+// CodeReader: the values of a matrix that is stored as codes and scales, whatever its grid, blocks, padding and order. Holds the scales;
+// any number of threads may read with it.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,26 +17,31 @@ namespace fp8 {
 
 class CodeReader {
  public:
-  // Reads every scale; `codes` are at `range`.
-  CodeReader(const FileRange& range, const StoredCodes& codes, const JobFiles& files, const std::string& tensor);
+  CodeReader(const FileRange& codes, const StoredCodes& stored, const JobFiles& files, const std::string& tensor);
 
-  // Elements begin ≤ i < begin + out.size() of rows × columns.
-  void read(std::uint64_t begin, std::span<float> out) const;
-
-  // What a reader keeps, and what reading so many elements at once takes besides.
-  static std::uint64_t bytes(const StoredCodes& codes, std::uint64_t elements);
+  // Elements begin ≤ i < begin + count of the matrix without its padding, row-major: code × scale in binary32, as loaders have it. `scales`
+  // receives the scale of each, unless it is null.
+  void read(std::uint64_t begin, std::size_t count, float* values, float* scales) const;
 
  private:
-  void decode_row(const std::byte* codes, std::uint64_t row, std::uint64_t column, std::span<float> out) const;
+  void load_scales(const JobFiles& files);
 
-  const FileRange range_;
-  const CodeStorage storage_;
-  const std::uint64_t columns_;
-  const ScaleShape shape_;
+  const FileRange codes_;
+  const StoredCodes stored_;
   const File& file_;
-  const std::string& tensor_;
-  std::vector<float> scales_;  // of the blocks, row-major
-  std::array<float, 256> table_{};
+  const std::string tensor_;
+  const ScaleShape shape_;
+  std::array<float, 256> table_;
+  std::vector<float> scales_;  // row-major
 };
+
+// Null where the values are no codes.
+std::shared_ptr<const CodeReader> code_reader_of(const TensorValues& values, const JobFiles& files, const std::string& tensor);
+
+// What a reader holds.
+std::uint64_t code_reader_bytes(const StoredCodes& stored);
+
+// A code of any grid; E2M1 in the low bits.
+float decode_code(CodeGrid grid, std::uint8_t code);
 
 }  // namespace fp8

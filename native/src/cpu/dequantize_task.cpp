@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <cstring>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -39,15 +39,14 @@ std::uint64_t encode(std::span<const float> values, SourceDtype dtype, std::byte
 void run_dequantize_task(const DequantizeTask& task, const JobFiles& files, Observer& observer, Context& context) {
   const Stopwatch watch;
   const auto count = static_cast<std::size_t>(element_count(task.values));
-  std::optional<CodeReader> codes;
-  if (task.values.codes) codes.emplace(task.values.range, *task.values.codes, files, task.name);
+  const std::shared_ptr<const CodeReader> codes = code_reader_of(task.values, files, task.name);
   std::vector<std::uint64_t> lost(block_count(count, pass_elements));
   context.progress.begin_phase(1, static_cast<double>(lost.size()));
   context.pool.parallel_for(lost.size(), context.stop, [&](std::size_t index) {
     const Block block = block_at(index, pass_elements, count);
     Buffer<float> values(block.size());
     if (codes) {
-      codes->read(block.begin, values.span());
+      codes->read(block.begin, block.size(), values.data(), nullptr);
     } else {
       ValueReader reader(task.values, files, task.name, block.size());
       const std::span<const double> read = reader.read(block.begin, block.size());
@@ -68,7 +67,7 @@ void run_dequantize_task(const DequantizeTask& task, const JobFiles& files, Obse
 }
 
 std::uint64_t dequantize_task_bytes(const DequantizeTask& task, std::size_t threads) {
-  const std::uint64_t kept = task.values.codes ? CodeReader::bytes(*task.values.codes, pass_elements) : 0;
+  const std::uint64_t kept = task.values.codes ? code_reader_bytes(*task.values.codes) : 0;
   return kept + threads * (ValueReader::bytes(pass_elements) + pass_elements * (sizeof(float) + byte_size(task.dtype)));
 }
 

@@ -23,7 +23,7 @@ void SourceReader::read(std::uint64_t begin, std::span<std::byte> elements) cons
   const std::span<float> values(reinterpret_cast<float*>(elements.data()), elements.size() / sizeof(float));
   for (std::size_t done = 0; done < values.size(); done += floats_at_once) {
     throw_if_stopped(stop_);
-    codes_->read(begin + done, values.subspan(done, std::min(floats_at_once, values.size() - done)));
+    codes_->read(begin + done, std::min(floats_at_once, values.size() - done), values.data() + done, nullptr);
   }
 }
 

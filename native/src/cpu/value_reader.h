@@ -1,11 +1,10 @@
-// ValueReader: any part of a tensor of any dtype, or of codes with their scales, as doubles times the tensor's scale. One reader for each
-// thread: it keeps its buffers.
+// ValueReader: any part of a tensor of any dtype, as doubles times the tensor's scale. One reader for each thread: it keeps its buffers.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -18,8 +17,9 @@ namespace fp8 {
 
 class ValueReader {
  public:
-  // Reads at most `capacity` elements at once.
-  ValueReader(const TensorValues& values, const JobFiles& files, const std::string& tensor, std::size_t capacity);
+  // Reads at most `capacity` elements at once. Readers of the same codes may share `codes`, which holds their scales.
+  ValueReader(const TensorValues& values, const JobFiles& files, const std::string& tensor, std::size_t capacity,
+              std::shared_ptr<const CodeReader> codes = nullptr);
 
   // Elements begin ≤ i < begin + count. The result lives until the next call.
   std::span<const double> read(std::uint64_t begin, std::size_t count);
@@ -36,7 +36,7 @@ class ValueReader {
   Buffer<float> floats_;
   Buffer<double> values_;
   std::array<double, 256> table_{};  // of the dtypes of one byte
-  std::optional<CodeReader> codes_;
+  std::shared_ptr<const CodeReader> codes_;
 };
 
 }  // namespace fp8

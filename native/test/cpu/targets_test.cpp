@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
 
+#include "cpu/grid.h"
 #include "fp8/fp8.h"
 #include "fp8/storage.h"
 #include "support/job_fixture.h"
@@ -413,6 +415,90 @@ TEST_P(Targets, NonFiniteTensorsAreNamedAndNothingIsWritten) {
     run(job, recorder);
     EXPECT_EQ(recorder.only<NonFinite>().count, 2U);
     for (const std::uint8_t byte : testing::read_file(*job.output)) ASSERT_EQ(byte, 0);
+  }
+}
+
+TEST_P(Targets, AreReadBackAsTheyAreStored) {
+  const Problem problem = make_problem(GetParam().storage, 133, 210);
+  const Job written_by = problem.job(folder_, Rounding::learned);
+  Recorder quantized;
+  run(written_by, quantized);
+  const Written written = problem.read(*written_by.output);
+  const std::vector<double> errors = problem.errors_of(written);
+  const double step = static_cast<double>(widest_step(grid_of(problem.storage.grid)));
+
+  StoredCodes codes;
+  codes.storage = problem.storage;
+  codes.rows = problem.rows;
+  codes.columns = problem.columns;
+  codes.scales = {1, problem.code_size(), problem.scale_size()};
+  codes.tensor_scale = static_cast<double>(written.tensor_scale);
+  std::vector<float> values(errors.size());
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(written.value(problem.storage.grid, i));
+
+  const std::uint64_t bytes = problem.weights.size() * 4;
+  CompareTask compare{1, "layer.weight", {1, 0, problem.code_size()}, {0, 0, bytes}, SourceDtype::f32, problem.rows, problem.columns};
+  compare.codes = codes;
+  CompareTask with_itself = compare;
+  with_itself.id = 2;
+  with_itself.source = {2, 0, bytes};
+  const TensorValues stored{{1, 0, problem.code_size()}, ValueDtype::u8, 1, codes};
+  const TensorValues plain{{2, 0, bytes}, ValueDtype::f32, 1};
+  Job job;
+  job.files = {written_by.files[0], *written_by.output, folder_.write("values", values)};
+  job.tasks = {compare, with_itself, DifferenceTask{3, "layer.weight", plain, stored},
+               InspectTask{4, "layer.weight", stored, problem.rows, problem.columns},
+               InspectTask{5, "layer.weight", plain, problem.rows, problem.columns}};
+  Recorder recorder;
+  run(job, recorder);
+  double squared = 0;
+  double steps = 0;
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    squared += errors[i] * errors[i];
+    steps = std::max(steps, std::fabs(errors[i]) / (step / 2 * static_cast<double>(written.scales[i])));
+  }
+  for (const Compared& found : recorder.all<Compared>()) {
+    if (found.id != 1) {
+      EXPECT_TRUE(found.equal) << found.id;
+      EXPECT_EQ(found.squared_error, 0);
+      continue;
+    }
+    EXPECT_FALSE(found.equal);
+    EXPECT_NEAR(found.squared_error, squared, 1e-6 * squared);
+    EXPECT_NEAR(found.largest_step_error.value_or(0), steps, 1e-6 * steps);
+  }
+  const std::vector<Inspected> inspected = recorder.all<Inspected>();
+  ASSERT_EQ(inspected.size(), 2U);
+  EXPECT_EQ(inspected[0].largest, inspected[1].largest);
+  EXPECT_EQ(inspected[0].mean, inspected[1].mean);
+  EXPECT_EQ(inspected[0].histogram, inspected[1].histogram);
+}
+
+TEST(Grids, HaveTheirWidestStepBetweenTheirLargestValues) {
+  EXPECT_EQ(widest_step(e4m3_grid), decode_e4m3(0x7E) - decode_e4m3(0x7D));
+  EXPECT_EQ(widest_step(e5m2_grid), decode_e5m2(0x7B) - decode_e5m2(0x7A));
+  EXPECT_EQ(widest_step(e2m1_grid), 2);
+  EXPECT_EQ(widest_step(int8_grid), 1);
+}
+
+TEST(StoredScales, AreInTilesWhenSwizzled) {
+  CodeStorage storage = mxfp8();
+  const ScaleShape shape = scale_shape(storage, 200, 300);  // 200 × 10 scales: 2 × 3 tiles
+  EXPECT_EQ(stored_scale_count(storage, shape), 256U * 12U);
+  EXPECT_EQ(scale_place(storage, shape, 0, 0), 0U);
+  EXPECT_EQ(scale_place(storage, shape, 0, 3), 3U);
+  EXPECT_EQ(scale_place(storage, shape, 1, 0), 16U);
+  EXPECT_EQ(scale_place(storage, shape, 32, 0), 4U);
+  EXPECT_EQ(scale_place(storage, shape, 127, 3), 511U);
+  EXPECT_EQ(scale_place(storage, shape, 0, 4), 512U);
+  EXPECT_EQ(scale_place(storage, shape, 128, 0), 3U * 512U);
+  std::vector<char> is_taken(256 * 12, 0);
+  for (std::uint64_t r = 0; r < shape.rows; ++r) {
+    for (std::uint64_t c = 0; c < shape.columns; ++c) {
+      char& taken = is_taken[static_cast<std::size_t>(scale_place(storage, shape, r, c))];
+      EXPECT_EQ(taken, 0);
+      taken = 1;
+    }
   }
 }
 
