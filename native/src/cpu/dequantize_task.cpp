@@ -61,7 +61,8 @@ void run_dequantize_task(const DequantizeTask& task, const JobFiles& files, Obse
   for (const std::uint64_t part : lost) total += part;
   if (total != 0) {
     const char* dtype = task.dtype == SourceDtype::f16 ? "F16" : "BF16";
-    observer.on_event(Note{task.id, std::to_string(total) + " of its values are beyond " + dtype + " and became infinite: choose a wider dtype."});
+    observer.on_event(
+        Note{task.id, std::to_string(total) + " of its values are beyond " + dtype + " and became infinite: choose a wider dtype."});
   }
   observer.on_event(Copied{task.id, watch.seconds()});
 }

@@ -12,6 +12,9 @@
 
 namespace fp8 {
 
+// Of the matrix as it is read.
+constexpr std::uint64_t source_bytes(const QuantizeTask& task) { return task.rows * task.columns * byte_size(task.dtype); }
+
 class SourceReader {
  public:
   SourceReader(const QuantizeTask& task, const JobFiles& files, const std::stop_token& stop);
