@@ -4,12 +4,10 @@ import type { ModelSource } from '../safetensors/modelSource';
 import { TARGET_FACTS } from './encoding';
 import type { Recipe } from './recipe';
 
-/**
- * Beside the source: `<base>_fp8_e4m3fn_scaled[_nodistill].safetensors`, or with the name of another target; of shards and
- * folders a folder, named after theirs.
- */
+/** Beside the source: `<base>_fp8_e4m3fn_scaled[_nodistill].safetensors`, or with the name of another target; of shards and folders a folder, named after theirs. */
 export function defaultOutputPath(sourcePath: string, recipe: Recipe, kind: ModelSource['kind'] = 'file'): string {
-  const suffix = `_${TARGET_FACTS[recipe.target].suffix}${recipe.presets.includes('keep_distillation') ? '_nodistill' : ''}`;
+  const { suffix: target } = TARGET_FACTS[recipe.target];
+  const suffix = `_${target}${recipe.presets.includes('keep_distillation') ? '_nodistill' : ''}`;
   if (kind !== 'file') return `${resolve(kind === 'folder' ? sourcePath : dirname(sourcePath))}${suffix}`;
   const base = basename(sourcePath).replace(/\.(safetensors|sft)$/i, '');
   return join(dirname(sourcePath), `${base}${suffix}.safetensors`);

@@ -5,8 +5,9 @@
  * wrong by a factor look like a model.
  */
 import { formatShape } from '../../../base/format';
+import type { Dtype } from '../../dtype';
 import type { Header, TensorInfo } from '../../safetensors/header';
-import type { Granularity, Target } from '../encoding';
+import { TARGET_FACTS, type Granularity, type Target } from '../encoding';
 import { matrixOf } from '../matrix';
 import { roundedUp } from '../matrixStorage';
 import type { Layout } from '../recipe';
@@ -16,11 +17,13 @@ import type { StorageFacts, StoredWeight, StoredWeights } from './storedWeight';
 
 const PACKED = '.weight_packed';
 const SCALE_NAMES = ['weight_scale', 'weight_scale_inv', 'scale_weight'] as const;
-const SCALE_FORMS: Readonly<Partial<Record<TensorInfo['dtype'], StoredWeight['storage']['scaleForm']>>> = {
+const SCALE_FORMS: Readonly<Partial<Record<Dtype, StoredWeight['storage']['scaleForm']>>> = {
   F32: 'f32',
   F16: 'f16',
   BF16: 'bf16',
 };
+/** Of codes that take a byte each. */
+const TARGETS: Readonly<Partial<Record<Dtype, Target>>> = { F8_E4M3: 'float8_e4m3fn', F8_E5M2: 'float8_e5m2', I8: 'int8' };
 const GROUPS = { mxfp8: 32, nvfp4: 16 } as const;
 
 export function recogniseStored(header: Header, facts: StorageFacts): StoredWeights {
@@ -69,10 +72,10 @@ function storedWeight(codes: TensorInfo, layer: string, header: Header, facts: S
   if (codes.dtype === 'U8' || comfy?.format === 'nvfp4') return nvfp4(codes, scales, name, layer, layout, header, facts);
   if (scales?.dtype === 'U8' || scales?.dtype === 'F8_E8M0' || comfy?.format === 'mxfp8')
     return mxfp8(codes, scales, name, layout, comfy !== undefined);
-  const target: Target | undefined = ({ F8_E4M3: 'float8_e4m3fn', F8_E5M2: 'float8_e5m2', I8: 'int8' } as const)[codes.dtype as 'I8'];
+  const target = TARGETS[codes.dtype];
   if (target === undefined) return `Codes of ${codes.dtype} are not known here.`;
   const { rows, columns } = matrixOf(codes);
-  const grid = ({ float8_e4m3fn: 'e4m3', float8_e5m2: 'e5m2', int8: 'int8' } as const)[target as 'int8'];
+  const { grid } = TARGET_FACTS[target];
   const common = { name, layout, shape: codes.shape, rows, columns, codes };
   if (scales === undefined)
     return { ...common, encoding: { target, granularity: { kind: 'tensor' } }, storage: { grid, scaleForm: 'f32', scaleOrder: 'plain' } };
