@@ -66,7 +66,7 @@ struct StoredCodes {
   CodeStorage storage;
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  FileRange scales;
+  FileRange scales;  // of no length where every code stands for itself
   double tensor_scale = 1;
 };
 

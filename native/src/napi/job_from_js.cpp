@@ -153,11 +153,12 @@ std::optional<StoredCodes> stored_codes_from(const Napi::Object& owner, const Fi
   constexpr std::uint64_t limit = std::numeric_limits<std::int32_t>::max();
   if (result.rows > limit || result.columns > limit) reject(object.Env(), "rows and columns", "below 2^31");
   result.storage = storage_from(object, result.rows, result.columns);
-  result.scales = range_from(object, "scales");
+  const bool has_scales = !object.Get("scales").IsUndefined();
+  if (has_scales) result.scales = range_from(object, "scales");
   if (!object.Get("tensorScale").IsUndefined()) result.tensor_scale = real_number(object, "tensorScale");
   if (code_bytes(result.storage, result.rows, result.columns) != codes.length)
     reject(object.Env(), "rows and columns", "the shape of the codes");
-  if (scale_bytes(result.storage, result.rows, result.columns) != result.scales.length)
+  if (has_scales && scale_bytes(result.storage, result.rows, result.columns) != result.scales.length)
     reject(object.Env(), "scales", "as many as there are blocks");
   return result;
 }
@@ -369,13 +370,13 @@ Task task_from(const Napi::Value& value) {
 }
 
 std::vector<FileRange> ranges_of(const TensorValues& values) {
-  if (values.codes) return {values.range, values.codes->scales};
+  if (values.codes && values.codes->scales.length != 0) return {values.range, values.codes->scales};
   return {values.range};
 }
 
 std::vector<FileRange> ranges_of(const Task& task) {
   if (const auto* compare = std::get_if<CompareTask>(&task)) {
-    if (compare->codes) return {compare->converted, compare->source, compare->codes->scales};
+    if (compare->codes && compare->codes->scales.length != 0) return {compare->converted, compare->source, compare->codes->scales};
     return {compare->converted, compare->source};
   }
   if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
@@ -405,7 +406,7 @@ std::vector<FileRange> ranges_of(const Task& task) {
   }
   const auto& quantize = std::get<QuantizeTask>(task);
   ranges.push_back(quantize.source);
-  if (quantize.codes) ranges.push_back(quantize.codes->scales);
+  if (quantize.codes && quantize.codes->scales.length != 0) ranges.push_back(quantize.codes->scales);
   const auto add = [&](const Statistics& statistics) {
     for (const StatisticsTerm& term : statistics.terms) {
       if (term.kind != StatisticsTerm::Kind::gram) add_values(term.values);

@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel, type ModelSource } from '../../safetensors/modelSource';
 import { recogniseStored } from './recogniseStored';
-import type { ComfyFormat, StorageFacts, StoredWeights } from './storedWeight';
-
-export interface StoredSource extends StoredWeights {
-  /** By which every code and scale of a weight counts besides, by the weight's name. */
-  readonly tensorScales: ReadonlyMap<string, number>;
-}
+import type { Layout } from '../recipe';
+import { otherScales } from './otherScales';
+import { requireReadable } from './planDequantized';
+import { wantsOtherScales } from './planMigration';
+import type { StoredSource } from './sourceCodes';
+import type { ComfyFormat, StorageFacts } from './storedWeight';
 
 const COMFY_QUANT = '.comfy_quant';
 const MAX_DESCRIPTION_BYTES = 65_536;
@@ -83,4 +83,21 @@ function parsed(text: string): unknown {
 
 function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
+}
+
+/** The scales of each weight as a layout has them, where these are other bytes than the source's. Throws EngineError. */
+export async function readScales(source: ModelSource, stored: StoredSource, layout: Layout): Promise<ReadonlyMap<string, Uint8Array>> {
+  requireReadable(stored);
+  const scales = new Map<string, Uint8Array>();
+  const model = await openModel(source.path);
+  try {
+    for (const [name, weight] of stored.byName) {
+      if (!wantsOtherScales(weight, layout)) continue;
+      const bytes = weight.scales === undefined ? undefined : await model.readTensor(weight.scales);
+      scales.set(name, otherScales(weight, bytes));
+    }
+    return scales;
+  } finally {
+    await model.close();
+  }
 }
