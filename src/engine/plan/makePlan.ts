@@ -138,7 +138,7 @@ function literal({ name, dtype, shape, bytes }: LiteralTensor): PlacedTensor {
 /** Names that come from the source are unique already, and those made for a layer differ by the layer. */
 function checkNames(outputs: readonly PlacedTensor[], header: Header): void {
   const isMade = (name: string, origin: OutputOrigin): boolean =>
-    origin.kind !== 'copy' && !(origin.kind === 'codes' && origin.source.name === name);
+    origin.kind !== 'copy' && origin.kind !== 'dequantized' && !(origin.kind === 'codes' && origin.source.name === name);
   const clash = outputs.find(({ name, origin }) => header.byName.has(name) && isMade(name, origin));
   if (clash === undefined) return;
   throw new EngineError(

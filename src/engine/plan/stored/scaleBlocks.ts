@@ -7,15 +7,15 @@ export function scaleBlocks(
   shape: readonly number[],
   blockSize: readonly [number, number] | undefined,
 ): Granularity | undefined {
-  const sizes = withoutTrailingOnes(shape);
-  const [first = 1, second = 1, ...more] = sizes;
-  if (sizes.length === 0) return { kind: 'tensor' };
-  if (sizes.length === 1 && first === rows) return { kind: 'row' };
-  if (more.length > 0 || sizes.length !== 2) return first === 1 && sizes.length === 1 ? { kind: 'tensor' } : undefined;
+  const [first = 1, second = 1] = shape;
+  const [height, ...others] = withoutTrailingOnes(shape);
+  if (height === undefined) return { kind: 'tensor' };
+  if (others.length === 0 && height === rows) return { kind: 'row' };
+  if (shape.length !== 2) return undefined;
   if (blockSize !== undefined && Math.ceil(rows / blockSize[0]) === first && Math.ceil(columns / blockSize[1]) === second)
     return { kind: 'block', rows: blockSize[0], columns: blockSize[1] };
-  const [height, width] = [edge(rows, first), edge(columns, second)];
-  return height === undefined || width === undefined ? undefined : { kind: 'block', rows: height, columns: width };
+  const [blockRows, blockColumns] = [edge(rows, first), edge(columns, second)];
+  return blockRows === undefined || blockColumns === undefined ? undefined : { kind: 'block', rows: blockRows, columns: blockColumns };
 }
 
 /** The edge that divides `size` into `count` blocks, the last of which may be smaller only where one size alone explains it. */
