@@ -27,16 +27,16 @@ const SELECTION: readonly OptionSpec[] = [
     name: 'quantize',
     value: 'PATTERN',
     times: 'many',
-    help: 'quantize these, "PATTERN => int8, row, nearest" in a way of their own; of --keep, --quantize and --remove the last that matches counts',
+    help: 'quantize these, e.g. "*.mlp.* => int8, row"; the last match counts',
   },
   { name: 'remove', value: 'PATTERN', times: 'many', help: 'leave these out of the output' },
   { name: 'min_elements', value: 'N', help: 'keep matrices with fewer elements (default: 1024)' },
   { name: 'target', value: 'TARGET', help: 'float8_e4m3fn (default), float8_e5m2, int8, mxfp8 or nvfp4' },
-  { name: 'granularity', value: 'auto|tensor|row|block:RxC', help: 'what shares a scale (default: what the layout takes for the target)' },
+  { name: 'granularity', value: 'auto|tensor|row|block', help: 'what shares a scale (default: auto); also block:64x64' },
   {
     name: 'layout',
     value: 'LAYOUT',
-    help: 'for whom scales are stored: comfyui (default), comfyui-legacy, compressed-tensors (vLLM), huggingface, plain',
+    help: 'comfyui (default), comfyui-legacy, compressed-tensors (vLLM), huggingface or plain',
   },
 ];
 
@@ -56,7 +56,7 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'max-shard-size', value: 'SIZE', help: 'begin a new shard above this, e.g. 5GB (default: shards as in the source)' },
   { name: 'force', short: 'f', help: 'overwrite an existing output or report' },
   { name: 'dry-run', help: 'only show the plan and the sizes' },
-  { name: 'print_config', help: 'only print the quantization_config that loaders of the layout look for in config.json' },
+  { name: 'print_config', help: 'only print the quantization_config for config.json' },
   ...SELECTION,
   { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
   { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },
