@@ -67,11 +67,10 @@ function storedWeight(codes: TensorInfo, layer: string, header: Header, facts: S
   const scales = scaleOf(layer, header);
   const comfy = facts.comfyFormats.get(layer);
   const name = codes.name.endsWith(PACKED) ? `${layer}.weight` : codes.name;
-  const layout = layoutOf(codes, scales, comfy !== undefined, facts);
+  const layout = comfy === undefined ? layoutOf(codes, scales, facts) : 'comfyui';
   if (comfy?.isRotated === 'rotated') return `Its weights are rotated (${comfy.format}, convrot), and only its loader turns them back.`;
   if (codes.dtype === 'U8' || comfy?.format === 'nvfp4') return nvfp4(codes, scales, name, layer, layout, header, facts);
-  if (scales?.dtype === 'U8' || scales?.dtype === 'F8_E8M0' || comfy?.format === 'mxfp8')
-    return mxfp8(codes, scales, name, layout, comfy !== undefined);
+  if (scales?.dtype === 'U8' || scales?.dtype === 'F8_E8M0' || comfy?.format === 'mxfp8') return mxfp8(codes, scales, name, layout);
   const target = TARGETS[codes.dtype];
   if (target === undefined) return `Codes of ${codes.dtype} are not known here.`;
   const { rows, columns } = matrixOf(codes);
@@ -99,11 +98,11 @@ function blockOf(granularity: Granularity, columns: number): Pick<StoredWeight['
   }
 }
 
-function mxfp8(codes: TensorInfo, scales: TensorInfo | undefined, name: string, layout: Layout, isComfy: boolean): StoredWeight | string {
+function mxfp8(codes: TensorInfo, scales: TensorInfo | undefined, name: string, layout: Layout): StoredWeight | string {
   const { rows, columns } = matrixOf(codes);
   const group = GROUPS.mxfp8;
   if (codes.dtype !== 'F8_E4M3' || scales === undefined) return 'It is said to be mxfp8, and its codes or scales are not.';
-  const order = scaleOrder([rows, Math.ceil(columns / group)], scales.shape, isComfy);
+  const order = scaleOrder([rows, Math.ceil(columns / group)], scales.shape, layout);
   if (order === undefined) return `Its scales ${scales.name} are ${formatShape(scales.shape)}, which is not how mxfp8 has them.`;
   return {
     ...{ name, layout, shape: codes.shape, rows, columns, codes, scales },
@@ -128,9 +127,9 @@ function nvfp4(
   const tensorScale = header.byName.get(`${layer}.${isPacked ? 'weight_global_scale' : 'weight_scale_2'}`);
   if (codes.dtype !== 'U8' || more.length > 0 || scales?.dtype !== 'F8_E4M3' || tensorScale?.dtype !== 'F32')
     return 'Its two codes in a byte lack the scales of nvfp4.';
-  const isComfy = facts.comfyFormats.has(layer);
-  if (!isPacked && !isComfy && facts.ownFile === 'unknown') return 'Two codes share a byte, and the file does not say which comes first.';
-  const order = scaleOrder([rows, Math.ceil(columns / group)], scales.shape, isComfy);
+  if (!isPacked && layout !== 'comfyui' && facts.ownFile === 'unknown')
+    return 'Two codes share a byte, and the file does not say which comes first.';
+  const order = scaleOrder([rows, Math.ceil(columns / group)], scales.shape, layout);
   if (order === undefined) return `Its scales ${scales.name} are ${formatShape(scales.shape)}, which is not how nvfp4 has them.`;
   return {
     ...{ name, layout, shape: [rows, columns], rows, columns, codes, scales, tensorScale },
@@ -149,15 +148,14 @@ function nvfp4(
 function scaleOrder(
   [rows, columns]: readonly [number, number],
   shape: readonly number[],
-  isComfy: boolean,
+  layout: Layout,
 ): StoredWeight['storage']['scaleOrder'] | undefined {
   const is = (height: number, width: number): boolean => shape.length === 2 && shape[0] === height && shape[1] === width;
-  if (isComfy) return is(roundedUp(rows, 128), roundedUp(columns, 4)) ? 'swizzled' : undefined;
+  if (layout === 'comfyui') return is(roundedUp(rows, 128), roundedUp(columns, 4)) ? 'swizzled' : undefined;
   return is(rows, columns) ? 'plain' : undefined;
 }
 
-function layoutOf(codes: TensorInfo, scales: TensorInfo | undefined, isComfy: boolean, { quantMethod }: StorageFacts): Layout {
-  if (isComfy) return 'comfyui';
+function layoutOf(codes: TensorInfo, scales: TensorInfo | undefined, { quantMethod }: StorageFacts): Layout {
   if (codes.name.endsWith(PACKED) || quantMethod === 'compressed-tensors') return 'compressed-tensors';
   if (scales?.name.endsWith('.scale_weight') === true) return 'comfyui-legacy';
   return scales?.name.endsWith('.weight_scale_inv') === true ? 'huggingface' : 'plain';
