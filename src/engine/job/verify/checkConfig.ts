@@ -21,8 +21,7 @@ export function checkConfig({ layout, config }: ConvertedFile, checks: readonly 
     };
   }
   const found = config['quant_method'];
-  if (found !== method)
-    return { problems: [`quant_method in config.json is ${JSON.stringify(found) ?? 'missing'} instead of "${method}".`], warnings: [] };
+  if (found !== method) return { problems: [`quant_method in config.json is ${shown(found)} instead of "${method}".`], warnings: [] };
   return { problems: [...keptProblems(config[kept], kept, checks), ...blockProblems(layout, config, checks)], warnings: [] };
 }
 
@@ -46,7 +45,7 @@ function* blockProblems(
   checks: readonly TensorCheck[],
 ): Generator<string> {
   if (layout !== 'huggingface') return;
-  const size = JSON.stringify(config['weight_block_size']) ?? 'missing';
+  const size = shown(config['weight_block_size']);
   for (const { source, encoding } of checks) {
     if (encoding?.granularity.kind !== 'block') continue;
     const { rows, columns } = encoding.granularity;
@@ -54,4 +53,8 @@ function* blockProblems(
     yield `${source.name}: its blocks are ${rows} × ${columns}, and weight_block_size in config.json is ${size}.`;
     return;
   }
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'missing' : JSON.stringify(value);
 }

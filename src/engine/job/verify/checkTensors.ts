@@ -4,7 +4,7 @@ import { isSourceDtype } from '../../dtype';
 import type { Encoding } from '../../plan/encoding';
 import { FORMATS } from '../../plan/formats/formats';
 import { matrixOf } from '../../plan/matrix';
-import type { StoredTensor } from '../../plan/outputFormat';
+import type { Matrix, OutputFormat, StoredTensor } from '../../plan/outputFormat';
 import { defaultRecipe, type Rounding } from '../../plan/recipe';
 import { decide, ruleContext } from '../../plan/rules';
 import type { StoredWeight } from '../../plan/stored/storedWeight';
@@ -140,10 +140,11 @@ function checkQuantized(tensor: TensorInfo, weight: StoredWeight, { id, sourceFi
 
 /** What is stored against what the layout's own table says of this weight. */
 function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, header, provenance }: ConvertedFile): string | undefined {
-  const { encoding, codes, scales } = weight;
+  const { codes, scales } = weight;
   const format = FORMATS[layout === 'unknown' ? weight.layout : layout];
   if (scales === undefined) return `It is ${codes.dtype} but has no scale.`;
   const matrix = matrixOf(tensor);
+  const encoding = withinOneBlock(weight.encoding, format, matrix);
   if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true) {
     return `Its scale ${scales.name} is ${scales.dtype} ${formatShape(scales.shape)}, which its loader does not take. ${format.limits}`;
   }
@@ -165,6 +166,13 @@ function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, he
     }
   }
   return undefined;
+}
+
+/** The one scale of a matrix that is no larger than a block, in layouts that have blocks only. */
+function withinOneBlock(encoding: Encoding, { holds }: OutputFormat, { rows, columns }: Matrix): Encoding {
+  const kinds = holds[encoding.target] ?? [];
+  if (encoding.granularity.kind !== 'tensor' || kinds.includes('tensor') || !kinds.includes('block')) return encoding;
+  return { ...encoding, granularity: { kind: 'block', rows, columns } };
 }
 
 /** A single number may have any shape of one element. */

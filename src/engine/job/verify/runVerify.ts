@@ -108,7 +108,7 @@ function verificationOf(check: TensorCheck, result: ComparedResult | undefined):
   const found = [...problems];
   if (result.nonFiniteCount > 0) found.push(`${result.nonFiniteCount} of its values are NaN or infinite.`);
   else {
-    const problem = problemOfError(result, check.rounding);
+    const problem = encoding === undefined ? undefined : problemOfError(result, encoding, check.rounding);
     if (problem !== undefined) found.push(problem);
   }
   return {
