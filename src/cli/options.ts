@@ -58,6 +58,7 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'dry-run', help: 'only show the plan and the sizes' },
   { name: 'print_config', help: 'only print the quantization_config for config.json' },
   ...SELECTION,
+  { name: 'requantize', help: 'round weights anew that the source has quantized already (default: they are kept)' },
   { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
   { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },
   { name: 'num_iter', value: 'N', help: 'most sweeps (learned) or steps (tpec) per tensor (default: 500; rarely reached)' },

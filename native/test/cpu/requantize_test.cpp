@@ -108,10 +108,16 @@ TEST(HalfFloat, EncodesWhatItDecodes) {
     const auto code = static_cast<std::uint16_t>(bits);
     const float half = decode_f16(code);
     const float brain = decode_bf16(code);
-    if (!std::isnan(half)) ASSERT_EQ(encode_f16(half), code);
-    if (!std::isnan(brain)) ASSERT_EQ(encode_bf16(brain), code);
-    if (std::isnan(half)) ASSERT_TRUE(std::isnan(decode_f16(encode_f16(half))));
-    if (std::isnan(brain)) ASSERT_TRUE(std::isnan(decode_bf16(encode_bf16(brain))));
+    if (std::isnan(half)) {
+      ASSERT_TRUE(std::isnan(decode_f16(encode_f16(half))));
+    } else {
+      ASSERT_EQ(encode_f16(half), code);
+    }
+    if (std::isnan(brain)) {
+      ASSERT_TRUE(std::isnan(decode_bf16(encode_bf16(brain))));
+    } else {
+      ASSERT_EQ(encode_bf16(brain), code);
+    }
   }
 }
 

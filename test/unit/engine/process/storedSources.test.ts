@@ -76,7 +76,6 @@ describe.each(FORMS)('$target by $granularity in $layout', (form) => {
     await writeModel(scene.source, MODEL, { format: 'pt' });
     const file = await converted('quantized', form);
     const back = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, file, path('back')));
-    const plain = await contentsOf(await worked({ kind: 'dequantize', dtype: 'BF16' }, file, path('bf16')));
     const source = await contentsOf(scene.source);
     expect([...back.tensors.keys()].sort()).toEqual([...source.tensors.keys()].sort());
     expect([...back.metadata]).toEqual([['format', 'pt']]);
@@ -84,8 +83,7 @@ describe.each(FORMS)('$target by $granularity in $layout', (form) => {
       const found = back.tensors.get(name);
       expect([name, found?.shape], name).toEqual([name, shape]);
       if (QUANTIZED.includes(name)) {
-        expect([found?.dtype, plain.tensors.get(name)?.dtype]).toEqual(['F32', 'BF16']);
-        expect(plain.tensors.get(name)?.bytes.length).toBe(shape.reduce((a, b) => a * b, 2));
+        expect(found?.dtype).toBe('F32');
       } else expect([found?.dtype, found?.bytes]).toEqual([dtype, bytes]);
     }
     const up = numbers(back.tensors.get('blocks.0.mlp.up.weight')!);
@@ -97,28 +95,6 @@ describe.each(FORMS)('$target by $granularity in $layout', (form) => {
     expect(error).toBeLessThan(form.target === 'nvfp4' ? 0.13 : form.target === 'float8_e5m2' ? 0.06 : 0.04);
   });
 });
-
-it(
-  'reads the same numbers from every layout that stores them alike',
-  async () => {
-    await writeModel(scene.source, MODEL);
-    const pairs = [
-      [FORMS[0], FORMS[5], FORMS[11]],
-      [FORMS[3], FORMS[14]],
-      [FORMS[4], FORMS[15]],
-      [FORMS[6], FORMS[12]],
-    ];
-    for (const [index, forms] of pairs.entries()) {
-      const values: unknown[] = [];
-      for (const [at, form] of forms.entries()) {
-        const file = await converted(`q${index}-${at}`, form ?? {});
-        values.push((await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, file, path(`d${index}-${at}`)))).tensors);
-      }
-      for (const other of values.slice(1)) expect(other).toEqual(values[0]);
-    }
-  },
-  MANY_JOBS_MS,
-);
 
 describe('migrating', () => {
   it.each([
@@ -181,7 +157,7 @@ it(
 );
 
 it('takes codes without a scale for what they are', async () => {
-  await writeModel(scene.source, [{ name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 32] }, MODEL[4]!]);
+  await writeModel(scene.source, [{ name: 'a.weight', dtype: 'F8_E4M3', shape: [2, 32] }, MODEL[4]!]);
   const back = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, scene.source, path('back')));
   // Code 37 is 2^-3 · (1 + 5/8).
   expect(numbers(back.tensors.get('a.weight')!)[1]).toBe(0.203125);
