@@ -16,7 +16,6 @@ const SELECTION: readonly OptionSpec[] = [
   { name: 't5xxl', help: 'T5 text encoder: remove decoder and lm_head; keep norm, bias, embed_tokens, shared' },
   { name: 'keep_distillation', help: 'keep distilled_guidance_layer, final_layer, img_in, txt_in as they are' },
   { name: 'convolutions', value: 'keep|quantize', help: 'convolutions are kept unless asked for: ComfyUI ignores their scales' },
-  { name: 'requantize', help: 'round weights anew that the source has quantized already (default: they are kept)' },
   {
     name: 'keep',
     value: 'PATTERN',

@@ -2,7 +2,11 @@
 import { isEmbedding, isNorm, layerOfWeight } from '../../plan/tensorNames';
 import type { TensorCheck } from './checkTensors';
 import { layerOf, type ConvertedFile } from './convertedFile';
-import type { LayoutFindings } from './checkLayout';
+
+export interface LayoutFindings {
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
 
 const KEYS = {
   'compressed-tensors': { method: 'compressed-tensors', kept: 'ignore' },

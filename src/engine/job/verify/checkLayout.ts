@@ -4,14 +4,9 @@ import { COMFY_FORMATS } from '../../plan/formats/comfyui';
 import { isScaledFp8Marker, layerOfCompanion } from '../../plan/tensorNames';
 import { diffusersNamed } from '../../plan/warnings';
 import type { Header } from '../../safetensors/header';
-import { checkConfig } from './checkConfig';
+import { checkConfig, type LayoutFindings } from './checkConfig';
 import type { TensorCheck } from './checkTensors';
 import { formatOf, layerOf, parsed, type ConvertedFile } from './convertedFile';
-
-export interface LayoutFindings {
-  readonly problems: readonly string[];
-  readonly warnings: readonly string[];
-}
 
 /** What ComfyUI's reader of files has no name for. */
 const UNREADABLE: readonly Dtype[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ'];
