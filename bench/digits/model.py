@@ -55,6 +55,18 @@ class Block(nn.Module):
         return x + gate2[:, None] * self.mlp(modulated(self.norm2(x), shift2, scale2))
 
 
+class FinalLayer(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+        self.linear = nn.Linear(width, PATCH * PATCH)
+
+    def forward(self, x, condition):
+        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
+        return self.linear(modulated(self.norm(x), shift, scale))
+
+
 class DigitsTransformer(nn.Module):
     """Predicts the velocity of a straight path from noise to an image, from where it is, the time and the digit."""
 
@@ -65,9 +77,7 @@ class DigitsTransformer(nn.Module):
         self.y_embedder = nn.Embedding(CLASSES, width)
         self.pos_embed = nn.Parameter(0.02 * torch.randn((8 // PATCH) ** 2, width))
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.final_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
-        self.final_layer = nn.Linear(width, PATCH * PATCH)
+        self.final_layer = FinalLayer(width)
 
     def forward(self, images, time, digit):
         frequencies = torch.exp(torch.arange(32, device=time.device) * (-math.log(1e4) / 32)) * 1000
@@ -78,8 +88,7 @@ class DigitsTransformer(nn.Module):
         x = self.x_embedder(x) + self.pos_embed
         for block in self.blocks:
             x = block(x, condition)
-        shift, scale = self.final_modulation(condition).chunk(2, dim=1)
-        x = self.final_layer(modulated(self.norm(x), shift, scale))
+        x = self.final_layer(x, condition)
         return x.reshape(-1, side, side, PATCH, PATCH).transpose(2, 3).reshape(-1, 8, 8)
 
 

@@ -25,6 +25,8 @@ from collect_calibration import Collector
 from model import DigitsTransformer, Digits, DrawnDigits, noised, train
 from tensors import read_model, write_model
 
+# As in every known family of diffusion transformers.
+KEEP = ["--keep", "final_layer.*"]
 LEARNED = ["--rounding", "learned"]
 VARIANTS = {
     "nearest": ["--rounding", "nearest"],
@@ -76,6 +78,7 @@ def main():
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--depth", type=int, default=6)
     parser.add_argument("--drawn", action="store_true", help="digits of its own instead of scikit-learn's")
+    parser.add_argument("--model", help="a model that an earlier run with --folder has trained, instead of training one")
     parser.add_argument("--folder", help="keeps the files there")
     parser.add_argument("--json", help="writes every figure")
     parser.add_argument("--check", action="store_true", help="fails where a limit is not kept")
@@ -101,11 +104,14 @@ def measure(options, folder):
     data = (DrawnDigits if options.drawn else Digits)(device)
     model = DigitsTransformer(options.width, options.depth).to(device)
     began = time.monotonic()
-    loss = train(model, data, options.steps, 256)
+    loss = float("nan") if options.model else train(model, data, options.steps, 256)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"trained {parameters / 1e6:.1f} M parameters, {options.steps} steps in {time.monotonic() - began:.0f} s, loss {loss:.4f}", flush=True)
     source = folder / "digits.safetensors"
-    write_model(model, source)
+    if options.model:
+        source = Path(options.model)
+    else:
+        write_model(model, source)
     # The original is what the file holds: BF16.
     read_model(model, source)
     collect(model, data, folder / "inputs.safetensors", options.batches, gradients=False)
@@ -115,7 +121,7 @@ def measure(options, folder):
     for name, arguments in VARIANTS.items():
         arguments = [str(folder / f"{argument}.safetensors") if argument in ("inputs", "gradients") else argument for argument in arguments]
         output, report = folder / "quantized.safetensors", folder / "report.json"
-        command = [*shlex.split(options.fp8), "convert", str(source), "-o", str(output), "--force", "--report", str(report)]
+        command = [*shlex.split(options.fp8), "convert", str(source), "-o", str(output), "--force", "--report", str(report), *KEEP]
         began = time.monotonic()
         done = subprocess.run([*command, "--device", options.device, *arguments], capture_output=True, text=True)
         if done.returncode != 0:

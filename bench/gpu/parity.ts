@@ -8,7 +8,7 @@ import { readEvaluationText, SAMPLE_MODEL } from '../quality/evaluationText';
 import { measureOriginal, measureVariant } from '../quality/measure';
 import type { RowPool } from '../quality/rowPool';
 import { mean } from '../quality/statistics';
-import { LEARNED, NEAREST, type Variant } from '../quality/variants';
+import { DEFAULT_VARIANTS, NEAREST, type Variant } from '../quality/variants';
 
 export interface Parity {
   readonly variant: string;
@@ -23,12 +23,22 @@ export interface Parity {
   readonly sameBytes: boolean;
 }
 
-const TOP_K: Variant = { name: 'learned, top_k 64', convertOptions: ['--rounding', 'learned', '--top_k', '64'] };
+/** Every variant that both devices round; with a calibration file, by that as well. */
+function variantsOf(calibration: string | undefined): readonly Variant[] {
+  const own = DEFAULT_VARIANTS.filter(({ convertOptions }) => !convertOptions.includes('tpec'));
+  if (calibration === undefined) return own;
+  const calibrated = ['--rounding', 'learned', '--calibration', calibration, '--sides'];
+  return [
+    ...own,
+    { name: 'calibrated', convertOptions: [...calibrated, 'input'] },
+    { name: 'calibrated, both sides', convertOptions: [...calibrated, 'both'] },
+  ];
+}
 
-export async function measureParity(pool: RowPool, folder: string, device: string): Promise<readonly Parity[]> {
+export async function measureParity(pool: RowPool, folder: string, device: string, calibration?: string): Promise<readonly Parity[]> {
   const original = await measureOriginal(pool, await readEvaluationText());
   const results: Parity[] = [];
-  for (const variant of [NEAREST, LEARNED, TOP_K]) {
+  for (const variant of variantsOf(calibration)) {
     const cpu = await measureVariant(pool, original, variant, { folder, name: `cpu-${variant.name}`, device: 'cpu' });
     const gpu = await measureVariant(pool, original, variant, { folder, name: `gpu-${variant.name}`, device });
     const again = await convertModel(SAMPLE_MODEL, folder, `again-${variant.name}`, [...variant.convertOptions, '--device', device]);

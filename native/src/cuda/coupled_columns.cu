@@ -1,10 +1,10 @@
-// One block of four warps sweeps a tile; a thread has a row. 32 columns at a time are in shared memory; what the columns before them moved
-// is added first.
+// One block sweeps a tile, 32 columns at a time in shared memory; what the columns before them moved is added first.
 //
-// Inside them the warps go one column apart: at step t, warp g decides about its 32 rows of column t − g. There, rows that want to move do
-// so one after the other, each looking again at what the rows before it did. What the warps do not see of each other within a step is
-// G_ik H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are
-// made only as far as they lower the objective together, the first warp's first.
+// A step has four warps of 32 rows decide, one column apart: at step t, warp g decides about its rows of column t − g. There, rows that want
+// to move do so one after the other, each only as far as it still helps. What the warps do not see of each other within a step is
+// G_ik H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are made only
+// as far as they lower the objective together, the first warp's first. Four more warps bring the moves of the step before to columns that
+// are not due yet.
 #include <algorithm>
 
 #include "check.h"
@@ -18,8 +18,10 @@ namespace fp8::cuda {
 namespace {
 
 constexpr int sub = 32;
-constexpr int warps = coupled_tile / 32;
-constexpr int threads = coupled_tile;
+constexpr int warps = coupled_tile / 32;  // that decide
+constexpr int threads = 2 * coupled_tile;
+// Columns that the deciding warps bring up to date themselves.
+constexpr int near = 8;
 constexpr unsigned all_lanes = 0xFFFFFFFFU;
 
 struct Shared {
@@ -27,17 +29,21 @@ struct Shared {
   float gamma[sub][coupled_tile];
   float h[sub][sub];
   std::uint8_t codes[sub][coupled_tile];
+  float arrived[warps][coupled_tile];
   // Of the step before and of this one: a barrier lies between.
   float steps[2][warps][32];
-  unsigned masks[2][warps];
+  unsigned movers[2][warps];
   float changes[2][warps];
   float crossed[warps][warps];
 };
 
-// Σ over the lanes, in all of them.
-__device__ inline float warp_sum(float value) {
+// Σ over the lanes of two values, in all of them.
+__device__ inline float2 warp_sums(float2 value) {
 #pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(all_lanes, value, offset);
+  for (int offset = 16; offset > 0; offset /= 2) {
+    value.x += __shfl_xor_sync(all_lanes, value.x, offset);
+    value.y += __shfl_xor_sync(all_lanes, value.y, offset);
+  }
   return value;
 }
 
@@ -68,6 +74,24 @@ __device__ inline float arriving(const __half (*g)[coupled_tile], const float* s
   return sum;
 }
 
+// Γ of a row's columns [begin, end) += what arrived of the columns step, step − 1, …; begin is a multiple of 4, and so many are written.
+__device__ inline void bring(Shared& shared, const float (&arrived)[warps], int step, int row, int begin, int end) {
+#pragma unroll 2
+  for (int column = begin; column < end; column += 4) {
+    float sum[4] = {};
+#pragma unroll
+    for (int from = 0; from < warps; ++from) {
+      const float4 factor = *reinterpret_cast<const float4*>(&shared.h[max(0, step - from) % sub][column]);
+      sum[0] += arrived[from] * factor.x;
+      sum[1] += arrived[from] * factor.y;
+      sum[2] += arrived[from] * factor.z;
+      sum[3] += arrived[from] * factor.w;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) shared.gamma[column + i][row] += sum[i];
+  }
+}
+
 // H of rows [first_row, + sub) and columns [first_column, + sub), zero beyond the tile; the diagonal in full precision.
 __device__ inline void load_h(Shared& shared, const CoupledTile& tile, int first_row, int first_column) {
   const float inverse = 1.0F / tile.h_scale;
@@ -83,11 +107,21 @@ __device__ inline void load_h(Shared& shared, const CoupledTile& tile, int first
   }
 }
 
+// What a row wants to do in one column.
+struct Row {
+  float value;      // of its code
+  float gradient;   // Γ
+  float curvature;  // G_ii H_jj
+
+  __device__ float change(float move) const { return move * (2.0F * gradient + move * curvature); }
+};
+
 template <SourceDtype dtype>
 __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile tile) {
   extern __shared__ uint4 memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
-  const int row = static_cast<int>(threadIdx.x);
+  const int row = static_cast<int>(threadIdx.x) % coupled_tile;
+  const int side = static_cast<int>(threadIdx.x) / coupled_tile;  // 0 decides, 1 helps
   const int warp = row / 32;
   const int lane = row % 32;
   const bool active = row < tile.rows;
@@ -99,30 +133,33 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
   double objective = 0;
 
 #pragma unroll 32
-  for (int k = 0; k < coupled_tile; ++k) {
+  for (int k = side; k < coupled_tile; k += 2) {
     shared.g[k][row] = active && k < tile.rows ? tile.g[k * tile.g_leading + row] : __half{};
   }
   const int parts = (tile.columns + sub - 1) / sub;
   for (int part = 0; part < parts; ++part) {
     const int first = part * sub;
     const int width = min(sub, tile.columns - first);
-    float y[sub];
+    // Half of the columns each.
+    constexpr int share = sub / 2;
+    const int mine = side * share;
+    float y[share];
 #pragma unroll
-    for (int c = 0; c < sub; ++c) y[c] = active && c < width ? tile.gamma[(first + c) * static_cast<std::int64_t>(coupled_tile) + row] : 0.0F;
-#pragma unroll
-    for (int c = 0; c < sub; ++c) {
-      shared.codes[c][row] = active && c < width ? tile.codes[(first + c) * tile.codes_leading + row] : std::uint8_t{0};
+    for (int c = 0; c < share; ++c) {
+      const bool inside = active && mine + c < width;
+      y[c] = inside ? tile.gamma[(first + mine + c) * static_cast<std::int64_t>(coupled_tile) + row] : 0.0F;
+      shared.codes[mine + c][row] = inside ? tile.codes[(first + mine + c) * tile.codes_leading + row] : std::uint8_t{0};
     }
     for (int before = 0; before < first; before += sub) {
       __syncthreads();
       load_h(shared, tile, before, first);
       __syncthreads();
-#pragma unroll 4
+#pragma unroll 8
       for (int j = 0; j < sub; ++j) {
         const float moved = tile.scratch[(before + j) * coupled_tile + row];
 #pragma unroll
-        for (int c = 0; c < sub; c += 4) {
-          const float4 factor = *reinterpret_cast<const float4*>(&shared.h[j][c]);
+        for (int c = 0; c < share; c += 4) {
+          const float4 factor = *reinterpret_cast<const float4*>(&shared.h[j][mine + c]);
           y[c] += moved * factor.x;
           y[c + 1] += moved * factor.y;
           y[c + 2] += moved * factor.z;
@@ -133,115 +170,115 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
     __syncthreads();
     load_h(shared, tile, first, first);
 #pragma unroll
-    for (int c = 0; c < sub; ++c) shared.gamma[c][row] = y[c];
+    for (int c = 0; c < share; ++c) shared.gamma[mine + c][row] = y[c];
     __syncthreads();
 
     // What the columns t − 1 … t − 3 moved at this row so far; the last is complete at step t.
     float moved[warps] = {};
-    float change = 0;
+    float arrived[warps] = {};
     for (int step = 0; step < width + warps - 1; ++step) {
       const int parity = step & 1;
       const int column = step - warp;
       float value = 0;
-      float taken = 0;
-      float gained = 0;
-      if (column >= 0 && column < width) {  // the same for the whole warp
-        const float h = shared.h[column][column];
-        const float curvature = own * h;
-        const float inverse_curvature = __fdividef(1.0F, curvature);
-        value = grid_value_of_code(shared.codes[column][row]);
-        float gradient = shared.gamma[column][row];
-        const auto proposal = [&] {
-          const float move = round_to_grid(value - gradient * inverse_curvature) - value;
-          return move * (2.0F * gradient + move * curvature) < 0.0F ? move : 0.0F;
-        };
-        unsigned wish = __ballot_sync(all_lanes, active && proposal() != 0.0F);
-        while (wish != 0) {
-          const int mover = __ffs(static_cast<int>(wish)) - 1;
-          wish &= wish - 1;
-          const float push = h * g_inverse * __half2float(shared.g[warp * 32 + mover][row]);
-          const float move = __shfl_sync(all_lanes, proposal(), mover);
-          if (lane == mover) {
-            taken = move;
-            gained = move * (2.0F * gradient + move * curvature);
+      if (side == 1) {
+        const int done = max(0, column) & ~3;
+        bring(shared, arrived, step - 1, row, done + near, width);
+      } else {
+        float taken = 0;
+        float gained = 0;
+        if (column >= 0 && column < width) {  // the same for the whole warp
+          const float h = shared.h[column][column];
+          const float push = h * g_inverse;
+          value = grid_value_of_code(shared.codes[column][row]);
+          Row state{value, shared.gamma[column][row], own * h};
+          const float inverse_curvature = __fdividef(1.0F, state.curvature);
+          // Twice: what the others did may call for a move that was not wanted before.
+#pragma unroll
+          for (int round = 0; round < 2; ++round) {
+            const float move = active ? round_to_grid(state.value - state.gradient * inverse_curvature) - state.value : 0.0F;
+            unsigned wish = __ballot_sync(all_lanes, state.change(move) < 0.0F);
+            while (wish != 0) {
+              const int mover = __ffs(static_cast<int>(wish)) - 1;
+              wish &= wish - 1;
+              const float factor = push * __half2float(shared.g[warp * 32 + mover][row]);
+              const float change = state.change(move);
+              const float accepted = __shfl_sync(all_lanes, change < 0.0F ? move : 0.0F, mover);
+              if (lane == mover && change < 0.0F) {
+                state.value += move;
+                gained += change;
+              }
+              state.gradient += accepted * factor;
+            }
           }
-          gradient += move * push;
+          taken = state.value - value;
+        }
+        const unsigned movers = __ballot_sync(all_lanes, taken != 0.0F);
+        shared.steps[parity][warp][lane] = taken;
+        const float warp_gained = movers == 0 ? 0.0F : warp_sums({gained, 0.0F}).x;
+        if (lane == 0) {
+          shared.movers[parity][warp] = movers;
+          shared.changes[parity][warp] = warp_gained;
         }
       }
-      const unsigned takers = __ballot_sync(all_lanes, taken != 0.0F);
-      shared.steps[parity][warp][lane] = taken;
-      const float warp_gained = takers == 0 ? 0.0F : warp_sum(gained);
-      if (lane == 0) {
-        shared.masks[parity][warp] = takers;
-        shared.changes[parity][warp] = warp_gained;
-      }
       __syncthreads();
-      float arrived[warps];
-      int moving = 0;
-#pragma unroll
-      for (int from = 0; from < warps; ++from) {
-        const unsigned movers = shared.masks[parity][from];
-        moving += movers != 0;
-        arrived[from] = g_inverse * arriving(&shared.g[from * 32], shared.steps[parity][from], movers, row);
-      }
-      if (moving > 1) {  // the same for the whole block
+      const auto* moves = &shared.movers[parity][0];
+      const bool anyone = (moves[0] | moves[1] | moves[2] | moves[3]) != 0;
+      if (anyone) {  // the same for the whole block
+        // Each side sums up two warps' moves, and what they mean to the moves of the warps after them.
+        const float taken = shared.steps[parity][warp][lane];
         const int here = min(max(column, 0), sub - 1);
-        float crossing[warps - 1];
+        float2 crossing = {0.0F, 0.0F};
 #pragma unroll
-        for (int from = 0; from < warps - 1; ++from) {
-          crossing[from] = taken == 0.0F ? 0.0F : 2.0F * taken * arrived[from] * shared.h[max(0, step - from) % sub][here];
-          const float sum = from < warp && takers != 0 ? warp_sum(crossing[from]) : 0.0F;
-          if (lane == 0) shared.crossed[from][warp] = sum;
+        for (int i = 0; i < 2; ++i) {
+          const int from = 2 * side + i;
+          const float sum = g_inverse * arriving(&shared.g[from * 32], shared.steps[parity][from], moves[from], row);
+          shared.arrived[from][row] = sum;
+          const float product = taken == 0.0F ? 0.0F : 2.0F * taken * sum * shared.h[max(0, step - from) % sub][here];
+          (i == 0 ? crossing.x : crossing.y) = product;
+        }
+        crossing = warp_sums(crossing);
+        if (lane == 0) {
+          shared.crossed[2 * side][warp] = crossing.x;
+          shared.crossed[2 * side + 1][warp] = crossing.y;
         }
         __syncthreads();
         unsigned accepted = 0;
+        float change = 0;
 #pragma unroll
         for (int to = 0; to < warps; ++to) {
           float together = shared.changes[parity][to];
 #pragma unroll
           for (int from = 0; from < to; ++from) together += (accepted >> from & 1U) != 0 ? shared.crossed[from][to] : 0.0F;
-          if (together < 0.0F) accepted |= 1U << to;
-        }
-#pragma unroll
-        for (int from = 0; from < warps; ++from) {
-          if ((accepted >> from & 1U) == 0) arrived[from] = 0;
-          if (from < warps - 1 && from < warp && (accepted >> from & 1U) != 0) gained += crossing[from];
-        }
-        if ((accepted >> warp & 1U) == 0) {
-          taken = 0;
-          gained = 0;
-        }
-      }
-      // From here to the next barrier a thread touches its own row alone.
-      change += gained;
-      if (taken != 0.0F) shared.codes[column][row] = code_of_grid_value(value + taken);
-      if (moving > 0) {
-        // Columns that are done get their part too: nobody reads it, and four at a time are aligned.
-        for (int later = max(0, column + 1) & ~3; later < width; later += 4) {
-          float sum[4] = {};
-#pragma unroll
-          for (int from = 0; from < warps; ++from) {
-            const float4 factor = *reinterpret_cast<const float4*>(&shared.h[max(0, step - from) % sub][later]);
-            sum[0] += arrived[from] * factor.x;
-            sum[1] += arrived[from] * factor.y;
-            sum[2] += arrived[from] * factor.z;
-            sum[3] += arrived[from] * factor.w;
+          if (together < 0.0F) {
+            accepted |= 1U << to;
+            change += together;
           }
-#pragma unroll
-          for (int i = 0; i < 4; ++i) shared.gamma[later + i][row] += sum[i];
         }
+        objective += static_cast<double>(change);
+#pragma unroll
+        for (int from = 0; from < warps; ++from) arrived[from] = (accepted >> from & 1U) != 0 ? shared.arrived[from][row] : 0.0F;
+        if (side == 0) {
+          if (taken != 0.0F && (accepted >> warp & 1U) != 0) shared.codes[column][row] = code_of_grid_value(value + taken);
+          // Columns that are done get their part too: nobody reads it, and four at a time are aligned.
+          const int due = max(0, column + 1) & ~3;
+          bring(shared, arrived, step, row, due, min(due + near, width));
+        }
+      } else {
+#pragma unroll
+        for (int from = 0; from < warps; ++from) arrived[from] = 0;
       }
-      const float complete = moved[warps - 2] + arrived[warps - 1];
-      if (step >= warps - 1) tile.scratch[(first + step - (warps - 1)) * coupled_tile + row] = complete;
+      if (side == 0) {
+        if (step >= warps - 1) tile.scratch[(first + step - (warps - 1)) * coupled_tile + row] = moved[warps - 2] + arrived[warps - 1];
 #pragma unroll
-      for (int age = warps - 2; age > 0; --age) moved[age] = moved[age - 1] + arrived[age];
-      moved[0] = arrived[0];
+        for (int age = warps - 2; age > 0; --age) moved[age] = moved[age - 1] + arrived[age];
+        moved[0] = arrived[0];
+      }
     }
-    objective += static_cast<double>(change);
+    __syncthreads();
 
-    // E and G d of these columns.
+    // E and G d of these columns, half of them each.
 #pragma unroll
-    for (int chunk = 0; chunk < sub / 8; ++chunk) {
+    for (int chunk = 0; chunk < share / 8; ++chunk) {
       __half2 errors[4];
       __half2 moves[4];
 #pragma unroll
@@ -250,7 +287,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         float move[2];
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-          const int c = 8 * chunk + 2 * i + half;
+          const int c = mine + 8 * chunk + 2 * i + half;
           const bool inside = active && c < width;
           const float weight = inside ? Source<dtype>::decode(w[(first + c) * tile.w_leading]) * lift * inverse_scale : 0.0F;
           error[half] = inside ? grid_value_of_code(shared.codes[c][row]) - weight : 0.0F;
@@ -260,11 +297,12 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         errors[i] = __floats2half2_rn(error[0], error[1]);
         moves[i] = __floats2half2_rn(move[0], move[1]);
       }
-      if (active) reinterpret_cast<uint4*>(tile.errors + row * tile.errors_leading + first)[chunk] = *reinterpret_cast<const uint4*>(errors);
-      reinterpret_cast<uint4*>(tile.moved + row * coupled_tile + first)[chunk] = *reinterpret_cast<const uint4*>(moves);
+      const int at = first + mine + 8 * chunk;
+      if (active) *reinterpret_cast<uint4*>(tile.errors + row * tile.errors_leading + at) = *reinterpret_cast<const uint4*>(errors);
+      *reinterpret_cast<uint4*>(tile.moved + row * coupled_tile + at) = *reinterpret_cast<const uint4*>(moves);
     }
   }
-  if (active) tile.row_objective[row] += objective;
+  if (threadIdx.x == 0) *tile.objective += objective;
 }
 
 __device__ inline float kept_finite(float value) { return fminf(fmaxf(value, -65504.0F), 65504.0F); }

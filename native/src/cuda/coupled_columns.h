@@ -37,7 +37,7 @@ struct CoupledTile {
   const float* h_diagonal = nullptr;
   __half* moved = nullptr;          // out: G d, row-major, coupled_tile columns
   float* scratch = nullptr;         // coupled_tile² floats
-  double* row_objective = nullptr;  // one a row, added to
+  double* objective = nullptr;      // its change is added
   int rows = 0;
   int columns = 0;
 };

@@ -42,7 +42,7 @@ CoupledSweeps::CoupledSweeps(Bump& bump, const Statistics& outputs, std::int64_t
       gamma_(bump.take<float>(columns * coupled_tile)),
       moved_(bump.take<__half>(std::int64_t{coupled_tile} * coupled_tile)),
       scratch_(bump.take<float>(std::int64_t{coupled_tile} * coupled_tile)),
-      row_change_(bump.take<double>(rows)),
+      changes_(bump.take<double>((rows + coupled_tile - 1) / coupled_tile)),
       terms_(bump, outputs, rows) {}
 
 void CoupledSweeps::begin(const SourceMatrix& source, const MatrixSummary& summary, const Statistics& outputs, Solver& solver,
@@ -164,12 +164,13 @@ std::uint32_t CoupledSweeps::sweep(Solver& solver, const SplitMatrix& hessian, c
 }
 
 double CoupledSweeps::sweep_once(Solver& solver, const SplitMatrix& hessian, const float* diagonal) {
-  check(cudaMemsetAsync(row_change_, 0, static_cast<std::size_t>(rows_) * sizeof(double), execution_.stream), "cudaMemsetAsync");
+  const std::int64_t tiles = (rows_ + coupled_tile - 1) / coupled_tile;
+  check(cudaMemsetAsync(changes_, 0, static_cast<std::size_t>(tiles) * sizeof(double), execution_.stream), "cudaMemsetAsync");
   for (std::int64_t first = 0; first < rows_; first += coupled_tile) {
     execution_.tick(0.4 + 0.5 * static_cast<double>(first) / static_cast<double>(rows_));
     sweep_rows(solver, hessian, diagonal, static_cast<int>(first), static_cast<int>(std::min<std::int64_t>(coupled_tile, rows_ - first)));
   }
-  return -solver.read_sum(rows_, row_change_);
+  return -solver.read_sum(tiles, changes_);
 }
 
 void CoupledSweeps::sweep_rows(Solver& solver, const SplitMatrix& hessian, const float* diagonal, int first, int rows) {
@@ -212,7 +213,7 @@ void CoupledSweeps::sweep_rows(Solver& solver, const SplitMatrix& hessian, const
                         .h_diagonal = diagonal + begin,
                         .moved = moved_,
                         .scratch = scratch_,
-                        .row_objective = row_change_ + first,
+                        .objective = changes_ + first / coupled_tile,
                         .rows = rows,
                         .columns = width},
                        stream);

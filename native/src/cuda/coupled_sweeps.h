@@ -56,7 +56,7 @@ class CoupledSweeps {
   float* gamma_;       // columns × coupled_tile
   __half* moved_;      // coupled_tile²
   float* scratch_;     // coupled_tile²
-  double* row_change_;
+  double* changes_;    // of the objective, by 128 rows
   TermBuffers terms_;
 
   double damping_ = 0;

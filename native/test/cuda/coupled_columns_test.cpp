@@ -114,7 +114,7 @@ TEST_P(CoupledColumnsTest, ATileFallsAsFarAsOneElementAfterTheOther) {
   const std::vector<__half> poison(static_cast<std::size_t>(coupled_tile) * coupled_tile, __float2half_rn(777.0F));
   const DeviceVector<__half> errors(poison), moved(poison);
   const DeviceVector<float> scratch(poison.size());
-  const DeviceVector<double> objective(std::vector<double>(p.rows, 0.0));
+  const DeviceVector<double> objective(std::vector<double>{0.0});
   sweep_coupled_tile({.dtype = SourceDtype::f32,
                       .w = w.get(),
                       .w_leading = p.leading,
@@ -134,26 +134,24 @@ TEST_P(CoupledColumnsTest, ATileFallsAsFarAsOneElementAfterTheOther) {
                       .h_diagonal = device_h_diagonal.get(),
                       .moved = moved.get(),
                       .scratch = scratch.get(),
-                      .row_objective = objective.get(),
+                      .objective = objective.get(),
                       .rows = p.rows,
                       .columns = p.columns},
                      nullptr);
   const auto found = codes.host();
   const auto found_errors = errors.host();
   const auto found_moved = moved.host();
-  const auto changes = objective.host();
   const double before = p.objective(p.codes);
   const double after = p.objective(found);
   const double twin = p.objective(p.swept());
-  double told = 0;
-  for (const double change : changes) told += change;
+  const double told = objective.host().front();
   RecordProperty("objectives", std::to_string(before) + " " + std::to_string(after) + " " + std::to_string(twin));
   std::printf("%d x %d: before %.1f, after %.1f (told %.1f), one after the other %.1f\n", p.rows, p.columns, before, after, before + told,
               twin);
   EXPECT_LE(after, before);
   EXPECT_NEAR(before + told, after, 0.01 * (before - after));
   // With this much in common among rows and columns the warps often get into each other's way.
-  EXPECT_LT(after - twin, 0.1 * (before - twin));
+  EXPECT_LE(after - twin, 0.1 * (before - twin));
   for (int c = 0; c < p.columns; ++c) {
     for (int r = 0; r < p.rows; ++r) {
       double arrived = 0;

@@ -8,26 +8,8 @@ import type { ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 import type { JobEvent } from './jobEvent';
 import { propagate } from './propagate';
-import type { Quantizer, QuantizerDevice } from './quantizer';
+import type { Quantizer } from './quantizer';
 import type { StatisticsSources } from './statisticsTerms';
-
-/** What is left to `auto` is what the device itself computes: a GPU rounds by gram statistics of the inputs. */
-export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan {
-  if (device === 'cpu') return plan;
-  const { recipe } = plan;
-  const tensors = plan.tensors.map((tensor): PlannedTensor => {
-    const choice = tensor.quantization?.statistics;
-    if (tensor.quantization === undefined || choice === undefined) return tensor;
-    const byItself = recipe.statistics === 'auto' && choice.inputs === 'propagated';
-    const statistics = {
-      ...choice,
-      ...(byItself ? ({ inputs: 'gram', reason: 'Gram: it is what the GPU rounds by unless asked otherwise.' } as const) : {}),
-      ...(recipe.sides === 'auto' && choice.outputs === 'gram' ? ({ outputs: 'none' } as const) : {}),
-    };
-    return { ...tensor, quantization: { ...tensor.quantization, statistics } };
-  });
-  return { ...plan, tensors };
-}
 
 /** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
 export async function* prepareStatistics(
