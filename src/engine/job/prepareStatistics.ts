@@ -8,8 +8,29 @@ import type { ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 import type { JobEvent } from './jobEvent';
 import { propagate } from './propagate';
-import type { Quantizer } from './quantizer';
+import type { Quantizer, QuantizerDevice } from './quantizer';
 import type { StatisticsSources } from './statisticsTerms';
+
+/**
+ * What is left to `auto` on a GPU is what keeps a conversion at the disk's speed: samples go through the model on the CPU, and sweeps over both
+ * sides take several times as long as the rest, so both are done where they are asked for. Recorded output gradients are asked for by the file.
+ */
+export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan {
+  if (device === 'cpu') return plan;
+  const { recipe } = plan;
+  const tensors = plan.tensors.map((tensor): PlannedTensor => {
+    const choice = tensor.quantization?.statistics;
+    if (tensor.quantization === undefined || choice === undefined) return tensor;
+    const byItself = recipe.statistics === 'auto' && choice.inputs === 'propagated';
+    const statistics = {
+      ...choice,
+      ...(byItself ? ({ inputs: 'gram', reason: 'Gram: on a GPU, samples are sent through the model only where that is asked for.' } as const) : {}),
+      ...(recipe.sides === 'auto' && choice.outputs === 'gram' ? ({ outputs: 'none' } as const) : {}),
+    };
+    return { ...tensor, quantization: { ...tensor.quantization, statistics } };
+  });
+  return { ...plan, tensors };
+}
 
 /** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
 export async function* prepareStatistics(

@@ -58,9 +58,10 @@ async function* convert(
   const source = await readModelSource(request.source);
   const { header } = source;
   const calibration = await calibrationOfRecipe(request.recipe, header);
-  const plan = makePlan(header, request.recipe, { toolVersion, ...calibration });
-  requireSomethingToQuantize(plan, source);
+  const wanted = makePlan(header, request.recipe, { toolVersion, ...calibration });
+  requireSomethingToQuantize(wanted, source);
   const device = await chooseDevice(request.device, quantizer);
+  const plan = planForDevice(wanted, device.kind);
   await checkReportPath(request);
   const shape = outputParts(plan, source, request.output, request.maxShardBytes);
   const carried = shape.form === 'folder' && source.kind !== 'file' ? await carriedFiles(source) : NOTHING_CARRIED;
