@@ -19,6 +19,7 @@ const USAGE = `Compares a GPU with the CPU on the sample model, and times whole 
   --device D         default: cuda:0
   --folder DIR       where the files go: the disk that is measured (default: the system's temporary folder)
   --part P           only these parts (default: all four)
+  --variant NAME     compares these variants alone (may be repeated)
   --calibration FILE compares the sample model rounded by it as well
   --large-bytes N    size of the large file (default: 8.2e9)
   --json FILE        writes every figure
@@ -33,7 +34,7 @@ const SOURCES: readonly (readonly [string, typeof writeDitModel, number, readonl
   [
     'language model',
     writeLlamaModel,
-    860e6,
+    430e6,
     [variantOf('gram', 'input'), variantOf('propagated', 'input'), variantOf('propagated', 'both')],
   ],
 ];
@@ -50,6 +51,7 @@ async function main(): Promise<void> {
       part: { type: 'string', multiple: true, default: ['parity', 'block', 'sources', 'large'] },
       'large-bytes': { type: 'string', default: '8.2e9' },
       calibration: { type: 'string' },
+      variant: { type: 'string', multiple: true },
       json: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -64,9 +66,7 @@ async function main(): Promise<void> {
   try {
     if (values.part.includes('parity')) {
       const pool = new RowPool(process.argv[1]!, 8);
-      const parity = await measureParity(pool, folder, device, values.calibration && resolve(values.calibration)).finally(() =>
-        pool.dispose(),
-      );
+      const parity = await measureParity(pool, folder, device, values).finally(() => pool.dispose());
       figures['parity'] = parity;
       parity.forEach(tellParity);
     }

@@ -178,8 +178,8 @@ void bench_sources(GemmPath path, int capability, int rows, int columns) {
       clock_gettime(CLOCK_MONOTONIC, &end);
       best = std::min(best, 1e3 * static_cast<double>(end.tv_sec - begin.tv_sec) + 1e-6 * static_cast<double>(end.tv_nsec - begin.tv_nsec));
     }
-    std::printf("{\"sources\":[%d,%d],\"statistics\":\"%s\",\"ms\":%.2f,\"sweeps\":%u,\"objective_ratio\":%.5f,\"bytes\":%lld}\n",
-                rows, columns, name, best, result.sweeps, result.objective / result.objective_nearest,
+    std::printf("{\"sources\":[%d,%d],\"statistics\":\"%s\",\"ms\":%.2f,\"sweeps\":%u,\"objective_ratio\":%.5f,\"bytes\":%lld}\n", rows,
+                columns, name, best, result.sweeps, result.objective / result.objective_nearest,
                 static_cast<long long>(learned_rounding_bytes(SourceDtype::bf16, rows, columns, 0, rows, sources)));
   };
   measure("gram", {&gram_inputs, nullptr});

@@ -35,9 +35,9 @@ struct CoupledTile {
   std::int64_t h_leading = 0;
   float h_scale = 1;
   const float* h_diagonal = nullptr;
-  __half* moved = nullptr;          // out: G d, row-major, coupled_tile columns
-  float* scratch = nullptr;         // coupled_tile² floats
-  double* objective = nullptr;      // its change is added
+  __half* moved = nullptr;      // out: G d, row-major, coupled_tile columns
+  float* scratch = nullptr;     // coupled_tile² floats
+  double* objective = nullptr;  // its change is added
   int rows = 0;
   int columns = 0;
 };

@@ -70,7 +70,8 @@ void CoupledSweeps::form(TermStream& terms, const Statistics& outputs, const __h
   const cudaStream_t stream = execution_.stream;
   for (std::int64_t first = 0; first < rows_; first += square_rows_) {
     execution_.tick(0.05);
-    const SquareWindow window{square_, row_leading_, static_cast<int>(first), static_cast<int>(std::min(square_rows_, rows_ - first)), false};
+    const SquareWindow window{square_, row_leading_, static_cast<int>(first), static_cast<int>(std::min(square_rows_, rows_ - first)),
+                              false};
     check(cudaMemsetAsync(square_, 0, static_cast<std::size_t>(window.rows * row_leading_) * sizeof(float), stream), "cudaMemsetAsync");
     for (std::size_t i = 0; i < outputs.terms.size(); ++i) {
       if (outputs.terms[i].kind != StatisticsTerm::Kind::gram) {

@@ -50,13 +50,13 @@ class CoupledSweeps {
   std::int64_t square_rows_;
   SplitMatrix g_;
   float* g_diagonal_;
-  float* square_;      // square_rows_ rows of G while it is formed, or an outer block of G Y
-  __half* products_;   // Yᵀ · products_scale_: columns × row_leading_
-  __half* low_;        // what FP16 loses of an outer block of it
-  float* gamma_;       // columns × coupled_tile
-  __half* moved_;      // coupled_tile²
-  float* scratch_;     // coupled_tile²
-  double* changes_;    // of the objective, by 128 rows
+  float* square_;     // square_rows_ rows of G while it is formed, or an outer block of G Y
+  __half* products_;  // Yᵀ · products_scale_: columns × row_leading_
+  __half* low_;       // what FP16 loses of an outer block of it
+  float* gamma_;      // columns × coupled_tile
+  __half* moved_;     // coupled_tile²
+  float* scratch_;    // coupled_tile²
+  double* changes_;   // of the objective, by 128 rows
   TermBuffers terms_;
 
   double damping_ = 0;

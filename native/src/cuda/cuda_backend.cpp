@@ -68,7 +68,8 @@ const char* reason_for_cpu(const QuantizeTask& task) {
   if (!is_plain_e4m3(task.storage)) return "The GPU rounds to E4M3 with one scale for each tensor; other codes and scales run on the CPU.";
   if (task.rounding == Rounding::tpec) return "tpec, the reference optimiser, runs on the CPU.";
   const bool reads_all = reads_values_of(task.inputs) && (!task.outputs || reads_values_of(*task.outputs));
-  if (task.rounding == Rounding::learned && !reads_all) return "Statistics of other dtypes than F32, F16 and BF16 are the CPU's to round by.";
+  if (task.rounding == Rounding::learned && !reads_all)
+    return "Statistics of other dtypes than F32, F16 and BF16 are the CPU's to round by.";
   return nullptr;
 }
 

@@ -229,8 +229,8 @@ class LearnedRun {
   Steering make_steering() {
     if (!buffers_.top) return {buffers_.hessian, buffers_.diagonal, buffers_.factor};
     const int columns = static_cast<int>(source_.columns);
-    top_k_hessian(buffers_.hessian, columns, static_cast<int>(options_.top_k), damping_, options_.seed, buffers_.square,
-                  buffers_.leading, *buffers_.top, execution_.path, stream_, [&] { execution_.tick(0.1); });
+    top_k_hessian(buffers_.hessian, columns, static_cast<int>(options_.top_k), damping_, options_.seed, buffers_.square, buffers_.leading,
+                  *buffers_.top, execution_.path, stream_, [&] { execution_.tick(0.1); });
     buffers_.steering.scale = split_scale(2 * largest_diagonal_);
     split_symmetric(buffers_.square, buffers_.leading, columns, buffers_.steering, buffers_.steering_diagonal, stream_);
     return {buffers_.steering, buffers_.steering_diagonal, buffers_.factor};
@@ -274,9 +274,7 @@ class LearnedRun {
     result_.objective = outputs.objective_of_codes(solver, h, 1.01 * before / outputs.damping(), largest_diagonal_);
   }
 
-  void read_sums() {
-    result_.sums = fetch(buffers_.sums);
-  }
+  void read_sums() { result_.sums = fetch(buffers_.sums); }
 
   void keep_nearest() {
     result_.kept_nearest = true;
@@ -308,8 +306,8 @@ class LearnedRun {
 
 }  // namespace
 
-std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k,
-                                    std::int64_t row_block, const Sources& sources) {
+std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t row_block,
+                                    const Sources& sources) {
   Bump bump;
   const Buffers buffers(bump, dtype, rows, columns, top_k, std::min(rows, row_block), sources);
   return bump.used();

@@ -65,8 +65,8 @@ struct Execution {
 };
 
 // Device memory for `row_block` rows at a time.
-std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k,
-                                    std::int64_t row_block, const Sources& sources = {});
+std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t row_block,
+                                    const Sources& sources = {});
 
 // The largest row block with which the solver stays within `bytes`; 0 where none does. Outputs couple all rows: then it is all or none.
 std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t bytes,

@@ -45,9 +45,7 @@ std::int64_t fixed_work(const Shape& shape) {
   return bump.used();
 }
 
-Sources sources_of(const QuantizeTask& task) {
-  return {&task.inputs, task.outputs ? &*task.outputs : nullptr};
-}
+Sources sources_of(const QuantizeTask& task) { return {&task.inputs, task.outputs ? &*task.outputs : nullptr}; }
 
 template <typename T>
 T fetch(const T* value, const Execution& execution) {
@@ -99,8 +97,9 @@ DeviceResult quantize_on_device(const QuantizeTask& task, const DeviceNeeds& nee
     return result;
   }
   void* memory = static_cast<std::byte*>(work) + bump.used();
-  result.learned = round_learned({source, task.dtype, shape.rows, shape.columns}, statistics.squares, summary, result.scale,
-                                 {task.num_iter, task.top_k, task.seed, needs.row_block, sources_of(task), task.name}, codes, memory, execution);
+  result.learned =
+      round_learned({source, task.dtype, shape.rows, shape.columns}, statistics.squares, summary, result.scale,
+                    {task.num_iter, task.top_k, task.seed, needs.row_block, sources_of(task), task.name}, codes, memory, execution);
   return result;
 }
 

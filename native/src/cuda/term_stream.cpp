@@ -50,9 +50,8 @@ bool multiplies_directly(SourceDtype dtype, float amax, int compute_capability) 
 }  // namespace
 
 bool reads_values_of(const Statistics& statistics) {
-  return std::all_of(statistics.terms.begin(), statistics.terms.end(), [](const StatisticsTerm& term) {
-    return term.kind == Kind::gram || source_dtype(term.values.dtype).has_value();
-  });
+  return std::all_of(statistics.terms.begin(), statistics.terms.end(),
+                     [](const StatisticsTerm& term) { return term.kind == Kind::gram || source_dtype(term.values.dtype).has_value(); });
 }
 
 TermBuffers::TermBuffers(Bump& bump, const Statistics& statistics, std::int64_t size) {
@@ -195,8 +194,7 @@ void TermStream::add_samples(std::size_t i, const TermChunk& chunk, const std::i
   const double lift = direct ? 1.0 : std::exp2(8 - std::ceil(std::log2(static_cast<double>(known_[i].amax))));
   if (ordered_term_ != i || ordered_row_ != chunk.first_row || ordered_position_ != position) {
     transpose_to_order(chunk.data, chunk.dtype, chunk.rows, size_, position, buffers_.ordered, leading, execution_.stream);
-    if (!direct)
-      to_halves(buffers_.ordered, chunk.dtype, size_ * leading, static_cast<float>(lift), buffers_.halves, execution_.stream);
+    if (!direct) to_halves(buffers_.ordered, chunk.dtype, size_ * leading, static_cast<float>(lift), buffers_.halves, execution_.stream);
     ordered_term_ = i;
     ordered_row_ = chunk.first_row;
     ordered_position_ = position;

@@ -24,7 +24,9 @@ export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan
     const byItself = recipe.statistics === 'auto' && choice.inputs === 'propagated';
     const statistics = {
       ...choice,
-      ...(byItself ? ({ inputs: 'gram', reason: 'Gram: on a GPU, samples are sent through the model only where that is asked for.' } as const) : {}),
+      ...(byItself
+        ? ({ inputs: 'gram', reason: 'Gram: on a GPU, samples are sent through the model only where that is asked for.' } as const)
+        : {}),
       ...(recipe.sides === 'auto' && choice.outputs === 'gram' ? ({ outputs: 'none' } as const) : {}),
     };
     return { ...tensor, quantization: { ...tensor.quantization, statistics } };

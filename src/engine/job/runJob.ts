@@ -17,7 +17,7 @@ import type { JobEnd, JobEvent } from './jobEvent';
 import { JobOutput } from './jobOutput';
 import { notesOf } from './notes';
 import type { Quantizer } from './quantizer';
-import { prepareStatistics } from './prepareStatistics';
+import { planForDevice, prepareStatistics } from './prepareStatistics';
 import { statisticsPathFor } from './propagate';
 import { countActions, ReportBuilder } from './reportBuilder';
 import { checkReportPath, writeReport } from './reportFile';
