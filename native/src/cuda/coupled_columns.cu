@@ -1,10 +1,10 @@
 // One block sweeps a tile, 32 columns at a time in shared memory; what the columns before them moved is added first.
 //
-// A step has four warps of 32 rows decide, one column apart: at step t, warp g decides about its rows of column t − g. There, rows that
-// want to move do so one after the other, each only as far as it still helps. What the warps do not see of each other within a step is G_ik
-// H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are made only as
-// far as they lower the objective together, the first warp's first. Four more warps bring the moves of the step before to columns that are
-// not due yet.
+// A step has four warps of 32 rows decide, one column apart: at step t, warp g decides about its rows of column t − g. There, rows that want
+// to move do so one after the other, each only as far as it still helps. What the warps do not see of each other within a step is
+// G_ik H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are made only
+// as far as they lower the objective together, the first warp's first. Four more warps bring the moves of the step before to columns that
+// are not due yet.
 #include <algorithm>
 
 #include "check.h"
@@ -116,59 +116,6 @@ struct Row {
   __device__ float change(float move) const { return move * (2.0F * gradient + move * curvature); }
 };
 
-// Lets the first few rows of a warp that wish to `move` do so, one after the other, where it still helps; first_row is the warp's. Returns
-// the rows that are left.
-__device__ inline unsigned let_move(const Shared& shared, int first_row, int row, float push, float move, unsigned wish, Row& state,
-                                    float& gained) {
-  constexpr int few = 4;
-  const int lane = row % 32;
-  int movers[few];
-  float factors[few];
-  float moves[few];
-  unsigned left = wish;
-#pragma unroll
-  for (int i = 0; i < few; ++i) {
-    movers[i] = left == 0 ? -1 : __ffs(static_cast<int>(left)) - 1;
-    left &= left - 1;
-  }
-#pragma unroll
-  for (int i = 0; i < few; ++i) {
-    factors[i] = push * __half2float(shared.g[first_row + max(0, movers[i])][row]);
-    const float other = __shfl_sync(all_lanes, move, max(0, movers[i]));
-    moves[i] = movers[i] < 0 ? 0.0F : other;
-  }
-  // As if all of them moved; then their loads and messages are under way at once.
-  Row after = state;
-  float change = 0;
-#pragma unroll
-  for (int i = 0; i < few; ++i) {
-    if (lane == movers[i]) change = after.change(move);
-    after.gradient += moves[i] * factors[i];
-  }
-  const bool mine = (wish & ~left) >> lane & 1U;
-  if (__ballot_sync(all_lanes, mine && change >= 0.0F) == 0) {
-    state.gradient = after.gradient;
-    if (mine) {
-      state.value += move;
-      gained += change;
-    }
-    return left;
-  }
-  // One of them would not want to any more.
-#pragma unroll
-  for (int i = 0; i < few; ++i) {
-    if (movers[i] < 0) continue;
-    const float own = state.change(move);
-    const float accepted = __shfl_sync(all_lanes, own < 0.0F ? move : 0.0F, movers[i]);
-    if (lane == movers[i] && own < 0.0F) {
-      state.value += move;
-      gained += own;
-    }
-    state.gradient += accepted * factors[i];
-  }
-  return left;
-}
-
 template <SourceDtype dtype>
 __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile tile) {
   extern __shared__ uint4 memory[];
@@ -245,9 +192,24 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
           value = grid_value_of_code(shared.codes[column][row]);
           Row state{value, shared.gamma[column][row], own * h};
           const float inverse_curvature = __fdividef(1.0F, state.curvature);
-          const float move = active ? round_to_grid(state.value - state.gradient * inverse_curvature) - state.value : 0.0F;
-          unsigned wish = __ballot_sync(all_lanes, state.change(move) < 0.0F);
-          while (wish != 0) wish = let_move(shared, warp * 32, row, push, move, wish, state, gained);
+          // Twice: what the others did may call for a move that was not wanted before.
+#pragma unroll
+          for (int round = 0; round < 2; ++round) {
+            const float move = active ? round_to_grid(state.value - state.gradient * inverse_curvature) - state.value : 0.0F;
+            unsigned wish = __ballot_sync(all_lanes, state.change(move) < 0.0F);
+            while (wish != 0) {
+              const int mover = __ffs(static_cast<int>(wish)) - 1;
+              wish &= wish - 1;
+              const float factor = push * __half2float(shared.g[warp * 32 + mover][row]);
+              const float change = state.change(move);
+              const float accepted = __shfl_sync(all_lanes, change < 0.0F ? move : 0.0F, mover);
+              if (lane == mover && change < 0.0F) {
+                state.value += move;
+                gained += change;
+              }
+              state.gradient += accepted * factor;
+            }
+          }
           taken = state.value - value;
         }
         const unsigned movers = __ballot_sync(all_lanes, taken != 0.0F);
@@ -367,8 +329,7 @@ __global__ void halves_by_rows_kernel(const typename Source<dtype>::Bits* __rest
   const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (column >= out_leading) return;
   const std::int64_t row = blockIdx.y;
-  out[row * out_leading + column] =
-      column < columns ? __float2half_rn(Source<dtype>::decode(in[row * columns + column]) * factor) : __half{};
+  out[row * out_leading + column] = column < columns ? __float2half_rn(Source<dtype>::decode(in[row * columns + column]) * factor) : __half{};
 }
 
 __global__ void finish_rows_kernel(const float* __restrict__ square, std::int64_t square_leading, int first, int size, float damping,
