@@ -1,10 +1,10 @@
 // One block sweeps a tile, 32 columns at a time in shared memory; what the columns before them moved is added first.
 //
-// A step has four warps of 32 rows decide, one column apart: at step t, warp g decides about its rows of column t − g. There, rows that want
-// to move do so one after the other, each only as far as it still helps. What the warps do not see of each other within a step is
-// G_ik H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are made only
-// as far as they lower the objective together, the first warp's first. Four more warps bring the moves of the step before to columns that
-// are not due yet.
+// A step has four warps of 32 rows decide, one column apart: at step t, warp g decides about its rows of column t − g. There, rows that
+// want to move do so one after the other, each only as far as it still helps. What the warps do not see of each other within a step is G_ik
+// H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are made only as
+// far as they lower the objective together, the first warp's first. Four more warps bring the moves of the step before to columns that are
+// not due yet.
 #include <algorithm>
 
 #include "check.h"
@@ -329,7 +329,8 @@ __global__ void halves_by_rows_kernel(const typename Source<dtype>::Bits* __rest
   const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (column >= out_leading) return;
   const std::int64_t row = blockIdx.y;
-  out[row * out_leading + column] = column < columns ? __float2half_rn(Source<dtype>::decode(in[row * columns + column]) * factor) : __half{};
+  out[row * out_leading + column] =
+      column < columns ? __float2half_rn(Source<dtype>::decode(in[row * columns + column]) * factor) : __half{};
 }
 
 __global__ void finish_rows_kernel(const float* __restrict__ square, std::int64_t square_leading, int first, int size, float damping,
