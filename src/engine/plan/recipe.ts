@@ -1,8 +1,12 @@
 /** Recipe: what the user chose, independent of any file and device. It fixes the result for a given source and backend. */
+import { DEFAULT_BLOCK_SIZE, type BlockSize, type GranularityName, type Target } from './encoding';
 import type { Override } from './overrides';
+import type { Rounding } from './rounding';
 
-export type Rounding = 'learned' | 'tpec' | 'nearest';
-export type Layout = 'comfyui' | 'comfyui-legacy';
+export type { Rounding };
+
+/** How codes and scales are stored, by the loaders that read them. */
+export type Layout = 'comfyui' | 'comfyui-legacy' | 'compressed-tensors' | 'huggingface' | 'plain';
 /** `auto` keeps what the recognised family of the model keeps; the others are asked for by name. */
 export type PresetName = 'auto' | 't5xxl' | 'keep_distillation';
 
@@ -12,7 +16,7 @@ export type StatisticsName = 'auto' | 'gram' | 'propagated' | 'calibrated';
 export type Sides = 'auto' | 'input' | 'both';
 
 export const ROUNDINGS: readonly Rounding[] = ['learned', 'tpec', 'nearest'];
-export const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy'];
+export const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy', 'compressed-tensors', 'huggingface', 'plain'];
 export const CONVOLUTIONS: readonly Recipe['convolutions'][] = ['keep', 'quantize'];
 export const PRESET_NAMES: readonly PresetName[] = ['auto', 't5xxl', 'keep_distillation'];
 
@@ -22,6 +26,10 @@ export const SIDES: readonly Sides[] = ['auto', 'input', 'both'];
 export interface Recipe {
   readonly presets: readonly PresetName[];
   readonly layout: Layout;
+  readonly target: Target;
+  readonly granularity: GranularityName;
+  /** Of the granularity `block`, where the target does not prescribe its own. */
+  readonly blockSize: BlockSize;
   readonly rounding: Rounding;
   /** How many principal components steer the rounding; `full` uses every one. */
   readonly topK: number | 'full';
@@ -34,6 +42,8 @@ export interface Recipe {
   /** Path of a calibration file of the model (docs/calibration.md). */
   readonly calibration: string | null;
   readonly convolutions: 'keep' | 'quantize';
+  /** A matrix with fewer is kept: a scale and its header entries take about as much as is saved. */
+  readonly minElements: number;
   readonly seed: number;
   /** Decide before every other rule; of those that match a tensor, the last one does. */
   readonly overrides: readonly Override[];
@@ -44,6 +54,9 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
   return {
     presets: ['auto'],
     layout: 'comfyui',
+    target: 'float8_e4m3fn',
+    granularity: 'auto',
+    blockSize: DEFAULT_BLOCK_SIZE,
     rounding: 'learned',
     // The reference optimiser corrects along one singular pair unless told otherwise.
     topK: overrides.rounding === 'tpec' ? 1 : 'full',
@@ -53,6 +66,7 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
     sides: 'auto',
     calibration: null,
     convolutions: 'keep',
+    minElements: 1024,
     seed: 0,
     overrides: [],
     ...overrides,
