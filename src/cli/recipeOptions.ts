@@ -55,6 +55,7 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
     ...(calibration === undefined ? {} : { calibration: resolve(calibration) }),
     ...(calibSamples === undefined ? {} : { calibSamples }),
     ...(seed === undefined ? {} : { seed }),
+    ...(given.has('requantize') ? { quantized: 'requantize' as const } : {}),
     overrides: readOverrides(given),
   };
 }

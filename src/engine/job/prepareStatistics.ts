@@ -50,6 +50,7 @@ export async function* prepareStatistics(
   const { byWeight } = await propagate(
     feeders,
     wanted,
+    new Map(plan.tensors.flatMap((tensor) => (tensor.stored === undefined ? [] : [[tensor.source.name, tensor.stored] as const]))),
     { sources: source.files, statistics: statisticsPath, index },
     { recipe, quantizer, threads: request.threads, signal },
   );
