@@ -28,9 +28,9 @@ const rows = [
     check('Types', [typeCheck('tsconfig.json'), typeCheck('tsconfig.webview.json')]),
   ],
   [suite('Unit tests', vitest, 420)],
-  [suite('C++ tests', ['scripts/test-native.mjs'], 600)],
-  [suite('Extension host tests', ['test/integration/run.mjs'], 420)],
-  [suite('End to end in Chromium', ['test/e2e/run.mjs'], 600)],
+  [suite('C++ tests', ['scripts/test-native.mjs'], 1200)],
+  [suite('Extension host tests', ['test/integration/run.mjs'], 900)],
+  [suite('End to end in Chromium', ['test/e2e/run.mjs'], 1500)],
 ];
 
 /** @type {Map<string, Outcome & { seconds: string }>} */
