@@ -1,4 +1,5 @@
 /** configFile: the config.json that a layout's loaders read with the output: the one of the source, with `quantization_config` added. */
+import { jsonObject, parsedJson } from '../../base/json';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { EngineError } from '../errors';
@@ -55,8 +56,8 @@ function readsCodes({ tensors }: Plan): boolean {
 
 function withoutFormer(file: CarriedFile): CarriedFile {
   if (file.name !== NAME) return file;
-  const config = parsed(typeof file.bytes === 'string' ? file.bytes : new TextDecoder().decode(file.bytes));
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) return file;
+  const config = jsonObject(parsedJson(typeof file.bytes === 'string' ? file.bytes : new TextDecoder().decode(file.bytes)));
+  if (config === undefined) return file;
   const others = Object.entries(config).filter(([key]) => key !== 'quantization_config' && key !== 'compression_config');
   return { name: NAME, bytes: `${JSON.stringify(Object.fromEntries(others), undefined, 2)}\n` };
 }
@@ -72,17 +73,9 @@ async function configOf(folder: string): Promise<string | undefined> {
 
 /** Throws EngineError where the text is no JSON object. */
 function configWith(text: string, added: QuantizationConfig): string {
-  const config = parsed(text);
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+  const config = jsonObject(parsedJson(text));
+  if (config === undefined) {
     throw new EngineError('Io', `the source's ${NAME} is not a JSON object. Mend it, then convert again.`);
   }
   return `${JSON.stringify({ ...config, quantization_config: added }, undefined, 2)}\n`;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

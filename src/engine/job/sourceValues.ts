@@ -19,6 +19,6 @@ export function sourceValuesOf(stored: SourceCodes): TensorValues {
   return { range: rangeOf(stored.weight.codes), dtype: 'U8', scale: 1, codes: storedCodesOf(stored) };
 }
 
-export function rangeOf({ begin, end, file = 0 }: TensorInfo): FileRange {
-  return { file, offset: begin, length: end - begin };
+export function rangeOf({ begin, end, file = 0 }: TensorInfo, firstFile = 0): FileRange {
+  return { file: firstFile + file, offset: begin, length: end - begin };
 }

@@ -2,6 +2,7 @@
  * ShardIndex: `*.safetensors.index.json`, which says in which file of a sharded model each tensor is. Read strictly: file names come from
  * strangers, and may only name neighbours of the index. Pure.
  */
+import { jsonObject } from '../../base/json';
 import { EngineError } from '../errors';
 
 export const INDEX_SUFFIX = '.safetensors.index.json';
@@ -19,8 +20,8 @@ export function isIndexPath(path: string): boolean {
 
 /** Throws EngineError InvalidShards. `path` is for messages. */
 export function parseShardIndex(text: string, path: string): ShardIndex {
-  const root = record(parsed(text, path));
-  const map = record(root?.['weight_map']);
+  const root = jsonObject(parsed(text, path));
+  const map = jsonObject(root?.['weight_map']);
   if (map === undefined) throw invalidIndex(path, 'it has no "weight_map", so it is no index of a sharded model');
   const weightMap = new Map<string, string>();
   for (const [tensor, file] of Object.entries(map)) {
@@ -32,7 +33,7 @@ export function parseShardIndex(text: string, path: string): ShardIndex {
     weightMap.set(tensor, file);
   }
   if (weightMap.size === 0) throw invalidIndex(path, 'its "weight_map" is empty');
-  return { metadata: record(root?.['metadata']) ?? {}, weightMap };
+  return { metadata: jsonObject(root?.['metadata']) ?? {}, weightMap };
 }
 
 /** As transformers and diffusers write it: tensors by name. `totalSize` is that of all tensors in bytes. */
@@ -63,8 +64,4 @@ function parsed(text: string, path: string): unknown {
 
 function isNeighbour(file: string): boolean {
   return file !== '' && file !== '.' && file !== '..' && !/[/\\\0]/.test(file);
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
 }

@@ -1,4 +1,5 @@
 /** checkLayout: does a converted file tell its loaders what they need, and nothing that misleads them? Pure. */
+import { parsedJson } from '../../../base/json';
 import type { Dtype } from '../../dtype';
 import { COMFY_FORMATS } from '../../plan/formats/comfyui';
 import { isScaledFp8Marker, layerOfCompanion } from '../../plan/tensorNames';
@@ -6,7 +7,7 @@ import { diffusersNamed } from '../../plan/warnings';
 import type { Header } from '../../safetensors/header';
 import { checkConfig, type LayoutFindings } from './checkConfig';
 import type { TensorCheck } from './checkTensors';
-import { formatOf, layerOf, parsed, type ConvertedFile } from './convertedFile';
+import { formatOf, layerOf, type ConvertedFile } from './convertedFile';
 
 /** What ComfyUI's reader of files has no name for. */
 const UNREADABLE: readonly Dtype[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ'];
@@ -83,7 +84,7 @@ function* comfyuiProblems(source: Header, converted: ConvertedFile, quantized: R
   }
   for (const [layer, { encoding }] of quantized) {
     const format = encoding === undefined ? '' : COMFY_FORMATS[encoding.target];
-    const tensorFormat = comfyQuant.has(layer) ? formatOf(parsed(comfyQuant.get(layer) ?? '')) : undefined;
+    const tensorFormat = comfyQuant.has(layer) ? formatOf(parsedJson(comfyQuant.get(layer) ?? '')) : undefined;
     const headerFormat = described?.get(layer);
     if (tensorFormat === undefined && headerFormat === undefined) {
       yield `${layer}: neither ${layer}.comfy_quant nor _quantization_metadata says that it is ${format}, so its scale is ignored.`;

@@ -10,7 +10,8 @@ import { decide, ruleContext } from '../../plan/rules';
 import type { StoredWeight } from '../../plan/stored/storedWeight';
 import { tensorEncodings } from '../../plan/tensorEncodings';
 import type { Header, TensorInfo } from '../../safetensors/header';
-import type { CompareTask, FileRange } from '../quantizer';
+import type { CompareTask } from '../quantizer';
+import { rangeOf } from '../sourceValues';
 import { layerOf, type ConvertedFile } from './convertedFile';
 import type { VerifiedState } from './verifyEvent';
 
@@ -84,7 +85,7 @@ function checkKept(tensor: TensorInfo, found: TensorInfo, id: number, sourceFile
   const length = tensor.end - tensor.begin;
   const kept: TensorCheck = { source: tensor, state: 'kept', problems: [] };
   if (length === 0) return kept;
-  const ranges = { converted: rangeOf(found, sourceFiles), source: rangeOf(tensor, 0) };
+  const ranges = { converted: rangeOf(found, sourceFiles), source: rangeOf(tensor) };
   // Without codes bytes are compared, and dtype and shape say nothing.
   return { ...kept, task: { kind: 'compare', id, name: tensor.name, ...ranges, dtype: 'BF16', rows: 1, columns: length } };
 }
@@ -120,7 +121,7 @@ function checkQuantized(tensor: TensorInfo, weight: StoredWeight, { id, sourceFi
       id,
       name: tensor.name,
       converted: rangeOf(codes, sourceFiles),
-      source: rangeOf(tensor, 0),
+      source: rangeOf(tensor),
       dtype: tensor.dtype,
       rows,
       columns,
@@ -186,10 +187,6 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 
 function otherShape(found: readonly number[], wanted: readonly number[]): string {
   return `Its shape is ${formatShape(found)} instead of ${formatShape(wanted)}.`;
-}
-
-function rangeOf({ begin, end, file = 0 }: TensorInfo, firstFile: number): FileRange {
-  return { file: firstFile + file, offset: begin, length: end - begin };
 }
 
 function wrong(source: TensorInfo, problem: string): TensorCheck {

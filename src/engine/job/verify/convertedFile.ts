@@ -1,4 +1,5 @@
 /** ConvertedFile: what a converted model says of its own quantization: layout, codes and scales, descriptions, and the recipe it was made with. */
+import { jsonObject, parsedJson } from '../../../base/json';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Override } from '../../plan/overrides';
@@ -109,28 +110,20 @@ function layoutOf(stored: StoredSource, comfyQuant: ReadonlyMap<string, string>,
 
 function describedLayersOf(text: string | undefined): ConvertedFile['describedLayers'] {
   if (text === undefined) return undefined;
-  const layers = record(record(parsed(text))?.['layers']);
+  const layers = jsonObject(jsonObject(parsedJson(text))?.['layers']);
   if (layers === undefined) return 'unreadable';
   return new Map(Object.entries(layers).map(([layer, description]) => [layer, formatOf(description)]));
 }
 
 /** The `format` of a layer's description; empty where it has none. */
 export function formatOf(description: unknown): string {
-  const format = record(description)?.['format'];
+  const format = jsonObject(description)?.['format'];
   return typeof format === 'string' ? format : '';
-}
-
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 async function configBeside(folder: string): Promise<ConvertedFile['config']> {
   const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '');
-  return record(record(parsed(text))?.['quantization_config']);
+  return jsonObject(jsonObject(parsedJson(text))?.['quantization_config']);
 }
 
 /** The latest entry, in case the source was itself made by this tool. */
@@ -138,7 +131,7 @@ function provenanceOf(metadata: ReadonlyMap<string, string>): ConvertedFile['pro
   let provenance: ConvertedFile['provenance'];
   for (const [key, text] of metadata) {
     const count = /^fp8_quantizer\.recipe(\.\d+)?$/.exec(key);
-    const recipe = count === null ? undefined : record(parsed(text));
+    const recipe = count === null ? undefined : jsonObject(parsedJson(text));
     if (recipe === undefined) continue;
     const version = metadata.get(`fp8_quantizer.version${count?.[1] ?? ''}`) ?? 'unknown';
     const layout = LAYOUTS.find((name) => name === recipe['layout']);
@@ -168,10 +161,6 @@ function knownOverrides(overrides: unknown): readonly Override[] {
   } catch {
     return [];
   }
-}
-
-export function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
 }
 
 export function layerOf(tensor: Pick<TensorInfo, 'name'>): string {

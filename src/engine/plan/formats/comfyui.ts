@@ -2,6 +2,7 @@
  * Layout `comfyui`, read by ComfyUI since December 2025: `<layer>.weight_scale` and, so that either suffices, both `<layer>.comfy_quant` and an
  * entry in the header's `_quantization_metadata`.
  */
+import { jsonObject, parsedJson } from '../../../base/json';
 import { EngineError } from '../../errors';
 import { TARGET_FACTS, type Encoding, type Target } from '../encoding';
 import { roundedUp, scaleGrid, storageOf } from '../matrixStorage';
@@ -111,18 +112,10 @@ function metadataText(described: ReadonlyMap<string, unknown>): string {
 /** The layers that the source's own metadata describes: they stay described. */
 function describedLayers(text: string | undefined): object {
   if (text === undefined) return {};
-  const layers = (parsed(text) as { readonly layers?: unknown } | undefined)?.layers;
-  if (typeof layers === 'object' && layers !== null && !Array.isArray(layers)) return layers;
+  const layers = jsonObject(jsonObject(parsedJson(text))?.['layers']);
+  if (layers !== undefined) return layers;
   throw new EngineError(
     'InvalidRecipe',
     `The source's metadata "${METADATA_KEY}" is not what loaders expect, so it cannot be extended. Remove it from the source, or start from an unquantized model.`,
   );
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) ?? undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
 /** readStored: what a source's own tensors, metadata and config.json say of how it is quantized. */
+import { jsonObject, parsedJson } from '../../../base/json';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel, type ModelSource } from '../../safetensors/modelSource';
@@ -23,7 +24,7 @@ export async function readStored(source: ModelSource): Promise<StoredSource> {
       const layer = tensor.name.slice(0, -COMFY_QUANT.length);
       // The header's description is what loaders go by where there are both.
       if (!comfyFormats.has(layer))
-        comfyFormats.set(layer, comfyFormat(parsed(new TextDecoder().decode(await model.readTensor(tensor, MAX_DESCRIPTION_BYTES)))));
+        comfyFormats.set(layer, comfyFormat(parsedJson(new TextDecoder().decode(await model.readTensor(tensor, MAX_DESCRIPTION_BYTES)))));
     }
     const stored = recogniseStored(source.header, { comfyFormats, ...(await configFacts(source)), ...ownFacts(source) });
     const tensorScales = new Map<string, number>();
@@ -40,30 +41,30 @@ export async function readStored(source: ModelSource): Promise<StoredSource> {
 }
 
 function describedFormats(text: string | undefined): Map<string, ComfyFormat> {
-  const layers = record(record(parsed(text ?? ''))?.['layers']) ?? {};
+  const layers = jsonObject(jsonObject(parsedJson(text ?? ''))?.['layers']) ?? {};
   return new Map(Object.entries(layers).map(([layer, description]) => [layer, comfyFormat(description)]));
 }
 
 function comfyFormat(description: unknown): ComfyFormat {
-  const fields = record(description) ?? {};
+  const fields = jsonObject(description) ?? {};
   const format = fields['format'];
-  const rotated = fields['convrot'] === true || record(fields['params'])?.['convrot'] === true;
+  const rotated = fields['convrot'] === true || jsonObject(fields['params'])?.['convrot'] === true;
   return { format: typeof format === 'string' ? format : '', isRotated: rotated ? 'rotated' : 'as it is' };
 }
 
 async function configFacts({ folder }: ModelSource): Promise<Pick<StorageFacts, 'quantMethod' | 'blockSize'>> {
   const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '');
-  const config = record(record(parsed(text))?.['quantization_config']);
+  const config = jsonObject(jsonObject(parsedJson(text))?.['quantization_config']);
   const method = config?.['quant_method'];
-  const groups = Object.values(record(config?.['config_groups']) ?? {});
-  const structures = groups.map((group) => record(record(group)?.['weights'])?.['block_structure']);
+  const groups = Object.values(jsonObject(config?.['config_groups']) ?? {});
+  const structures = groups.map((group) => jsonObject(jsonObject(group)?.['weights'])?.['block_structure']);
   const blockSize = [config?.['weight_block_size'], ...structures].map(pair).find((size) => size !== undefined);
   return { ...(typeof method === 'string' ? { quantMethod: method } : {}), ...(blockSize === undefined ? {} : { blockSize }) };
 }
 
 /** What this tool noted of the recipe. */
 function ownFacts({ header: { metadata } }: ModelSource): Pick<StorageFacts, 'ownFile' | 'blockSize'> {
-  const recipe = record(parsed(metadata.get('fp8_quantizer.recipe') ?? ''));
+  const recipe = jsonObject(parsedJson(metadata.get('fp8_quantizer.recipe') ?? ''));
   const blockSize = recipe?.['granularity'] === 'block' || recipe?.['granularity'] === 'auto' ? pair(recipe['blockSize']) : undefined;
   return { ownFile: recipe === undefined ? 'unknown' : 'own', ...(blockSize === undefined ? {} : { blockSize }) };
 }
@@ -71,18 +72,6 @@ function ownFacts({ header: { metadata } }: ModelSource): Pick<StorageFacts, 'ow
 function pair(value: unknown): readonly [number, number] | undefined {
   const [rows, columns] = Array.isArray(value) ? (value as readonly unknown[]) : [];
   return typeof rows === 'number' && typeof columns === 'number' && rows >= 1 && columns >= 1 ? [rows, columns] : undefined;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
 }
 
 /** The scales of each weight as a layout has them, where these are other bytes than the source's. Throws EngineError. */
