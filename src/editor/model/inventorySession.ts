@@ -136,19 +136,8 @@ export class InventorySession implements InventoryApi {
     const { threads } = this.services.wanted(this.document.uri);
     const request = { path: this.document.uri.fsPath, tensor: planned.source.name, threads };
     for await (const event of this.services.inspector.inspect(request, signal)) {
-      switch (event.type) {
-        case 'progress':
-          yield { phase: 'running', fraction: event.fraction };
-          break;
-        case 'done':
-          yield { phase: 'done', statistics: event.statistics };
-          break;
-        case 'failed':
-          yield { phase: 'failed', message: EngineError.from(event.error).message };
-          break;
-        case 'cancelled':
-          return;
-      }
+      if (event.type === 'cancelled') return;
+      yield event.type === 'done' ? { phase: 'done', statistics: event.statistics } : unfinishedView(event);
     }
   }
 
@@ -158,19 +147,8 @@ export class InventorySession implements InventoryApi {
     const { recipe, device, threads } = this.services.wanted(this.document.uri);
     const request = { path: this.document.uri.fsPath, tensor: planned.source.name, threads, recipe, device };
     for await (const event of this.services.inspector.preview(request, signal)) {
-      switch (event.type) {
-        case 'progress':
-          yield { phase: 'running', fraction: event.fraction };
-          break;
-        case 'done':
-          yield { phase: 'done', preview: event.preview };
-          break;
-        case 'failed':
-          yield { phase: 'failed', message: EngineError.from(event.error).message };
-          break;
-        case 'cancelled':
-          return;
-      }
+      if (event.type === 'cancelled') return;
+      yield event.type === 'done' ? { phase: 'done', preview: event.preview } : unfinishedView(event);
     }
   }
 
@@ -189,5 +167,16 @@ function listed(state: KnownFile): readonly ListedTensor[] {
       return state.plan.tensors;
     case 'listed':
       return state.header.tensors.map((source) => ({ source }));
+  }
+}
+
+type Unfinished = Exclude<InspectEvent, { readonly type: 'done' | 'cancelled' }>;
+
+function unfinishedView(event: Unfinished): Exclude<InspectionView, { readonly phase: 'done' }> {
+  switch (event.type) {
+    case 'progress':
+      return { phase: 'running', fraction: event.fraction };
+    case 'failed':
+      return { phase: 'failed', message: EngineError.from(event.error).message };
   }
 }
