@@ -1,4 +1,4 @@
-"""Collects what a model's linear layers see, as a calibration file for `fp8 convert --calibration`. Needs PyTorch and safetensors.
+"""Collects what a model's linear layers see, as a calibration file for `fp8 convert --calibration`. Needs nothing but PyTorch.
 
     with Collector(model) as collector:
         for batch in batches:
@@ -6,27 +6,36 @@
     collector.save("calibration.safetensors", source="32 prompts")
 """
 
+import json
+import os
+import struct
+
 import torch
-from safetensors.torch import save_file
 
 
 class Collector:
-    """Hooks every nn.Linear of a module while it is entered; what it gathers stays until it is saved."""
+    """Hooks every nn.Linear of a module while it is entered; what it gathers stays until it is saved.
 
-    def __init__(self, model, samples=8192, keep="second_moment", gradients=False, seed=0):
+    samples: the most vectors of each layer that count; keep: "second_moment" sums them up where the model is, "samples" keeps them;
+    gradients: also those of a loss by the layers' outputs, for which `backward()` is called after each batch; layers: whether a layer
+    of this name is wanted.
+    """
+
+    def __init__(self, model, samples=8192, keep="second_moment", gradients=False, layers=lambda name: True, seed=0):
         if keep not in ("second_moment", "samples"):
             raise ValueError(f'keep must be "second_moment" or "samples"; it is "{keep}"')
-        self.model, self.samples, self.keep, self.gradients = model, samples, keep, gradients
+        if samples < 1:
+            raise ValueError(f"samples must be 1 or more; it is {samples}")
+        self.model, self.samples, self.keep, self.gradients, self.layers = model, samples, keep, gradients, layers
         self.generator = torch.Generator().manual_seed(seed)
         self.inputs, self.outputs, self.handles = {}, {}, []
 
     def __enter__(self):
         for name, module in self.model.named_modules():
-            if not isinstance(module, torch.nn.Linear):
-                continue
-            self.handles.append(module.register_forward_hook(self._on_forward(name)))
-            if self.gradients:
-                self.handles.append(module.register_full_backward_hook(self._on_backward(name)))
+            if isinstance(module, torch.nn.Linear) and self.layers(name):
+                self.handles.append(module.register_forward_hook(self._hook(name)))
+        if not self.handles:
+            raise RuntimeError("the model has no nn.Linear layer that is wanted")
         return self
 
     def __exit__(self, *_):
@@ -39,22 +48,21 @@ class Collector:
         for side, layers in (("input", self.inputs), ("output", self.outputs)):
             for name, seen in layers.items():
                 tensors.update(seen.tensors(name, side))
-                if side == "input" or name not in self.inputs:
-                    metadata[f"{name}.samples"] = str(seen.count)
+                if seen.count > 0:
+                    metadata[f"{name}.{side}_samples"] = str(seen.count)
         if not tensors:
             raise RuntimeError("nothing was collected: run the model inside the with block")
-        save_file(tensors, path, metadata)
+        write_safetensors(path, tensors, metadata)
 
-    def _on_forward(self, name):
-        def hook(_module, arguments, _output):
+    def _hook(self, name):
+        def hook(_module, arguments, output):
             self._seen(self.inputs, name).add(arguments[0].detach())
-
-        return hook
-
-    def _on_backward(self, name):
-        def hook(_module, _input_gradients, output_gradients):
-            if output_gradients[0] is not None:
-                self._seen(self.outputs, name).add(output_gradients[0].detach())
+            if not self.gradients or not torch.is_grad_enabled():
+                return
+            # A frozen model has gradients of its layers' outputs all the same.
+            if not output.requires_grad:
+                output.requires_grad_(True)
+            output.register_hook(lambda gradient: self._seen(self.outputs, name).add(gradient.detach()))
 
         return hook
 
@@ -74,14 +82,14 @@ class Seen:
     def add(self, values):
         rows = values.reshape(-1, values.shape[-1])
         room = self.limit - self.count
-        # Half of what is left at most, so that later batches have their say.
-        room = max(1, room // 2) if len(rows) >= room > 0 else room
-        if room <= 0:
-            return
         if len(rows) > room:
+            # Half of what is left at most, so that later batches have their say.
+            room = (room + 1) // 2
             rows = rows[torch.randperm(len(rows), generator=self.generator)[:room].to(rows.device)]
         rows = rows.float()
         rows = rows[torch.isfinite(rows).all(dim=1)]
+        if len(rows) == 0:
+            return
         self.count += len(rows)
         if self.keep == "samples":
             self.rows.append(rows.cpu())
@@ -100,3 +108,23 @@ class Seen:
         if side == "input":
             found[f"{name}.input_mean"] = (self.total / self.count).cpu()
         return found
+
+
+def write_safetensors(path, tensors, metadata):
+    """F32 tensors as a .safetensors file, which is complete or not there at all."""
+    header, end = {"__metadata__": metadata}, 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + 4 * tensor.numel()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    partial = f"{path}.partial"
+    try:
+        with open(partial, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for tensor in tensors.values():
+                file.write(tensor.detach().to(torch.float32).contiguous().numpy().astype("<f4").tobytes())
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)

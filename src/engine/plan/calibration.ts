@@ -15,6 +15,7 @@ const KINDS = [
   '.output_diagonal',
 ] as const;
 type Kind = (typeof KINDS)[number];
+type Side = 'inputs' | 'outputs';
 
 export interface LayerCalibration {
   readonly inputs?: CalibratedSide;
@@ -54,7 +55,7 @@ export function readCalibration(path: string, calibration: Header, model: Header
   for (const [layer, tensors] of layers) {
     const weight = weightOf(layer, model);
     if (weight === undefined) unmatched.push(layer);
-    else byWeight.set(weight.name, layerCalibration(path, tensors, weight, samplesTold(calibration, layer)));
+    else byWeight.set(weight.name, layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)));
   }
   if (byWeight.size === 0) {
     const example = unmatched[0] ?? '';
@@ -88,11 +89,11 @@ function layerCalibration(
   path: string,
   tensors: Partial<Record<Kind, TensorInfo>>,
   weight: TensorInfo,
-  samplesOfMoments: number,
+  samplesOf: (what: Side) => number,
 ): LayerCalibration {
   const rows = weight.shape[0] ?? 1;
   const columns = weight.shape.slice(1).reduce((product, size) => product * size, 1);
-  const side = (what: 'inputs' | 'outputs', size: number, names: readonly [Kind, Kind, Kind]): CalibratedSide | undefined => {
+  const side = (what: Side, size: number, names: readonly [Kind, Kind, Kind]): CalibratedSide | undefined => {
     const [samples, moment, diagonal] = names.map((name) => tensors[name]);
     if (samples !== undefined) {
       requireShape(path, samples, what, [undefined, size], weight);
@@ -100,11 +101,11 @@ function layerCalibration(
     }
     if (moment !== undefined) {
       requireShape(path, moment, what, [size, size], weight);
-      return { kind: 'secondMoment', values: moment, samples: samplesOfMoments };
+      return { kind: 'secondMoment', values: moment, samples: samplesOf(what) };
     }
     if (diagonal === undefined) return undefined;
     requireShape(path, diagonal, what, [size], weight);
-    return { kind: 'diagonal', values: diagonal, samples: samplesOfMoments };
+    return { kind: 'diagonal', values: diagonal, samples: samplesOf(what) };
   };
   const inputs = side('inputs', columns, ['.input', '.input_second_moment', '.input_diagonal']);
   const outputs = side('outputs', rows, ['.output_gradient', '.output_second_moment', '.output_diagonal']);
@@ -120,7 +121,7 @@ function layerCalibration(
 function requireShape(
   path: string,
   { name, shape }: TensorInfo,
-  what: 'inputs' | 'outputs',
+  what: Side,
   wanted: readonly (number | undefined)[],
   weight: TensorInfo,
 ): void {
@@ -135,10 +136,14 @@ function requireShape(
   );
 }
 
-/** From the metadata: `<layer>.samples`, else `samples`; 512 where neither is told. */
-function samplesTold({ metadata }: Header, layer: string): number {
-  const told = Number(metadata.get(`${layer}.samples`) ?? metadata.get('samples'));
-  return Number.isSafeInteger(told) && told > 0 ? told : 512;
+/** From the metadata: how many samples stand behind a moment or diagonal. 512 where it is not told. */
+function samplesTold(path: string, { metadata }: Header, layer: string, what: Side): number {
+  const keys = [`${layer}.${what === 'inputs' ? 'input' : 'output'}_samples`, `${layer}.samples`, 'samples'];
+  const key = keys.find((name) => metadata.has(name));
+  if (key === undefined) return 512;
+  const told = metadata.get(key) ?? '';
+  if (/^[1-9]\d{0,14}$/.test(told)) return Number(told);
+  return fail(path, undefined, `says "${told}" for "${key}" in its metadata; a number of samples is a whole number, 1 or more`);
 }
 
 function fail(path: string, tensor: string | undefined, problem: string): never {
