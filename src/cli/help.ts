@@ -14,7 +14,7 @@ interface CommandHelp {
 
 export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   convert: {
-    usage: 'fp8 convert FILE [options]',
+    usage: 'fp8 convert FILE|FOLDER [options]',
     summary: 'Convert a model to FP8 (float8_e4m3fn) with learned rounding.',
     options: CONVERT_OPTIONS,
     notes: [

@@ -32,8 +32,19 @@ const SELECTION: readonly OptionSpec[] = [
 ];
 
 export const CONVERT_OPTIONS: readonly OptionSpec[] = [
-  { name: 'input', short: 'i', value: 'FILE', help: 'the model to convert (may also stand alone)' },
-  { name: 'output', short: 'o', value: 'FILE', help: 'where to write it (default: <input>_fp8_e4m3fn_scaled[_nodistill].safetensors)' },
+  {
+    name: 'input',
+    short: 'i',
+    value: 'FILE',
+    help: 'the model to convert (may also stand alone): a file, an index of shards, or a folder',
+  },
+  {
+    name: 'output',
+    short: 'o',
+    value: 'FILE',
+    help: 'a file, index or folder (default: <input>_fp8_e4m3fn_scaled[_nodistill].safetensors)',
+  },
+  { name: 'max-shard-size', value: 'SIZE', help: 'begin a new shard above this, e.g. 5GB (default: shards as in the source)' },
   { name: 'force', short: 'f', help: 'overwrite an existing output or report' },
   { name: 'dry-run', help: 'only show the plan and the sizes' },
   ...SELECTION,

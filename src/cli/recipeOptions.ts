@@ -99,3 +99,27 @@ function readTopK(given: Arguments): number | 'full' | undefined {
     throw new UsageError(`--top_k must be full or a whole number, 1 or more; it is "${given.text('top_k')}"`);
   }
 }
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40,
+};
+
+/** Throws UsageError. */
+export function readMaxShardBytes(given: Arguments): number | undefined {
+  const text = given.text('max-shard-size');
+  if (text === undefined) return undefined;
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text);
+  const unit = UNITS[match?.[2]?.toUpperCase() ?? ''];
+  const bytes = match === null || unit === undefined ? NaN : Math.floor(Number(match[1]) * unit);
+  if (bytes >= 1 && Number.isSafeInteger(bytes)) return bytes;
+  throw new UsageError(`--max-shard-size must be a size such as 5GB or 900MiB; it is "${text}"`);
+}

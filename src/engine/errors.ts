@@ -2,6 +2,7 @@
 
 export type EngineErrorCode =
   | 'InvalidSafetensors' // `rule` names the reference reader's check that failed
+  | 'InvalidShards' // an index and its shards do not fit together
   | 'FileNotFound'
   | 'PermissionDenied'
   | 'NotAFile'

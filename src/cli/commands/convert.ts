@@ -2,22 +2,23 @@
 import { resolve } from 'node:path';
 import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
 import { makePlan } from '../../engine/plan/makePlan';
+import { outputParts } from '../../engine/plan/outputForm';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Plan } from '../../engine/plan/plan';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
 import { EngineClient } from '../../engine/process/engineClient';
 import { countActions } from '../../engine/job/reportBuilder';
-import { readHeader } from '../../engine/safetensors/reader';
+import { readModelSource, sourceKind } from '../../engine/safetensors/modelSource';
 import { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
 import { CONVERT_OPTIONS } from '../options';
 import { errorText } from '../output/errorText';
-import { planText } from '../output/planText';
+import { planText, type PlanSizes } from '../output/planText';
 import { ProgressView } from '../output/progress';
 import { reportText } from '../output/reportText';
 import { printable } from '../output/text';
-import { readDevice, readRecipe, readThreads } from '../recipeOptions';
+import { readDevice, readMaxShardBytes, readRecipe, readThreads } from '../recipeOptions';
 import { singleFile } from '../singleFile';
 
 interface ConvertOptions {
@@ -39,10 +40,12 @@ async function readOptions(words: readonly string[]): Promise<ConvertOptions> {
   const source = singleFile(given, 'convert', given.text('input'));
   const recipe = await readRecipe(given);
   const reportPath = given.text('report');
+  const maxShardBytes = readMaxShardBytes(given);
   return {
     request: {
       source,
-      output: given.text('output') ?? defaultOutputPath(source, recipe),
+      output: given.text('output') ?? defaultOutputPath(source, recipe, await sourceKind(source)),
+      ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
       recipe,
       device: readDevice(given),
       threads: readThreads(given),
@@ -56,9 +59,9 @@ async function readOptions(words: readonly string[]): Promise<ConvertOptions> {
 }
 
 async function showPlan({ request, format, detail }: ConvertOptions, { terminal, version }: CommandContext): Promise<ExitCode> {
-  const { plan, bytesIn } = await planOf(request, version);
+  const { plan, ...sizes } = await planOf(request, version);
   if (format === 'text') {
-    terminal.print(planText(plan, { ...request, bytesIn }, detail, terminal.style).trimEnd());
+    terminal.print(planText(plan, { ...request, ...sizes }, detail, terminal.style).trimEnd());
     return EXIT.done;
   }
   const planned: JobEvent = {
@@ -66,8 +69,8 @@ async function showPlan({ request, format, detail }: ConvertOptions, { terminal,
     source: request.source,
     output: request.output,
     device: request.device,
-    bytesIn,
-    bytesOut: plan.output.fileSize,
+    bytesIn: sizes.bytesIn,
+    bytesOut: sizes.bytesOut,
     counts: countActions(plan),
   };
   terminal.print(JSON.stringify(planned));
@@ -75,10 +78,14 @@ async function showPlan({ request, format, detail }: ConvertOptions, { terminal,
   return EXIT.done;
 }
 
-async function planOf(request: ConvertRequest, toolVersion: string): Promise<{ readonly plan: Plan; readonly bytesIn: number }> {
-  const header = await readHeader(request.source);
+async function planOf(request: ConvertRequest, toolVersion: string): Promise<{ readonly plan: Plan } & PlanSizes> {
+  const source = await readModelSource(request.source);
+  const { header } = source;
   const calibration = await calibrationOfRecipe(request.recipe, header);
-  return { plan: makePlan(header, request.recipe, { toolVersion, ...calibration }), bytesIn: header.fileSize };
+  const plan = makePlan(header, request.recipe, { toolVersion, ...calibration });
+  const { parts } = outputParts(plan, source, request.output, request.maxShardBytes);
+  const bytesOut = parts.reduce((sum, part) => sum + part.plan.output.fileSize, 0);
+  return { plan, bytesIn: header.fileSize, bytesOut, filesIn: source.files.length, filesOut: parts.length };
 }
 
 async function convertToJson(request: ConvertRequest, context: CommandContext): Promise<ExitCode> {
@@ -93,8 +100,8 @@ async function convertToJson(request: ConvertRequest, context: CommandContext): 
 async function convertForPeople({ request, detail }: ConvertOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, version } = context;
   const { style } = terminal;
-  const { plan, bytesIn } = await planOf(request, version);
-  terminal.print(planText(plan, { ...request, bytesIn }, detail, style));
+  const { plan, ...sizes } = await planOf(request, version);
+  terminal.print(planText(plan, { ...request, ...sizes }, detail, style));
   const progress = new ProgressView(terminal);
   const shown = new Set(plan.warnings);
   let code: ExitCode = EXIT.error;

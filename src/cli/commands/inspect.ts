@@ -5,7 +5,7 @@ import { makePlan } from '../../engine/plan/makePlan';
 import type { Plan, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 import type { Header, TensorInfo } from '../../engine/safetensors/header';
-import { readHeader } from '../../engine/safetensors/reader';
+import { readModelSource } from '../../engine/safetensors/modelSource';
 import { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
 import { INSPECT_OPTIONS } from '../options';
@@ -21,7 +21,7 @@ export async function inspect(words: readonly string[], { terminal, version }: C
   const given = Arguments.parse(words, INSPECT_OPTIONS);
   const path = singleFile(given, 'inspect');
   const recipe = await readRecipe(given);
-  const header = await readHeader(path);
+  const { header } = await readModelSource(path);
   const plan = planOrWhyNot(header, recipe, version);
   terminal.print(
     given.has('json')

@@ -6,20 +6,27 @@ import type { Recipe } from '../../engine/plan/recipe';
 import { printable, table } from './text';
 import type { Style } from './terminal';
 
-export interface PlanFacts {
+export interface PlanFacts extends PlanSizes {
   readonly source: string;
   readonly output: string;
+}
+
+/** Of all files together. */
+export interface PlanSizes {
   readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly filesIn: number;
+  readonly filesOut: number;
 }
 
 const ACTIONS: readonly Action[] = ['quantize', 'keep', 'remove'];
 
-export function planText(plan: Plan, { source, output, bytesIn }: PlanFacts, detail: 'summary' | 'every tensor', style: Style): string {
-  const { fileSize } = plan.output;
+export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'every tensor', style: Style): string {
+  const { source, output, bytesIn, bytesOut, filesIn, filesOut } = facts;
   return [
     `${style.bold('Plan')} for ${printable(source)}`,
-    `  source  ${formatBytes(bytesIn)}, ${formatQuantity(plan.tensors.length, 'tensor')}`,
-    `  output  ${formatBytes(fileSize)} (${percentOf(fileSize, bytesIn)} of the source): ${printable(output)}`,
+    `  source  ${formatBytes(bytesIn)}, ${formatQuantity(plan.tensors.length, 'tensor')}${inFiles(filesIn)}`,
+    `  output  ${formatBytes(bytesOut)} (${percentOf(bytesOut, bytesIn)} of the source)${inFiles(filesOut)}: ${printable(output)}`,
     `  recipe  ${recipeText(plan.recipe)}`,
     '',
     ...groupTable(plan, style),
@@ -27,6 +34,10 @@ export function planText(plan: Plan, { source, output, bytesIn }: PlanFacts, det
     ...plan.warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
     '',
   ].join('\n');
+}
+
+function inFiles(count: number): string {
+  return count === 1 ? '' : `, in ${formatQuantity(count, 'file')}`;
 }
 
 export function recipeText({ rounding, topK, numIter, layout, presets, convolutions, seed, overrides }: Recipe): string {

@@ -2,8 +2,12 @@
 import type { Recipe } from '../plan/recipe';
 
 export interface ConvertRequest {
+  /** A .safetensors file, the index of a sharded model or one of its shards, or the folder of a model. */
   readonly source: string;
+  /** A .safetensors file, an index, or a folder: see outputForm. */
   readonly output: string;
+  /** Above this, shards are begun anew; where it is absent, they are cut as the source's. */
+  readonly maxShardBytes?: number;
   readonly recipe: Recipe;
   /** `auto`, `cpu`, `cuda`, `cuda:0`, … */
   readonly device: string;

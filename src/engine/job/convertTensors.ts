@@ -1,8 +1,8 @@
 /** convertTensors: runs a plan's tasks and folds what the quantizer tells into job events and the report. */
 import { formatInteger } from '../../base/format';
 import { EngineError } from '../errors';
-import { makePlan } from '../plan/makePlan';
 import type { Plan, PlannedTensor } from '../plan/plan';
+import type { ModelSource } from '../safetensors/modelSource';
 import type { ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
 import { secondsOf, workOf } from './estimate';
@@ -13,18 +13,22 @@ import type { Quantizer, QuantizerEvent } from './quantizer';
 import type { ReportBuilder } from './reportBuilder';
 import { rewriteTasks } from './rewrite';
 import { scheduleTasks } from './schedule';
-import { requireUnchanged, type SourceFile } from './sourceFile';
+import { requireUnchanged } from './sourceUnchanged';
 import type { StatisticsSources } from './statisticsTerms';
 
 export interface ConversionContext {
   readonly request: ConvertRequest;
-  readonly source: SourceFile;
+  readonly source: ModelSource;
   readonly device: ChosenDevice;
   readonly quantizer: Quantizer;
-  readonly toolVersion: string;
   readonly report: ReportBuilder;
   readonly output: PartialOutput;
-  /** Files that tasks read besides the source, from index 1 on, and what is in them. */
+  /** The same plan, with these tensors kept for these reasons. Throws EngineError where nothing is left to quantize. */
+  readonly replan: (keepAnyway: ReadonlyMap<string, string>) => Plan;
+  /** Of all parts of the job; this one's tasks are counted from `firstTask` on. */
+  readonly meter: ProgressMeter;
+  readonly firstTask: number;
+  /** Files that tasks read besides the source's, and what is in them. */
   readonly statistics: { readonly files: readonly string[]; readonly sources: StatisticsSources };
 }
 
@@ -39,23 +43,27 @@ type DeviceStatistics = Omit<Finished, 'type'>;
 
 const PROGRESS_INTERVAL_SECONDS = 0.1;
 
+/** Measures all parts of a job together. The tasks of each are counted from where those of the one before ended. */
+export function meterOf(plans: readonly Plan[], device: ChosenDevice, sources: StatisticsSources): ProgressMeter {
+  const tasks = new Map<number, MeteredTask>();
+  let first = 0;
+  for (const plan of plans) {
+    for (const { id, name, source: range } of scheduleTasks(plan, sources)) {
+      tasks.set(first + id, { name, work: secondsOf(workOf(tensorOf(plan, id), plan.recipe), device.kind), bytes: range.length });
+    }
+    first += plan.tensors.length;
+  }
+  return new ProgressMeter(tasks);
+}
+
 /** The output was begun with `plan`; on return every byte of it is written. Throws EngineError. */
 export async function* convertTensors(
   plan: Plan,
   context: ConversionContext,
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, ConvertedTensors, undefined> {
-  const { request, source, device, quantizer, report, output } = context;
+  const { request, source, device, quantizer, report, output, meter, firstTask } = context;
   const tasks = scheduleTasks(plan, context.statistics.sources);
-  const work = (tensor: PlannedTensor): number => secondsOf(workOf(tensor, plan.recipe), device.kind);
-  const meter = new ProgressMeter(
-    new Map(
-      tasks.map(({ id, name, source: range }): [number, MeteredTask] => [
-        id,
-        { name, work: work(tensorOf(plan, id)), bytes: range.length },
-      ]),
-    ),
-  );
   const tasked = new Set(tasks.map(({ id }) => id));
   for (const [id, tensor] of plan.tensors.entries()) {
     if (tensor.action === 'remove') yield { type: 'tensorFinished', tensor: report.removed(tensor) };
@@ -66,7 +74,7 @@ export async function* convertTensors(
   let statistics: DeviceStatistics = {};
   let lastProgress = -Infinity;
   const job = {
-    files: [request.source, ...context.statistics.files],
+    files: [...source.files, ...context.statistics.files],
     output: output.path,
     tasks,
     device: device.id,
@@ -75,25 +83,25 @@ export async function* convertTensors(
   for await (const event of quantizer.run(job, signal)) {
     switch (event.type) {
       case 'started':
-        meter.started(event.id);
+        meter.started(firstTask + event.id);
         yield { type: 'tensorStarted', name: tensorOf(plan, event.id).source.name };
         break;
       case 'progress':
-        meter.advanced(event.id, event.fraction);
+        meter.advanced(firstTask + event.id, event.fraction);
         break;
       case 'copied':
-        meter.finished(event.id);
+        meter.finished(firstTask + event.id);
         yield { type: 'tensorFinished', tensor: report.kept(tensorOf(plan, event.id), event.seconds) };
         break;
       case 'quantized':
-        meter.finished(event.id);
+        meter.finished(firstTask + event.id);
         yield { type: 'tensorFinished', tensor: report.quantized(tensorOf(plan, event.id), event) };
         break;
       case 'nonFinite': {
         const tensor = tensorOf(plan, event.id);
         const values = event.count === 1 ? 'one value' : `${formatInteger(event.count)} values`;
         nonFinite.set(tensor.source.name, `NaN or infinity: ${values} that FP8 cannot hold.`);
-        meter.finished(event.id);
+        meter.finished(firstTask + event.id);
         if (nonFinite.size === 1) meter.extend(rewritingSeconds(plan));
         yield warning(`NaN or infinity in ${values}, so the tensor is kept in ${tensor.source.dtype}.`, tensor, report);
         break;
@@ -130,22 +138,13 @@ async function* keepAfterAll(
   context: ConversionContext,
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, Plan, undefined> {
-  const { request, source, quantizer, toolVersion, report, output } = context;
-  const { calibration } = context.statistics.sources.calibration ?? {};
-  const keepAnyway = { toolVersion, keepAnyway: reasons, ...(calibration === undefined ? {} : { calibration }) };
-  const newPlan = makePlan(source.header, plan.recipe, keepAnyway);
-  if (!newPlan.tensors.some(({ action }) => action === 'quantize')) {
-    throw new EngineError(
-      'NothingToQuantize',
-      `${source.path}: every tensor that could be quantized has NaN or infinite values. Check how the model was saved.`,
-      { path: source.path },
-    );
-  }
+  const { request, source, quantizer, replan, report, output } = context;
+  const newPlan = replan(reasons);
   yield { type: 'log', message: `laying the output out anew: ${formatInteger(reasons.size)} of its tensors cannot be FP8` };
   const firstPath = output.path;
   await output.begin(newPlan);
-  const tasks = rewriteTasks(plan, newPlan);
-  const job = { files: [request.source, firstPath], output: output.path, tasks, device: 'cpu', threads: request.threads };
+  const tasks = rewriteTasks(plan, newPlan, source.files.length);
+  const job = { files: [...source.files, firstPath], output: output.path, tasks, device: 'cpu', threads: request.threads };
   const kept = new Map(newPlan.tensors.filter(({ source: { name } }) => reasons.has(name)).map((tensor) => [tensor.source.name, tensor]));
   for await (const event of quantizer.run(job, signal)) {
     if (event.type !== 'copied') continue;

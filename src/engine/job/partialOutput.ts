@@ -1,14 +1,14 @@
-/** PartialOutput: the temporary files of one job, of which at most one becomes the output. */
+/** PartialOutput: the temporary files of one output file, of which at most one becomes it. */
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { EngineError } from '../errors';
 import type { Plan } from '../plan/plan';
 import { temporaryPathFor } from '../safetensors/temporaryPath';
 import { statisticsPathFor } from './propagate';
-import { OutputFile } from '../safetensors/writer';
+import { OutputFile, type OutputFileOptions } from '../safetensors/writer';
 import type { ConvertRequest } from './convertRequest';
 
-/** Every temporary file that a job with this token may leave behind where its process is killed. */
+/** Every temporary file, or folder of them, that a job with this token may leave behind where its process is killed. */
 export function temporaryPathsOf(request: ConvertRequest, token: string): readonly string[] {
   const { output, reportPath } = request;
   const paths = reportPath === undefined ? [output, output] : [output, output, reportPath];
@@ -18,12 +18,14 @@ export function temporaryPathsOf(request: ConvertRequest, token: string): readon
   ];
 }
 
+export type OutputPlace = Pick<OutputFileOptions, 'path' | 'sourcePaths' | 'overwrite'>;
+
 export class PartialOutput {
   #current: OutputFile | undefined;
   #previous: OutputFile | undefined;
 
   constructor(
-    private readonly request: ConvertRequest,
+    private readonly place: OutputPlace,
     private readonly token: string,
   ) {}
 
@@ -35,11 +37,10 @@ export class PartialOutput {
   /** Creates the temporary file for a plan, with its header and all bytes that are known already. Once more, the earlier one stays readable. */
   async begin(plan: Plan): Promise<void> {
     if (this.#previous !== undefined) throw new EngineError('Internal', 'the output was begun three times');
-    const { source, output, overwrite } = this.request;
     const { fileSize, headerBytes } = plan.output;
     this.#previous = this.#current;
     const token = this.#previous === undefined ? this.token : secondToken(this.token);
-    const file = await OutputFile.create({ path: output, fileSize, headerBytes, sourcePaths: [source], overwrite, token });
+    const file = await OutputFile.create({ ...this.place, fileSize, headerBytes, token });
     this.#current = file;
     for (const { origin, begin } of plan.output.tensors) {
       if (origin.kind === 'literal') await file.write(origin.bytes, begin);

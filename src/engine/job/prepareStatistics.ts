@@ -4,11 +4,11 @@ import { feedersOf } from '../families/feeders';
 import type { Calibration } from '../plan/calibration';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
+import type { ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 import type { JobEvent } from './jobEvent';
 import { propagate } from './propagate';
 import type { Quantizer, QuantizerDevice } from './quantizer';
-import type { SourceFile } from './sourceFile';
 import type { StatisticsSources } from './statisticsTerms';
 
 /** What is left to `auto` is what the device itself computes: a GPU rounds by gram statistics of the inputs. */
@@ -33,24 +33,24 @@ export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan
 export async function* prepareStatistics(
   plan: Plan,
   request: ConvertRequest,
-  source: SourceFile,
+  source: ModelSource,
   calibration: Calibration | undefined,
   environment: { readonly quantizer: Quantizer; readonly statisticsPath: string; readonly signal: AbortSignal },
 ): AsyncGenerator<JobEvent, { readonly files: readonly string[]; readonly sources: StatisticsSources }, undefined> {
   const { quantizer, statisticsPath, signal } = environment;
   const files = calibration === undefined ? [] : [calibration.path];
-  const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: 1 } };
+  const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: source.files.length } };
   const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
   const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor, feeders.reached) ? [tensor.source.name] : [])));
   if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map() } };
   const { recipe } = plan;
   const reached = formatQuantity(wanted.size, 'matrix', 'matrices');
   yield { type: 'log', message: `sending ${formatQuantity(recipe.calibSamples, 'sample')} through the model, for ${reached}` };
-  const index = files.length + 1;
+  const index = source.files.length + files.length;
   const { byWeight } = await propagate(
     feeders,
     wanted,
-    { source: request.source, statistics: statisticsPath, index },
+    { sources: source.files, statistics: statisticsPath, index },
     { recipe, quantizer, threads: request.threads, signal },
   );
   return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight } };

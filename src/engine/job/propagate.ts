@@ -26,7 +26,7 @@ export function statisticsPathFor({ output }: ConvertRequest, token: string): st
 export async function propagate(
   feeders: Feeders,
   wanted: ReadonlySet<string>,
-  files: { readonly source: string; readonly statistics: string; readonly index: number },
+  files: { readonly sources: readonly string[]; readonly statistics: string; readonly index: number },
   environment: { readonly recipe: Recipe; readonly quantizer: Quantizer; readonly threads: number; readonly signal: AbortSignal },
 ): Promise<PropagatedInputs> {
   const { recipe, quantizer, threads, signal } = environment;
@@ -75,7 +75,7 @@ export async function propagate(
     } finally {
       await file.close();
     }
-    const job = { files: [files.source], output: files.statistics, tasks: [task], device: 'cpu', threads };
+    const job = { files: files.sources, output: files.statistics, tasks: [task], device: 'cpu', threads };
     let written = false;
     for await (const event of quantizer.run(job, signal)) written ||= event.type === 'copied';
     if (!written) throw new EngineError('Internal', 'the quantizer ended without propagated statistics');
@@ -115,7 +115,7 @@ function biasOf(bias: TensorInfo | undefined): { readonly bias?: TensorValues } 
   return bias === undefined ? {} : { bias: valuesOf(bias) };
 }
 
-function valuesOf({ name, dtype, begin, end }: TensorInfo): TensorValues {
+function valuesOf({ name, dtype, begin, end, file = 0 }: TensorInfo): TensorValues {
   if (!isSourceDtype(dtype)) throw new EngineError('Internal', `"${name}" cannot be read as numbers`, { tensor: name });
-  return { range: { file: 0, offset: begin, length: end - begin }, dtype, scale: 1 };
+  return { range: { file, offset: begin, length: end - begin }, dtype, scale: 1 };
 }

@@ -13,7 +13,10 @@ export function countActions(plan: Plan): Counts {
 
 /** What only the job as a whole knows. */
 export type JobFacts = Pick<JobReport, 'tool' | 'source' | 'output' | 'notes'> &
-  Pick<JobSummary, 'device' | 'deviceName' | 'threads' | 'bytesIn' | 'peakMemoryBytes' | 'peakDeviceMemoryBytes' | 'deviceBusySeconds'> & {
+  Pick<
+    JobSummary,
+    'device' | 'deviceName' | 'threads' | 'bytesIn' | 'bytesOut' | 'peakMemoryBytes' | 'peakDeviceMemoryBytes' | 'deviceBusySeconds'
+  > & {
     readonly seconds: Pick<JobSummary['seconds'], 'total' | 'plan' | 'statistics' | 'convert' | 'finish'>;
   };
 
@@ -79,7 +82,6 @@ export class ReportBuilder {
       recipe: plan.recipe,
       summary: {
         ...summary,
-        bytesOut: plan.output.fileSize,
         counts: countActions(plan),
         relativeError: this.#squaredSource === 0 ? 0 : Math.sqrt(this.#squaredError / this.#squaredSource),
         ...(this.#objectiveNearest === 0 ? {} : { objectiveRatio: this.#objective / this.#objectiveNearest }),

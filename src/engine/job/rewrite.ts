@@ -8,27 +8,27 @@ import { EngineError } from '../errors';
 import type { OutputTensor, Plan } from '../plan/plan';
 import type { CopyTask } from './quantizer';
 
-/** `files` of the job are the source and the first output, in this order. Ids are indices into `to.output.tensors`. */
-export function rewriteTasks(from: Plan, to: Plan): readonly CopyTask[] {
+/** `files` of the job are the source's and, behind these `sourceFiles`, the first output. Ids are indices into `to.output.tensors`. */
+export function rewriteTasks(from: Plan, to: Plan, sourceFiles = 1): readonly CopyTask[] {
   const finished = new Map(from.output.tensors.map((output) => [output.name, output]));
   return to.output.tensors.flatMap((output, id) => {
-    const source = sourceOf(output, finished);
+    const source = sourceOf(output, finished, sourceFiles);
     return source === undefined || source.length === 0 ? [] : { kind: 'copy', id, name: output.name, source, outputOffset: output.begin };
   });
 }
 
-function sourceOf(output: OutputTensor, finished: ReadonlyMap<string, OutputTensor>): CopyTask['source'] | undefined {
+function sourceOf(output: OutputTensor, finished: ReadonlyMap<string, OutputTensor>, sourceFiles: number): CopyTask['source'] | undefined {
   const { origin } = output;
   switch (origin.kind) {
     case 'literal':
       return undefined;
     case 'copy':
-      return { file: 0, offset: origin.source.begin, length: origin.source.end - origin.source.begin };
+      return { file: origin.source.file ?? 0, offset: origin.source.begin, length: origin.source.end - origin.source.begin };
     case 'codes':
     case 'scale': {
       const first = finished.get(output.name);
       if (first?.origin.kind !== origin.kind) throw new EngineError('Internal', `"${output.name}" has no place in the first output`);
-      return { file: 1, offset: first.begin, length: first.end - first.begin };
+      return { file: sourceFiles, offset: first.begin, length: first.end - first.begin };
     }
   }
 }

@@ -2,21 +2,25 @@
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../errors';
+import { cutPlan } from '../plan/cutPlan';
 import { makePlan } from '../plan/makePlan';
+import { outputParts } from '../plan/outputForm';
 import type { Plan } from '../plan/plan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
+import { readModelSource, type ModelSource } from '../safetensors/modelSource';
+import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
 import { chooseDevice, type ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
-import { convertTensors } from './convertTensors';
+import { convertTensors, meterOf, type ConvertedTensors } from './convertTensors';
 import type { JobEnd, JobEvent } from './jobEvent';
+import { JobOutput } from './jobOutput';
 import { notesOf } from './notes';
-import { PartialOutput } from './partialOutput';
 import type { Quantizer } from './quantizer';
 import { planForDevice, prepareStatistics } from './prepareStatistics';
 import { statisticsPathFor } from './propagate';
 import { countActions, ReportBuilder } from './reportBuilder';
 import { checkReportPath, writeReport } from './reportFile';
-import { readSource, requireUnchanged, type SourceFile } from './sourceFile';
+import { requireUnchanged } from './sourceUnchanged';
 
 export interface JobEnvironment {
   readonly quantizer: Quantizer;
@@ -26,6 +30,7 @@ export interface JobEnvironment {
 }
 
 const TOOL_NAME = 'fp8-quantizer';
+const NOTHING_CARRIED: Carried = { files: [], left: [] };
 
 /** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. Leaving the iteration early stops and cleans up as well. */
 export async function* runJob(
@@ -50,38 +55,65 @@ async function* convert(
 ): AsyncGenerator<JobEvent, JobEnd, undefined> {
   const { quantizer, toolVersion, token } = environment;
   const startedAt = performance.now();
-  const source = await readSource(request.source);
-  const calibration = await calibrationOfRecipe(request.recipe, source.header);
-  const wanted = makePlan(source.header, request.recipe, { toolVersion, ...calibration });
+  const source = await readModelSource(request.source);
+  const { header } = source;
+  const calibration = await calibrationOfRecipe(request.recipe, header);
+  const wanted = makePlan(header, request.recipe, { toolVersion, ...calibration });
   requireSomethingToQuantize(wanted, source);
   const device = await chooseDevice(request.device, quantizer);
   const plan = planForDevice(wanted, device.kind);
   await checkReportPath(request);
-  const output = new PartialOutput(request, token);
+  const shape = outputParts(plan, source, request.output, request.maxShardBytes);
+  const carried = shape.form === 'folder' && source.kind !== 'file' ? await carriedFiles(source) : NOTHING_CARRIED;
+  const output = new JobOutput(request, source, shape, token);
   const report = new ReportBuilder();
   const statisticsPath = statisticsPathFor(request, token);
   try {
     signal.throwIfAborted();
-    await output.begin(plan);
-    yield planned(request, plan, device, source);
+    await output.begin();
+    yield planned(request, plan, bytesOf(shape.parts.map((part) => part.plan)), device, source);
     for (const message of plan.warnings) yield warning(message, report);
     const plannedAt = performance.now();
 
     const layerStatistics = yield* prepareStatistics(plan, request, source, calibration.calibration, { quantizer, statisticsPath, signal });
     const preparedAt = performance.now();
-    const context = { request, source, device, quantizer, toolVersion, report, output, statistics: layerStatistics };
-    const { plan: finalPlan, statistics } = yield* convertTensors(plan, context, signal);
+    const keptAnyway = new Map<string, string>();
+    let finalPlan = plan;
+    const replanned = (part: number) => (reasons: ReadonlyMap<string, string>) => {
+      for (const [name, reason] of reasons) keptAnyway.set(name, reason);
+      finalPlan = makePlan(header, plan.recipe, { toolVersion, keepAnyway: keptAnyway, ...calibration });
+      requireFiniteTensors(finalPlan, source);
+      const [own] = cutPlan(finalPlan, shape.cut).slice(part);
+      if (own === undefined) throw new EngineError('Internal', `part ${part} of the output is gone`);
+      return own;
+    };
+    const plans = shape.parts.map((part) => part.plan);
+    const meter = meterOf(plans, device, layerStatistics.sources);
+    const common = { request, source, device, quantizer, report, meter, statistics: layerStatistics };
+    const finalPlans: Plan[] = [];
+    let statistics: ConvertedTensors['statistics'] = {};
+    let firstTask = 0;
+    for (const [part, partPlan] of plans.entries()) {
+      const context = { ...common, firstTask, output: await output.part(part), replan: replanned(part) };
+      const converted = yield* convertTensors(partPlan, context, signal);
+      finalPlans.push(converted.plan);
+      statistics = addStatistics(statistics, converted.statistics);
+      firstTask += partPlan.tensors.length;
+      if (part + 1 < plans.length) await output.commitPart(part, signal);
+    }
     await requireUnchanged(source);
     const convertedAt = performance.now();
 
-    await output.commit(signal);
+    await output.commitPart(plans.length - 1, signal);
+    await output.commit(finalPlans, carried.files, signal);
     const finishedAt = performance.now();
     const jobReport = report.build(finalPlan, {
       tool: { name: TOOL_NAME, version: toolVersion },
       source: request.source,
       output: request.output,
-      notes: notesOf(finalPlan),
-      bytesIn: source.header.fileSize,
+      notes: [...notesOf(finalPlan), ...carriedNotes(carried)],
+      bytesIn: header.fileSize,
+      bytesOut: bytesOf(finalPlans),
       device: device.id,
       deviceName: device.name,
       threads: request.threads === 0 ? availableParallelism() : request.threads,
@@ -108,14 +140,34 @@ async function* convert(
   }
 }
 
-function planned(request: ConvertRequest, plan: Plan, device: ChosenDevice, source: SourceFile): JobEvent {
+function bytesOf(plans: readonly Plan[]): number {
+  return plans.reduce((sum, { output }) => sum + output.fileSize, 0);
+}
+
+/** Of parts that ran one after the other. */
+function addStatistics(a: ConvertedTensors['statistics'], b: ConvertedTensors['statistics']): ConvertedTensors['statistics'] {
+  const peak = Math.max(a.peakDeviceMemoryBytes ?? 0, b.peakDeviceMemoryBytes ?? 0);
+  const busy = (a.deviceBusySeconds ?? 0) + (b.deviceBusySeconds ?? 0);
+  return { ...(peak === 0 ? {} : { peakDeviceMemoryBytes: peak }), ...(busy === 0 ? {} : { deviceBusySeconds: busy }) };
+}
+
+function requireFiniteTensors(plan: Plan, { path }: ModelSource): void {
+  if (plan.tensors.some(({ action }) => action === 'quantize')) return;
+  throw new EngineError(
+    'NothingToQuantize',
+    `${path}: every tensor that could be quantized has NaN or infinite values. Check how the model was saved.`,
+    { path },
+  );
+}
+
+function planned(request: ConvertRequest, plan: Plan, bytesOut: number, device: ChosenDevice, source: ModelSource): JobEvent {
   return {
     type: 'planned',
     source: request.source,
     output: request.output,
     device: device.id,
     bytesIn: source.header.fileSize,
-    bytesOut: plan.output.fileSize,
+    bytesOut,
     counts: countActions(plan),
   };
 }
@@ -125,7 +177,7 @@ function warning(message: string, report: ReportBuilder): JobEvent {
   return { type: 'warning', message };
 }
 
-function requireSomethingToQuantize(plan: Plan, { path }: SourceFile): void {
+function requireSomethingToQuantize(plan: Plan, { path }: ModelSource): void {
   if (plan.tensors.some(({ action }) => action === 'quantize')) return;
   const why = plan.warnings.find((message) => message.startsWith('Nothing to quantize')) ?? 'Nothing to quantize: it has no tensors.';
   throw new EngineError('NothingToQuantize', `${path}: ${why}`, { path });

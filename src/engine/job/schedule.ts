@@ -16,7 +16,7 @@ export function scheduleTasks(plan: Plan, sources: StatisticsSources = { propaga
     const tensor = plan.tensors[task.id];
     return plan.recipe.rounding === 'nearest' || tensor === undefined ? 0 : workOf(tensor, plan.recipe).multiplyAdds;
   };
-  return tasks.sort((a, b) => cost(b) - cost(a) || a.source.offset - b.source.offset);
+  return tasks.sort((a, b) => cost(b) - cost(a) || a.source.file - b.source.file || a.source.offset - b.source.offset);
 }
 
 /** The source tensor's name → the output tensors that hold what becomes of it. */
@@ -39,8 +39,8 @@ function taskOf(
   places: readonly OutputTensor[],
   sources: StatisticsSources,
 ): CopyTask | QuantizeTask | undefined {
-  const { name, begin, end } = tensor.source;
-  const source = { file: 0, offset: begin, length: end - begin };
+  const { name, begin, end, file = 0 } = tensor.source;
+  const source = { file, offset: begin, length: end - begin };
   const placesOf = (kind: 'copy' | 'codes' | 'scale'): readonly number[] =>
     places.filter(({ origin }) => origin.kind === kind).map((place) => place.begin);
   switch (tensor.action) {

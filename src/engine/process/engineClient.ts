@@ -163,5 +163,5 @@ function failure(error: EngineError): Interruption {
 /** Where the engine could not do it itself. */
 async function removeLeftBehind(engine: EngineProcess, paths: readonly string[]): Promise<void> {
   await engine.ended;
-  await Promise.all(paths.map((path) => rm(path, { force: true }).catch(() => undefined)));
+  await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true }).catch(() => undefined)));
 }

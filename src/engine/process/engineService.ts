@@ -52,7 +52,7 @@ export class EngineService implements EngineApi {
 
   /** The last resort where a job does not stop in time. */
   removeTemporaryFiles(): void {
-    for (const path of this.#temporaryPaths) rmSync(path, { force: true });
+    for (const path of this.#temporaryPaths) rmSync(path, { recursive: true, force: true });
   }
 
   #loaded(): NativeQuantizer {

@@ -11,6 +11,8 @@ export interface TensorInfo {
   /** Byte range of the data, from the start of the file. */
   readonly begin: number;
   readonly end: number;
+  /** Which of the files of a sharded model has it, as an index into ModelSource.files; absent in the first, or where there is but one. */
+  readonly file?: number;
 }
 
 export interface Header {
@@ -19,7 +21,7 @@ export interface Header {
   readonly byName: ReadonlyMap<string, TensorInfo>;
   /** `__metadata__`, in the order of the file; empty where there is none. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** Where the data begins: 8 + header length. */
+  /** Where the data begins: 8 + header length; 0 where the header is that of several files together. */
   readonly dataStart: number;
   readonly fileSize: number;
 }

@@ -37,7 +37,8 @@ export async function checkFreeSpace(path: string, fileSize: number): Promise<vo
   );
 }
 
-async function checkFolder(path: string): Promise<void> {
+/** The folder that a path is in exists. Throws EngineError: FileNotFound, NotAFile. */
+export async function checkFolder(path: string): Promise<void> {
   const folder = dirname(path);
   const status = await stat(folder).catch(ignoreMissing);
   if (status === undefined)

@@ -34,6 +34,7 @@ const FACTS: JobFacts = {
   deviceName: 'a processor',
   threads: 2,
   bytesIn: bytes.length,
+  bytesOut: 1,
   peakMemoryBytes: 1,
   seconds: { total: 9, plan: 1, convert: 7, finish: 1 },
 };
