@@ -25,6 +25,37 @@ constexpr float decode_f16(std::uint16_t bits) {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
+// To nearest, ties to even; what is beyond the largest value becomes infinity.
+constexpr std::uint16_t encode_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<std::uint16_t>(bits >> 16 | 0x40U);
+  return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+}
+
+constexpr std::uint16_t encode_f16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = bits >> 16 & 0x8000U;
+  const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
+  if (magnitude > 0x7F800000U) return static_cast<std::uint16_t>(sign | 0x7E00U);
+  if (magnitude >= 0x477FF000U) return static_cast<std::uint16_t>(sign | 0x7C00U);
+  if (magnitude < 0x38800000U) {
+    // Adding 1/2 leaves a multiple of 2⁻²⁴, the place of the last bit, in the lowest bits of the sum.
+    const float sum = std::bit_cast<float>(magnitude) + 0.5F;
+    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(sum) - 0x3F000000U));
+  }
+  const std::uint32_t rounded = magnitude + 0xFFFU + ((magnitude >> 13) & 1U);
+  return static_cast<std::uint16_t>(sign | (rounded - 0x38000000U) >> 13);
+}
+
+inline void encode_source(float value, SourceDtype dtype, std::byte* data, std::size_t index) {
+  if (dtype == SourceDtype::f32) {
+    std::memcpy(data + index * 4, &value, 4);
+    return;
+  }
+  const std::uint16_t bits = dtype == SourceDtype::bf16 ? encode_bf16(value) : encode_f16(value);
+  std::memcpy(data + index * 2, &bits, 2);
+}
+
 inline float decode_source(const std::byte* data, std::size_t index, SourceDtype dtype) {
   if (dtype == SourceDtype::f32) {
     float value;

@@ -276,6 +276,25 @@ PropagateTask propagate_from(const Napi::Object& object) {
   return task;
 }
 
+CorrectBiasTask correct_bias_from(const Napi::Object& object) {
+  CorrectBiasTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.rows = whole_number(object, "rows");
+  task.columns = whole_number(object, "columns");
+  task.weights = values_from(object, "weights");
+  task.codes = values_from(object, "codes");
+  task.inputs = values_from(object, "inputs");
+  task.bias = values_from(object, "bias");
+  task.output_offset = whole_number(object, "outputOffset");
+  check_matrix(object, task.weights.range, task.rows, task.columns, byte_size(task.weights.dtype));
+  check_matrix(object, task.codes.range, task.rows, task.columns, byte_size(task.codes.dtype));
+  const std::uint64_t inputs = element_count(task.inputs);
+  if (task.columns == 0 || inputs == 0 || inputs % task.columns != 0) reject(object.Env(), "inputs", "vectors of `columns` values");
+  if (element_count(task.bias) != task.rows) reject(object.Env(), "bias", "one value for each row");
+  return task;
+}
+
 Task task_from(const Napi::Value& value) {
   const Napi::Object object = object_from(value, "a task");
   const std::string kind = text(object, "kind");
@@ -287,7 +306,8 @@ Task task_from(const Napi::Value& value) {
   if (kind == "inspect") return inspect_from(object);
   if (kind == "difference") return difference_from(object);
   if (kind == "propagate") return propagate_from(object);
-  reject(object.Env(), "kind", "copy, quantize, compare, inspect, difference or propagate");
+  if (kind == "correctBias") return correct_bias_from(object);
+  reject(object.Env(), "kind", "copy, quantize, compare, inspect, difference, propagate or correctBias");
 }
 
 std::vector<FileRange> ranges_of(const Task& task) {
@@ -302,6 +322,9 @@ std::vector<FileRange> ranges_of(const Task& task) {
       if (step.bias) ranges.push_back(step.bias->range);
     }
     return ranges;
+  }
+  if (const auto* correct = std::get_if<CorrectBiasTask>(&task)) {
+    return {correct->weights.range, correct->codes.range, correct->inputs.range, correct->bias.range};
   }
   const auto& quantize = std::get<QuantizeTask>(task);
   std::vector<FileRange> ranges{quantize.source};
