@@ -1,6 +1,6 @@
 /** EditorSession: answers one webview with what its document and its conversion are. */
 import * as vscode from 'vscode';
-import type { EditorApi, Intent } from '../webview/protocol/editorApi';
+import type { EditorApi, Intent, ShownFile } from '../webview/protocol/editorApi';
 import type { InspectionView, RoundingPreviewView } from '../webview/protocol/inspection';
 import type {
   ExportRequest,
@@ -10,8 +10,8 @@ import type {
   TensorRequest,
   TensorsRequest,
 } from '../webview/protocol/inventoryApi';
-import type { RowsReply } from '../webview/protocol/query';
-import type { ConversionView, FileView } from '../webview/protocol/views';
+import type { Query, RowsReply } from '../webview/protocol/query';
+import type { ConversionView } from '../webview/protocol/views';
 import type { Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
 import { conversionView } from './conversion/conversionView';
 import type { ConversionState } from './conversion/conversionState';
@@ -69,10 +69,14 @@ export class EditorSession implements EditorApi {
     return this.#panel.panelCommand(command);
   }
 
-  async *file(_: undefined, signal: AbortSignal): AsyncGenerator<FileView, void, undefined> {
+  async *file(query: Query, signal: AbortSignal): AsyncGenerator<ShownFile, void, undefined> {
     const { uri } = this.document;
+    let isFirst = true;
     for await (const state of this.document.state.values(signal)) {
-      if (state.kind !== 'reading') yield fileView(uri.fsPath, state, this.services.panel.choices.wanted(uri).output);
+      if (state.kind === 'reading') continue;
+      const view = fileView(uri.fsPath, state, this.services.panel.choices.wanted(uri).output);
+      yield isFirst && view.kind === 'inventory' ? { view, first: await this.#inventory.firstRows(view.revision, query) } : { view };
+      isFirst = false;
     }
   }
 

@@ -30,8 +30,11 @@ export class SafetensorsEditor implements vscode.CustomReadonlyEditorProvider<Mo
 
   openCustomDocument(uri: vscode.Uri): ModelDocument {
     const document = new ModelDocument(uri, this.hooks.recipes);
-    document.state.onChange(({ revision }) => {
-      if (revision > 1) this.hooks.changed(uri.fsPath);
+    let before = document.state.value;
+    document.state.onChange((state) => {
+      // The first plan of a file changes nothing of it.
+      if (before.kind !== 'reading' && before.kind !== 'listed') this.hooks.changed(uri.fsPath);
+      before = state;
     });
     return document;
   }

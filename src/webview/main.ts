@@ -5,13 +5,15 @@ import { showComparison } from './compare/page';
 import { InventoryPage } from './inventory/page';
 import { makeInvalidPage } from './invalidPage';
 import { Shell } from './panel/shell';
-import type { EditorApi } from './protocol/editorApi';
-import type { ConversionView, FileView } from './protocol/views';
+import type { EditorApi, ShownFile } from './protocol/editorApi';
+import type { ConversionView } from './protocol/views';
 import { showReport } from './report/showReport';
 import { registerControls } from './ui';
 import { hostPort, savedState } from './webviewApi';
 
+performance.mark('script');
 registerControls();
+performance.mark('controls');
 switch (document.body.dataset['page']) {
   case 'report':
     void showReport();
@@ -27,12 +29,16 @@ function showEditor(host: RpcClient<EditorApi>): void {
   let shell: Shell | undefined;
   let page: InventoryPage | undefined;
   let conversion: ConversionView = { phase: 'idle' };
+  const saved = savedState();
 
   void follow();
   void followConversion();
 
   async function follow(): Promise<void> {
-    for await (const view of host.stream('file', undefined)) await show(view);
+    for await (const file of host.stream('file', saved.query)) {
+      performance.mark('file');
+      await show(file);
+    }
   }
 
   async function followConversion(): Promise<void> {
@@ -43,7 +49,7 @@ function showEditor(host: RpcClient<EditorApi>): void {
     }
   }
 
-  async function show(view: FileView): Promise<void> {
+  async function show({ view, first }: ShownFile): Promise<void> {
     switch (view.kind) {
       case 'invalid':
         page?.dispose();
@@ -53,9 +59,9 @@ function showEditor(host: RpcClient<EditorApi>): void {
         return;
       case 'inventory':
         if (page === undefined) {
-          page = new InventoryPage(host, savedState());
+          page = new InventoryPage(host, saved);
           page.showConversion(conversion);
-          await page.showFile(view);
+          await page.showFile(view, first);
           shell ??= new Shell(host);
           shell.show(page.root);
           shell.showConversion(conversion);

@@ -27,9 +27,10 @@ export const twentyThousandTensors: Scenario = async ({ workbench, workspace, st
     const element = await workbench.webviewFrame().locator('body').elementHandle();
     const owner = await element.ownerFrame();
     assert.ok(owner);
-    const own = await owner.evaluate<number>(`performance.getEntriesByName('first rows')[0].startTime`);
+    const page = await owner.evaluate<PageTimes>(PAGE_TIMES);
     console.log(
-      `            double click to tab ${ms(editor - start)}, to first rows ${ms(rows - start)}; of which in the page ${ms(own)}`,
+      `            double click to tab ${ms(editor - start)}, to first rows ${ms(rows - start)}; ` +
+        `in the page: its own script begins after ${ms(page.script)}, has the file after ${ms(page.file)}, first rows after ${ms(page.rows)}`,
     );
     assert.ok(rows - start < 15_000, 'the first rows take too long');
     return owner;
@@ -47,6 +48,18 @@ export const twentyThousandTensors: Scenario = async ({ workbench, workspace, st
     assert.ok(blank < frames / 2, 'rows are blank while scrolling');
   });
 };
+
+interface PageTimes {
+  /** Until here it was the workbench that made the page and fetched what is in it. */
+  readonly script: number;
+  readonly file: number;
+  readonly rows: number;
+}
+
+const PAGE_TIMES = `(() => {
+  const time = (name) => performance.getEntriesByName(name)[0].startTime;
+  return { script: time('script'), file: time('file'), rows: time('first rows') };
+})()`;
 
 /** From the input event to the frame in which the table shows what it means. */
 async function keystrokes(frame: Frame, texts: readonly string[]): Promise<readonly number[]> {

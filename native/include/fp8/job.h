@@ -31,11 +31,47 @@ struct CopyTask {
 // What an element may be where its values are only read.
 enum class ValueDtype { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i8, u8, i16, u16, i32, u32, i64, u64, boolean };
 
-// A tensor whose values are element × scale.
+// See CodeGrid, ScaleForm, ScaleOrder and CodeStorage in quantizer.ts. The last two forms are only read.
+enum class CodeGrid { e4m3, e5m2, int8, e2m1 };
+enum class ScaleForm { f32, e8m0, e4m3, f16, bf16 };
+enum class ScaleOrder { plain, swizzled };
+
+struct ScaleBlock {
+  std::uint64_t rows = 0;
+  std::uint64_t columns = 0;
+};
+
+struct CodeStorage {
+  CodeGrid grid = CodeGrid::e4m3;
+  std::optional<ScaleBlock> block;
+  ScaleForm scale_form = ScaleForm::f32;
+  ScaleOrder scale_order = ScaleOrder::plain;
+  // As large as the matrix itself where it is not padded; 0 stands for that.
+  std::uint64_t stored_rows = 0;
+  std::uint64_t stored_columns = 0;
+};
+
+// Whether the codes are E4M3 with one F32 scale for all, unpadded.
+constexpr bool is_plain_e4m3(const CodeStorage& storage) {
+  return storage.grid == CodeGrid::e4m3 && !storage.block && storage.scale_form == ScaleForm::f32 && storage.stored_rows == 0 &&
+         storage.stored_columns == 0;
+}
+
+// See StoredCodes in quantizer.ts.
+struct StoredCodes {
+  CodeStorage storage;
+  std::uint64_t rows = 0;
+  std::uint64_t columns = 0;
+  FileRange scales;
+  double tensor_scale = 1;
+};
+
+// A tensor whose values are element × scale; with `codes`, code × its scale × `scale`, whatever the dtype.
 struct TensorValues {
   FileRange range;
   ValueDtype dtype = ValueDtype::bf16;
   double scale = 1;
+  std::optional<StoredCodes> codes = std::nullopt;
 };
 
 constexpr std::size_t byte_size(ValueDtype dtype) {
@@ -63,7 +99,9 @@ constexpr std::size_t byte_size(ValueDtype dtype) {
   return 1;
 }
 
-constexpr std::uint64_t element_count(const TensorValues& values) { return values.range.length / byte_size(values.dtype); }
+constexpr std::uint64_t element_count(const TensorValues& values) {
+  return values.codes ? values.codes->rows * values.codes->columns : values.range.length / byte_size(values.dtype);
+}
 
 // One term of what is known of a layer's inputs or outputs. See StatisticsTerm in quantizer.ts.
 struct StatisticsTerm {
@@ -92,8 +130,10 @@ struct QuantizeTask {
   SourceDtype dtype = SourceDtype::bf16;
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  std::uint64_t weight_offset = 0;           // rows × columns codes, one byte each
-  std::vector<std::uint64_t> scale_offsets;  // each receives the F32 scale
+  CodeStorage storage;
+  std::uint64_t weight_offset = 0;                  // the codes
+  std::vector<std::uint64_t> scale_offsets;         // each receives the scales
+  std::vector<std::uint64_t> tensor_scale_offsets;  // each receives the F32 scale of the tensor, where scales are E4M3
   Rounding rounding = Rounding::learned;
   std::uint32_t top_k = 0;  // 0: full rank
   std::uint32_t num_iter = 500;
@@ -111,7 +151,8 @@ struct CompareTask {
   SourceDtype dtype = SourceDtype::bf16;
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  std::optional<float> scale;
+  std::optional<float> scale = std::nullopt;
+  std::optional<StoredCodes> codes = std::nullopt;
 };
 
 // See InspectTask in quantizer.ts.
@@ -196,7 +237,10 @@ struct Copied {
 };
 struct Quantized {
   std::uint32_t id = 0;
-  float scale = 1;
+  float scale = 1;  // of the whole matrix
+  // Instead of it, where there are several.
+  std::optional<float> smallest_scale;
+  std::optional<float> largest_scale;
   double relative_error = 0;
   double squared_source = 0;  // sum of squares of the source's values, to combine the relative errors of several tensors
   std::optional<double> objective;
@@ -221,6 +265,7 @@ struct Compared {
   double squared_error = 0;
   double squared_source = 0;
   double max_absolute_error = 0;
+  std::optional<double> largest_step_error;  // in units of half the widest step of the grid times the scale
   std::uint64_t non_finite_count = 0;
 };
 // What a cast to E4M3 would lose, in elements.

@@ -9,10 +9,10 @@
 
 namespace fp8 {
 
-// Writes the E4M3 codes of state.q for the rows `rows` into `codes`, the whole matrix row-major.
+// Writes the codes of state.q for the rows `rows` into `codes`, the whole matrix row-major, one byte each.
 CodeStatistics store_rows(const ScaledMatrix& matrix, Block rows, const RowBlockState& state, std::uint8_t* codes);
 
-// Overwrites `codes` by nearest rounding.
+// Overwrites `codes` by nearest rounding, with its scales.
 CodeStatistics store_nearest(const ScaledMatrix& matrix, std::uint8_t* codes, Context& context);
 
 }  // namespace fp8

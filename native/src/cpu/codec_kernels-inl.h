@@ -101,17 +101,16 @@ HWY_INLINE void encode_all(const float* values, std::size_t count, std::uint8_t*
   }
 }
 
-void encode_e4m3(const float* values, std::size_t count, std::uint8_t* codes) {
-  encode_all(values, count, codes, [](VF x) HWY_ATTR { return encode_e4m3_vector(x); });
+void encode(const float* values, std::size_t count, CodeGrid grid, std::uint8_t* codes) {
+  with_grid(grid, [&](auto kind) HWY_ATTR {
+    encode_all(values, count, codes, [](VF x) HWY_ATTR { return encode_vector<decltype(kind)::value>(x); });
+  });
 }
 
-void encode_e5m2(const float* values, std::size_t count, std::uint8_t* codes) {
-  encode_all(values, count, codes, [](VF x) HWY_ATTR { return encode_e5m2_vector(x); });
-}
-
-RoundingError quantize_e4m3(const std::byte* source, SourceDtype dtype, std::size_t count, float scale, std::uint8_t* codes) {
+template <CodeGrid kGrid>
+HWY_INLINE RoundingError quantize_as(const std::byte* source, SourceDtype dtype, std::size_t count, float scale, std::uint8_t* codes) {
   const F32 f32;
-  const Rounder nearest(e4m3_grid);
+  const Rounder nearest(grid_of(kGrid));
   const VF divisor = hn::Set(f32, scale);
   const std::size_t lanes = hn::Lanes(f32);
   DoubleSum error;
@@ -119,7 +118,7 @@ RoundingError quantize_e4m3(const std::byte* source, SourceDtype dtype, std::siz
   std::size_t i = 0;
   const auto step = [&](VF x, std::uint8_t* out) HWY_ATTR {
     const VF scaled = hn::Div(x, divisor);
-    store_codes(encode_e4m3_vector(scaled), out);
+    store_codes(encode_vector<kGrid>(scaled), out);
     value.add_square(scaled);
     error.add_square(hn::Sub(nearest(scaled), scaled));
   };
@@ -130,6 +129,38 @@ RoundingError quantize_e4m3(const std::byte* source, SourceDtype dtype, std::siz
     std::memcpy(codes + i, last, count - i);
   }
   return {error.total(), value.total()};
+}
+
+RoundingError quantize(const std::byte* source, SourceDtype dtype, std::size_t count, float scale, CodeGrid grid, std::uint8_t* codes) {
+  return with_grid(grid, [&](auto kind) HWY_ATTR { return quantize_as<decltype(kind)::value>(source, dtype, count, scale, codes); });
+}
+
+double weighted_error(const float* values, const float* weights, std::size_t count, float scale, const Grid& grid) {
+  const F32 f32;
+  const Rounder nearest(grid);
+  const VF factor = hn::Set(f32, scale);
+  const std::size_t lanes = hn::Lanes(f32);
+  double total = 0;
+  alignas(64) float lane[row_quantum];
+  const auto squares = [&](VF x, VF weight) HWY_ATTR {
+    const VF error = hn::Sub(hn::Mul(nearest(hn::Div(x, factor)), factor), x);
+    return hn::Mul(hn::Mul(error, error), weight);
+  };
+  for (std::size_t begin = 0; begin < count; begin += 32 * lanes) {
+    const std::size_t end = std::min(count, begin + 32 * lanes);
+    VF partial = hn::Zero(f32);
+    std::size_t i = begin;
+    for (; i + lanes <= end; i += lanes) partial = hn::Add(partial, squares(hn::LoadU(f32, values + i), hn::LoadU(f32, weights + i)));
+    if (i < end) {
+      alignas(64) float last[2 * row_quantum] = {};
+      std::memcpy(last, values + i, (end - i) * sizeof(float));
+      std::memcpy(last + row_quantum, weights + i, (end - i) * sizeof(float));
+      partial = hn::Add(partial, squares(hn::Load(f32, last), hn::Load(f32, last + row_quantum)));
+    }
+    hn::Store(partial, f32, lane);
+    for (std::size_t k = 0; k < lanes; ++k) total += lane[k];
+  }
+  return total;
 }
 
 double dot(const float* a, const float* b, std::size_t count) {

@@ -8,7 +8,10 @@
 
 #include "core/half_float.h"
 #include "cpu/buffer.h"
+#include "cpu/code_reader.h"
+#include "cpu/grid.h"
 #include "fp8/fp8.h"
+#include "fp8/storage.h"
 
 namespace fp8 {
 
@@ -40,12 +43,14 @@ Compared compare_bytes(const CompareTask& task, const JobFiles& files, Context& 
   return result;
 }
 
-Compared compare_block(const std::byte* codes, const std::byte* source, SourceDtype dtype, std::size_t count,
-                       const std::array<float, 256>& values) {
+// `scales` are those of the values.
+Compared compare_block(const float* values, const float* scales, const std::byte* source, SourceDtype dtype, std::size_t count,
+                       double half_step) {
   Compared part;
   part.equal = true;
+  double largest = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const float ours = values[std::to_integer<std::size_t>(codes[i])];
+    const float ours = values[i];
     const float theirs = decode_source(source, i, dtype);
     if (!std::isfinite(ours) || !std::isfinite(theirs)) {
       ++part.non_finite_count;
@@ -53,51 +58,91 @@ Compared compare_block(const std::byte* codes, const std::byte* source, SourceDt
       continue;
     }
     const double difference = static_cast<double>(ours) - static_cast<double>(theirs);
-    part.equal = part.equal && difference == 0;
+    if (difference == 0) {
+      part.squared_source += static_cast<double>(theirs) * static_cast<double>(theirs);
+      continue;
+    }
+    part.equal = false;
     part.squared_error += difference * difference;
     part.squared_source += static_cast<double>(theirs) * static_cast<double>(theirs);
     part.max_absolute_error = std::max(part.max_absolute_error, std::fabs(difference));
+    largest = std::max(largest, std::fabs(difference) / (half_step * static_cast<double>(std::fabs(scales[i]))));
   }
+  part.largest_step_error = largest;
   return part;
 }
 
-Compared compare_values(const CompareTask& task, float scale, const JobFiles& files, Context& context) {
-  std::array<float, 256> values;
-  for (unsigned code = 0; code < 256; ++code) values[code] = decode_e4m3(static_cast<std::uint8_t>(code)) * scale;
+// Codes that all have one scale, from the file to values.
+class OneScale {
+ public:
+  OneScale(const CompareTask& task, float scale, const JobFiles& files) : task_(task), files_(files), scale_(scale) {
+    for (unsigned code = 0; code < 256; ++code) values_[code] = decode_e4m3(static_cast<std::uint8_t>(code)) * scale;
+  }
+  void read(std::uint64_t begin, std::size_t count, float* values, float* scales) const {
+    const Buffer<std::byte> codes = read_part(files_, task_.converted, begin, count, task_.name);
+    for (std::size_t i = 0; i < count; ++i) values[i] = values_[std::to_integer<std::size_t>(codes[i])];
+    std::fill_n(scales, count, scale_);
+  }
+
+ private:
+  const CompareTask& task_;
+  const JobFiles& files_;
+  const float scale_;
+  std::array<float, 256> values_;
+};
+
+template <typename Codes>
+Compared compare_values(const CompareTask& task, const Codes& codes, CodeGrid grid, const JobFiles& files, Context& context) {
   const auto count = static_cast<std::size_t>(task.rows * task.columns);
   const std::size_t element = byte_size(task.dtype);
+  const double half_step = static_cast<double>(widest_step(grid_of(grid))) / 2;
   std::vector<Compared> parts(block_count(count, pass_elements));
   context.progress.begin_phase(1, static_cast<double>(parts.size()));
   context.pool.parallel_for(parts.size(), context.stop, [&](std::size_t index) {
     const Block block = block_at(index, pass_elements, count);
-    const Buffer<std::byte> codes = read_part(files, task.converted, block.begin, block.size(), task.name);
+    Buffer<float> values(block.size());
+    Buffer<float> scales(block.size());
+    codes.read(block.begin, block.size(), values.data(), scales.data());
     const Buffer<std::byte> source = read_part(files, task.source, block.begin * element, block.size() * element, task.name);
-    parts[index] = compare_block(codes.data(), source.data(), task.dtype, block.size(), values);
+    parts[index] = compare_block(values.data(), scales.data(), source.data(), task.dtype, block.size(), half_step);
     context.progress.advance();
   });
   Compared total;
   total.equal = true;
+  double largest = 0;
   for (const Compared& part : parts) {
     total.equal = total.equal && part.equal;
     total.squared_error += part.squared_error;
     total.squared_source += part.squared_source;
     total.max_absolute_error = std::max(total.max_absolute_error, part.max_absolute_error);
     total.non_finite_count += part.non_finite_count;
+    largest = std::max(largest, part.largest_step_error.value_or(0));
   }
+  total.largest_step_error = largest;
   return total;
+}
+
+Compared compare(const CompareTask& task, const JobFiles& files, Context& context) {
+  if (task.codes) {
+    return compare_values(task, CodeReader(task.converted, *task.codes, files, task.name), task.codes->storage.grid, files, context);
+  }
+  if (task.scale) return compare_values(task, OneScale(task, *task.scale, files), CodeGrid::e4m3, files, context);
+  return compare_bytes(task, files, context);
 }
 
 }  // namespace
 
 void run_compare_task(const CompareTask& task, const JobFiles& files, Observer& observer, Context& context) {
-  Compared result = task.scale ? compare_values(task, *task.scale, files, context) : compare_bytes(task, files, context);
+  Compared result = compare(task, files, context);
   result.id = task.id;
   observer.on_event(result);
 }
 
 std::uint64_t compare_task_bytes(const CompareTask& task, std::size_t threads) {
-  if (!task.scale) return threads * 2 * std::min<std::uint64_t>(io_chunk_bytes, task.source.length);
-  return std::min<std::uint64_t>(threads * pass_elements, task.rows * task.columns) * (byte_size(task.dtype) + 1);
+  if (!task.scale && !task.codes) return threads * 2 * std::min<std::uint64_t>(io_chunk_bytes, task.source.length);
+  const std::uint64_t scales = task.codes ? scale_shape(task.codes->storage, task.rows, task.columns).count() * 2 * sizeof(float) : 0;
+  return scales +
+         std::min<std::uint64_t>(threads * pass_elements, task.rows * task.columns) * (byte_size(task.dtype) + 1 + 2 * sizeof(float));
 }
 
 }  // namespace fp8

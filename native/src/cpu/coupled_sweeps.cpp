@@ -83,6 +83,8 @@ struct Tile {
   std::size_t q_stride;
   float* gradient;  // Γ, column-major, stride tile_rows
   float* delta;     // out: the changes of q, the same
+  const Grid& grid;
+  const float* const* scales;  // as the kernels take them
 };
 
 // Goes through the elements of a tile one after the other, each seeing the changes made before it.
@@ -105,7 +107,7 @@ SweepGain sweep_tile(const Tile& tile) {
       while (next < end) {
         std::memset(target, 0, sizeof target);
         for (std::size_t r = next; r < end; ++r) target[r - begin] = q[r] - gradient[r] / (tile.g[r * tile.g_stride + r] * h);
-        kernels().round_to_grid(target, row_quantum, e4m3_grid, rounded);
+        kernels().round_to_grid(target, row_quantum, tile.grid, tile.scales == nullptr ? nullptr : tile.scales[j] + begin, rounded);
         std::size_t r = next;
         while (r < end && rounded[r - begin] == q[r]) ++r;
         next = r + 1;
@@ -162,7 +164,8 @@ void add_changes(const DenseHessian& hessian, std::size_t tile_index, const Buff
   });
 }
 
-SweepGain sweep_once(const DenseHessian& hessian, const OutputSquare& outputs, Solution& solution, Context& context) {
+SweepGain sweep_once(const ScaledMatrix& matrix, const DenseHessian& hessian, const OutputSquare& outputs, Solution& solution,
+                     Context& context) {
   SweepGain total;
   Buffer<float> gradient(tile_rows * tile_columns);
   Buffer<float> delta(tile_rows * tile_columns);
@@ -178,6 +181,7 @@ SweepGain sweep_once(const DenseHessian& hessian, const OutputSquare& outputs, S
                    outputs.stride, solution.y.data() + (columns.begin + to.begin) * solution.stride, solution.stride, 0.0F,
                    gradient.data() + to.begin * tile_rows, tile_rows);
       });
+      const ColumnScales scales(matrix, columns, rows.begin);
       const SweepGain gain = sweep_tile({.rows = rows.size(),
                                          .columns = columns.size(),
                                          .g = outputs.column(rows.begin) + rows.begin,
@@ -186,7 +190,9 @@ SweepGain sweep_once(const DenseHessian& hessian, const OutputSquare& outputs, S
                                          .q = solution.q.data() + columns.begin * solution.stride + rows.begin,
                                          .q_stride = solution.stride,
                                          .gradient = gradient.data(),
-                                         .delta = delta.data()});
+                                         .delta = delta.data(),
+                                         .grid = matrix.grid,
+                                         .scales = scales.get()});
       if (gain.changed != 0) add_changes(hessian, index, delta, rows, solution, context);
       total.objective += gain.objective;
       total.changed += gain.changed;
@@ -231,13 +237,14 @@ RoundedMatrix round_both_sides(const ScaledMatrix& matrix, DenseHessian& hessian
     const Block rows = solver_block(matrix, index);
     RowBlockState state(rows.size(), matrix.columns);
     for (std::size_t c = 0; c < matrix.columns; ++c) {
-      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), e4m3_grid, state.e.data() + c * state.stride);
+      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), matrix.grid, matrix.nearest_scales_of(c, rows.begin),
+                              state.e.data() + c * state.stride);
     }
     store_products(hessian, rows, state, solution, context.stop);
     context.progress.advance();
   });
   result.objective_nearest = objective(matrix, outputs, solution, context, [&](std::size_t column, float* errors) {
-    kernels().nearest_error(matrix.column(column), matrix.padded_rows, e4m3_grid, errors);
+    kernels().nearest_error(matrix.column(column), matrix.padded_rows, matrix.grid, matrix.nearest_scales_of(column, 0), errors);
   });
 
   phase(0.2, 1);
@@ -247,7 +254,7 @@ RoundedMatrix round_both_sides(const ScaledMatrix& matrix, DenseHessian& hessian
   context.pool.parallel_for(blocks, context.stop, [&](std::size_t index) {
     const Block rows = solver_block(matrix, index);
     RowBlockState state(rows.size(), matrix.columns);
-    sweeps[index] = solve_rows(matrix, hessian, e4m3_grid, sweep_limit, rows, state, context.stop).sweeps;
+    sweeps[index] = solve_rows(matrix, hessian, matrix.grid, sweep_limit, rows, state, context.stop).sweeps;
     for (std::size_t c = 0; c < matrix.columns; ++c) {
       std::memcpy(solution.q.data() + c * solution.stride + rows.begin, state.q.data() + c * state.stride, rows.size() * sizeof(float));
     }
@@ -265,7 +272,7 @@ RoundedMatrix round_both_sides(const ScaledMatrix& matrix, DenseHessian& hessian
   phase(1.0, 3);
   std::uint32_t coupled = 0;
   while (coupled < sweep_limit) {
-    const SweepGain gain = sweep_once(hessian, outputs, solution, context);
+    const SweepGain gain = sweep_once(matrix, hessian, outputs, solution, context);
     ++coupled;
     const double objective_before = result.objective;
     result.objective -= gain.objective;

@@ -53,6 +53,7 @@ double feed_back(const ScaledMatrix& matrix, const DenseHessian& hessian, const 
       for (std::size_t i = j + 1; i < count; ++i)
         u[j * count + i] = *hessian.factor(columns.begin + i, columns.begin + j) * inverse_root[j];
     }
+    const ColumnScales scales(matrix, columns, rows.begin);
     objective += kernels().feedback({.rows = rows.size(),
                                      .columns = count,
                                      .stride = stride,
@@ -63,7 +64,8 @@ double feed_back(const ScaledMatrix& matrix, const DenseHessian& hessian, const 
                                      .correction = state.gradient.data(),
                                      .correction_factor = inverse_root,
                                      .u = u.data(),
-                                     .d = d},
+                                     .d = d,
+                                     .scales = scales.get()},
                                     grid);
   }
   return objective;
@@ -77,6 +79,7 @@ SweepGain sweep_once(const ScaledMatrix& matrix, const DenseHessian& hessian, co
     throw_if_stopped(stop);
     const Block columns = block_at(index, tile, hessian.size);
     multiply_tile(hessian, columns, index, 1.0F, 1.0F, state);
+    const ColumnScales scales(matrix, columns, rows.begin);
     const SweepGain gain = kernels().sweep({.rows = rows.size(),
                                             .columns = columns.size(),
                                             .stride = state.stride,
@@ -86,7 +89,8 @@ SweepGain sweep_once(const ScaledMatrix& matrix, const DenseHessian& hessian, co
                                             .e = state.e.data() + columns.begin * state.stride,
                                             .gradient = state.gradient.data(),
                                             .h = hessian.diagonal_tile(index),
-                                            .delta = state.delta.data()},
+                                            .delta = state.delta.data(),
+                                            .scales = scales.get()},
                                            grid);
     total.objective += gain.objective;
     total.changed += gain.changed;
@@ -112,7 +116,8 @@ RowBlockResult solve_rows(const ScaledMatrix& matrix, const DenseHessian& hessia
                           RowBlockState& state, const std::stop_token& stop) {
   RowBlockResult result;
   for (std::size_t c = 0; c < matrix.columns; ++c) {
-    kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), grid, state.e.data() + c * state.stride);
+    kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), grid, matrix.nearest_scales_of(c, rows.begin),
+                            state.e.data() + c * state.stride);
   }
   result.objective_nearest = objective_of(hessian, state, stop);
   result.objective = feed_back(matrix, hessian, grid, rows, state, stop);

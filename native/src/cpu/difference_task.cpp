@@ -40,10 +40,12 @@ void run_difference_task(const DifferenceTask& task, const JobFiles& files, Obse
   const std::size_t blocks = block_count(count, pass_elements);
   const std::size_t parts = std::min(blocks, most_parts);
   std::vector<Compared> sums(parts);
+  const auto reference_codes = code_reader_of(task.reference, files, task.name);
+  const auto other_codes = code_reader_of(task.other, files, task.name);
   context.progress.begin_phase(1, static_cast<double>(blocks));
   context.pool.parallel_for(parts, context.stop, [&](std::size_t part) {
-    ValueReader reference(task.reference, files, task.name, std::min(pass_elements, count));
-    ValueReader other(task.other, files, task.name, std::min(pass_elements, count));
+    ValueReader reference(task.reference, files, task.name, std::min(pass_elements, count), reference_codes);
+    ValueReader other(task.other, files, task.name, std::min(pass_elements, count), other_codes);
     sums[part].equal = true;
     for (std::size_t index = part * blocks / parts; index < (part + 1) * blocks / parts; ++index) {
       throw_if_stopped(context.stop);

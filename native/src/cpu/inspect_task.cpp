@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "core/stop.h"
@@ -122,6 +123,7 @@ class InspectRun {
       : task_(task),
         files_(files),
         context_(context),
+        codes_(code_reader_of(task.values, files, task.name)),
         count_(static_cast<std::size_t>(element_count(task.values))),
         has_columns_(task.rows > 1 && task.columns > 1 && task.columns <= most_columns) {
     const auto columns = static_cast<std::size_t>(task.columns);
@@ -144,7 +146,7 @@ class InspectRun {
     std::vector<Pass> passes(std::min(blocks_, most_parts), initial);
     context_.progress.begin_phase(progress_end, static_cast<double>(blocks_));
     context_.pool.parallel_for(passes.size(), context_.stop, [&](std::size_t part) {
-      ValueReader reader(task_.values, files_, task_.name, std::min(block_elements_, count_));
+      ValueReader reader(task_.values, files_, task_.name, std::min(block_elements_, count_), codes_);
       for (std::size_t index = part * blocks_ / passes.size(); index < (part + 1) * blocks_ / passes.size(); ++index) {
         throw_if_stopped(context_.stop);
         const Block block = block_at(index, block_elements_, count_);
@@ -213,6 +215,7 @@ class InspectRun {
   const InspectTask& task_;
   const JobFiles& files_;
   Context& context_;
+  const std::shared_ptr<const CodeReader> codes_;
   const std::size_t count_;
   const bool has_columns_;
   std::size_t block_elements_ = pass_elements;

@@ -46,6 +46,8 @@ struct FeedbackBlock {
   const float* correction_factor;
   const float* u;  // u[j * columns + i] = u_ij for i > j: columns go from the last to the first
   const float* d;  // weight of column j in the objective
+  // scales[j][r]: what a grid value of row r is multiplied by in column j; null where it is 1 everywhere. Padding rows have 1.
+  const float* const* scales = nullptr;
 };
 
 // One column block of a coordinate sweep.
@@ -57,9 +59,10 @@ struct SweepBlock {
   const float* w;
   float* q;
   float* e;
-  const float* gradient;  // Y = E·H of these columns, E as it is before the block
-  const float* h;         // h[j * columns + i] = H_ij inside the block; full symmetric
-  float* delta;           // out: the change of q
+  const float* gradient;                 // Y = E·H of these columns, E as it is before the block
+  const float* h;                        // h[j * columns + i] = H_ij inside the block; full symmetric
+  float* delta;                          // out: the change of q
+  const float* const* scales = nullptr;  // as in FeedbackBlock
 };
 
 struct SweepGain {
@@ -74,22 +77,24 @@ struct Kernels {
   Scan (*scan)(const std::byte* source, SourceDtype dtype, std::size_t count);
   // out = source / scale.
   void (*decode_scaled)(const std::byte* source, SourceDtype dtype, std::size_t count, float scale, float* out);
-  void (*encode_e4m3)(const float* values, std::size_t count, std::uint8_t* codes);
-  void (*encode_e5m2)(const float* values, std::size_t count, std::uint8_t* codes);
-  // codes = encode_e4m3(source / scale).
-  RoundingError (*quantize_e4m3)(const std::byte* source, SourceDtype dtype, std::size_t count, float scale, std::uint8_t* codes);
+  // One byte for each code, also of E2M1.
+  void (*encode)(const float* values, std::size_t count, CodeGrid grid, std::uint8_t* codes);
+  // codes = encode(source / scale).
+  RoundingError (*quantize)(const std::byte* source, SourceDtype dtype, std::size_t count, float scale, CodeGrid grid, std::uint8_t* codes);
+  // Σ weight · (nearest(value / scale) · scale − value)².
+  double (*weighted_error)(const float* values, const float* weights, std::size_t count, float scale, const Grid& grid);
   // sums[i] += values[i]².
   void (*add_squares)(const float* values, std::size_t count, double* sums);
   double (*sum_of_squares)(const float* values, std::size_t count);
 
-  // Here counts are multiples of row_quantum.
+  // Here counts are multiples of row_quantum. `scales` has one for each value, or is null where they are 1.
   // Σ a_i b_i.
   double (*dot)(const float* a, const float* b, std::size_t count);
-  // e = nearest(w) − w.
-  void (*nearest_error)(const float* w, std::size_t count, const Grid& grid, float* e);
-  void (*round_to_grid)(const float* values, std::size_t count, const Grid& grid, float* out);
-  // Takes grid values q for w; a zero gets the sign of its w, as nearest rounding has it.
-  CodeStatistics (*finish_e4m3)(const float* w, const float* q, std::size_t count, std::uint8_t* codes);
+  // e = nearest(w / scale) · scale − w.
+  void (*nearest_error)(const float* w, std::size_t count, const Grid& grid, const float* scales, float* e);
+  void (*round_to_grid)(const float* values, std::size_t count, const Grid& grid, const float* scales, float* out);
+  // Takes grid values q, times their scales, for w; a zero gets the sign of its w, as nearest rounding has it.
+  CodeStatistics (*finish)(const float* w, const float* q, std::size_t count, CodeGrid grid, const float* scales, std::uint8_t* codes);
   // Returns Σ d_j ‖target_j − q_j‖².
   double (*feedback)(const FeedbackBlock& block, const Grid& grid);
   SweepGain (*sweep)(const SweepBlock& block, const Grid& grid);

@@ -23,7 +23,7 @@ RoundedMatrix solve_full_rank(const ScaledMatrix& matrix, ExactHessian& exact, c
   exact.prepare(context);
   context.progress.begin_phase(progress_end, 1);
   return solve_blocks(matrix, context, [&](Block rows, RowBlockState& state) {
-    return exact.solve_rows(matrix, e4m3_grid, options.sweep_limit, rows, state, context.stop);
+    return exact.solve_rows(matrix, matrix.grid, options.sweep_limit, rows, state, context.stop);
   });
 }
 
@@ -39,10 +39,11 @@ RoundedMatrix solve_top_k(const ScaledMatrix& matrix, const ExactHessian& exact,
   prepare_sweeps(steering, context);
   context.progress.begin_phase(progress_end, 1);
   return solve_blocks(matrix, context, [&](Block rows, RowBlockState& state) {
-    RowBlockResult result = solve_rows(matrix, steering, e4m3_grid, options.sweep_limit, rows, state, context.stop);
+    RowBlockResult result = solve_rows(matrix, steering, matrix.grid, options.sweep_limit, rows, state, context.stop);
     result.objective = exact.objective_of(state, context.stop);
     for (std::size_t c = 0; c < matrix.columns; ++c) {
-      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), e4m3_grid, state.e.data() + c * state.stride);
+      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), matrix.grid, matrix.nearest_scales_of(c, rows.begin),
+                              state.e.data() + c * state.stride);
     }
     result.objective_nearest = exact.objective_of(state, context.stop);
     return result;
@@ -52,10 +53,11 @@ RoundedMatrix solve_top_k(const ScaledMatrix& matrix, const ExactHessian& exact,
 }  // namespace
 
 void keep_nearest_if_not_better(const ScaledMatrix& matrix, RoundedMatrix& result, Context& context) {
-  if (result.statistics.changed != 0 && result.objective < result.objective_nearest) return;
+  const bool differs = result.statistics.changed != 0 || !matrix.nearest_scales.is_unit();
+  if (differs && result.objective < result.objective_nearest) return;
   result.kept_nearest = true;
   result.objective = result.objective_nearest;
-  if (result.statistics.changed != 0) result.statistics = store_nearest(matrix, result.codes.data(), context);
+  if (differs) result.statistics = store_nearest(matrix, result.codes.data(), context);
 }
 
 RoundedMatrix round_learned(const ScaledMatrix& matrix, ExactHessian& exact, const LearnedOptions& options, double progress_end,

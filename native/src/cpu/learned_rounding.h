@@ -15,13 +15,13 @@ namespace fp8 {
 inline constexpr float gram_damping = 1.0F;
 
 struct RoundedMatrix {
-  Buffer<std::uint8_t> codes;  // rows × columns, row-major
+  Buffer<std::uint8_t> codes;  // rows × columns, row-major, one byte each
   CodeStatistics statistics;
-  // tr(E H Eᵀ) with the exact H, in units of scale².
+  // tr(E H Eᵀ) with the exact H, in units².
   double objective = 0;
   double objective_nearest = 0;
   std::uint32_t sweeps = 0;
-  bool kept_nearest = false;
+  bool kept_nearest = false;  // then codes are for the matrix's nearest_scales
 };
 
 struct LearnedOptions {

@@ -32,6 +32,7 @@ double feed_back(const ScaledMatrix& matrix, const LowRankHessian& hessian, cons
     float* errors = state.e.data() + columns.begin * state.stride;
     blas::gemm(blas::Op::plain, blas::Op::plain, rows.size(), columns.size(), hessian.rank, 1.0F, projection.data(), rows.size(),
                hessian.feedback_columns.data() + columns.begin * hessian.rank, hessian.rank, 0.0F, state.gradient.data(), state.stride);
+    const ColumnScales scales(matrix, columns, rows.begin);
     objective += kernels().feedback({.rows = rows.size(),
                                      .columns = columns.size(),
                                      .stride = state.stride,
@@ -42,7 +43,8 @@ double feed_back(const ScaledMatrix& matrix, const LowRankHessian& hessian, cons
                                      .correction = state.gradient.data(),
                                      .correction_factor = ones,
                                      .u = hessian.feedback_tiles.data() + index * tile * tile,
-                                     .d = hessian.feedback_weights.data() + columns.begin},
+                                     .d = hessian.feedback_weights.data() + columns.begin,
+                                     .scales = scales.get()},
                                     grid);
     project(hessian, columns, errors, rows.size(), projection);
   }
@@ -59,6 +61,7 @@ SweepGain sweep_once(const ScaledMatrix& matrix, const LowRankHessian& hessian, 
     std::memcpy(state.gradient.data(), errors, columns.size() * state.stride * sizeof(float));
     blas::gemm(blas::Op::plain, blas::Op::plain, rows.size(), columns.size(), hessian.rank, hessian.factor, projection.data(), rows.size(),
                hessian.column(columns.begin), hessian.basis_stride, hessian.tau, state.gradient.data(), state.stride);
+    const ColumnScales scales(matrix, columns, rows.begin);
     const SweepGain gain = kernels().sweep({.rows = rows.size(),
                                             .columns = columns.size(),
                                             .stride = state.stride,
@@ -68,7 +71,8 @@ SweepGain sweep_once(const ScaledMatrix& matrix, const LowRankHessian& hessian, 
                                             .e = errors,
                                             .gradient = state.gradient.data(),
                                             .h = hessian.diagonal_tiles.data() + index * tile * tile,
-                                            .delta = state.delta.data()},
+                                            .delta = state.delta.data(),
+                                            .scales = scales.get()},
                                            grid);
     if (gain.changed != 0) project(hessian, columns, state.delta.data(), rows.size(), projection);
     total.objective += gain.objective;
@@ -98,7 +102,8 @@ RowBlockResult solve_rows(const ScaledMatrix& matrix, const LowRankHessian& hess
                           Block rows, RowBlockState& state, const std::stop_token& stop) {
   RowBlockResult result;
   for (std::size_t c = 0; c < matrix.columns; ++c) {
-    kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), grid, state.e.data() + c * state.stride);
+    kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), grid, matrix.nearest_scales_of(c, rows.begin),
+                            state.e.data() + c * state.stride);
   }
   result.objective_nearest = objective_of(hessian, state, stop);
   Buffer<float> projection(state.stride * hessian.rank);

@@ -47,6 +47,11 @@ ScaledMatrix scale_and_transpose(std::span<const std::byte> source, SourceDtype 
   if (!weights.others.empty()) {
     for (std::size_t c = 0; c < columns; ++c) energies[c] = weights.energy_weight * energies[c] / matrix.mean_energy + weights.others[c];
   }
+  const double total = std::accumulate(energies.begin(), energies.end(), 0.0);
+  matrix.column_weights.assign(columns, 1.0);
+  if (total > 0) {
+    for (std::size_t c = 0; c < columns; ++c) matrix.column_weights[c] = energies[c] * static_cast<double>(columns) / total;
+  }
   matrix.order.resize(columns);
   std::iota(matrix.order.begin(), matrix.order.end(), 0U);
   // Among equals the column with the smaller index is rounded first, which is last here.

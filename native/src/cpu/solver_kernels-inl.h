@@ -20,22 +20,43 @@ namespace fp8 {
 namespace HWY_NAMESPACE {
 namespace {
 
-void nearest_error(const float* w, std::size_t count, const Grid& grid, float* e) {
+template <bool kScaled>
+HWY_INLINE void nearest_error_as(const float* w, std::size_t count, const Grid& grid, const float* scales, float* e) {
   const F32 f32;
-  const Rounder nearest(grid);
+  const ScaledRounder<kScaled> nearest(grid);
   for (std::size_t i = 0; i < count; i += hn::Lanes(f32)) {
     const VF x = hn::LoadU(f32, w + i);
-    hn::StoreU(hn::Sub(nearest(x), x), f32, e + i);
+    hn::StoreU(hn::Sub(nearest(x, scales + i), x), f32, e + i);
   }
 }
 
-void round_to_grid(const float* values, std::size_t count, const Grid& grid, float* out) {
-  const F32 f32;
-  const Rounder nearest(grid);
-  for (std::size_t i = 0; i < count; i += hn::Lanes(f32)) hn::StoreU(nearest(hn::LoadU(f32, values + i)), f32, out + i);
+void nearest_error(const float* w, std::size_t count, const Grid& grid, const float* scales, float* e) {
+  if (scales == nullptr) {
+    nearest_error_as<false>(w, count, grid, w, e);
+  } else {
+    nearest_error_as<true>(w, count, grid, scales, e);
+  }
 }
 
-CodeStatistics finish_e4m3(const float* w, const float* q, std::size_t count, std::uint8_t* codes) {
+template <bool kScaled>
+HWY_INLINE void round_to_grid_as(const float* values, std::size_t count, const Grid& grid, const float* scales, float* out) {
+  const F32 f32;
+  const ScaledRounder<kScaled> nearest(grid);
+  for (std::size_t i = 0; i < count; i += hn::Lanes(f32)) {
+    hn::StoreU(nearest(hn::LoadU(f32, values + i), scales + i), f32, out + i);
+  }
+}
+
+void round_to_grid(const float* values, std::size_t count, const Grid& grid, const float* scales, float* out) {
+  if (scales == nullptr) {
+    round_to_grid_as<false>(values, count, grid, values, out);
+  } else {
+    round_to_grid_as<true>(values, count, grid, scales, out);
+  }
+}
+
+template <CodeGrid kGrid>
+HWY_INLINE CodeStatistics finish_as(const float* w, const float* q, std::size_t count, const float* scales, std::uint8_t* codes) {
   const F32 f32;
   const U32 u32;
   DoubleSum error;
@@ -44,9 +65,16 @@ CodeStatistics finish_e4m3(const float* w, const float* q, std::size_t count, st
   for (std::size_t i = 0; i < count; i += hn::Lanes(f32)) {
     const VF x = hn::LoadU(f32, w + i);
     const VF chosen = hn::LoadU(f32, q + i);
-    const VU nearest_code = encode_e4m3_vector(x);
-    const VU code = hn::IfThenElse(hn::RebindMask(u32, hn::Eq(chosen, hn::Zero(f32))),
-                                   hn::ShiftLeft<7>(hn::ShiftRight<31>(hn::BitCast(u32, x))), encode_e4m3_vector(chosen));
+    VF x_in_steps = x;
+    VF chosen_in_steps = chosen;
+    if (scales != nullptr) {
+      const VF scale = hn::LoadU(f32, scales + i);
+      x_in_steps = hn::Div(x, scale);
+      chosen_in_steps = hn::Div(chosen, scale);
+    }
+    const VU nearest_code = encode_vector<kGrid>(x_in_steps);
+    const VU code =
+        hn::IfThenElse(hn::RebindMask(u32, hn::Eq(chosen, hn::Zero(f32))), zero_code<kGrid>(x), encode_vector<kGrid>(chosen_in_steps));
     changed += hn::CountTrue(u32, hn::Ne(code, nearest_code));
     store_codes(code, codes + i);
     error.add_square(hn::Sub(chosen, x));
@@ -55,10 +83,14 @@ CodeStatistics finish_e4m3(const float* w, const float* q, std::size_t count, st
   return {error.total(), value.total(), changed};
 }
 
+CodeStatistics finish(const float* w, const float* q, std::size_t count, CodeGrid grid, const float* scales, std::uint8_t* codes) {
+  return with_grid(grid, [&](auto kind) HWY_ATTR { return finish_as<decltype(kind)::value>(w, q, count, scales, codes); });
+}
+
 // Rows [first, first + kVectors vectors) through all columns of the block. Several vectors at once hide the latency of a column's rounding,
 // on which the next column depends.
-template <int kVectors>
-HWY_INLINE void feedback_rows(const FeedbackBlock& block, const Rounder& nearest, std::size_t first, DoubleSum& objective) {
+template <int kVectors, bool kScaled>
+HWY_INLINE void feedback_rows(const FeedbackBlock& block, const ScaledRounder<kScaled>& nearest, std::size_t first, DoubleSum& objective) {
   const F32 f32;
   const std::size_t lanes = hn::Lanes(f32);
   for (std::size_t j = block.columns; j-- > 0;) {
@@ -73,11 +105,12 @@ HWY_INLINE void feedback_rows(const FeedbackBlock& block, const Rounder& nearest
       for (int v = 0; v < kVectors; ++v) sum[v] = hn::MulAdd(hn::LoadU(f32, e + v * lanes), weight, sum[v]);
     }
     const VF root = hn::Set(f32, std::sqrt(block.d[j]));
+    const float* scales = kScaled ? block.scales[j] + first : block.w;
     for (int v = 0; v < kVectors; ++v) {
       const std::size_t at = j * block.stride + first + v * lanes;
       const VF w = hn::LoadU(f32, block.w + j * block.w_stride + first + v * lanes);
       const VF target = hn::Sub(w, sum[v]);
-      const VF q = nearest(target);
+      const VF q = nearest(target, scales + (kScaled ? v * lanes : 0));
       hn::StoreU(q, f32, block.q + at);
       hn::StoreU(hn::Sub(q, w), f32, block.e + at);
       objective.add_square(hn::Mul(hn::Sub(q, target), root));
@@ -85,8 +118,9 @@ HWY_INLINE void feedback_rows(const FeedbackBlock& block, const Rounder& nearest
   }
 }
 
-double feedback(const FeedbackBlock& block, const Grid& grid) {
-  const Rounder nearest(grid);
+template <bool kScaled>
+HWY_INLINE double feedback_as(const FeedbackBlock& block, const Grid& grid) {
+  const ScaledRounder<kScaled> nearest(grid);
   const std::size_t lanes = hn::Lanes(F32());
   DoubleSum objective;
   std::size_t first = 0;
@@ -95,8 +129,12 @@ double feedback(const FeedbackBlock& block, const Grid& grid) {
   return objective.total();
 }
 
-template <int kVectors>
-HWY_INLINE void sweep_rows(const SweepBlock& block, const Rounder& nearest, std::size_t first, SweepGain& gain) {
+double feedback(const FeedbackBlock& block, const Grid& grid) {
+  return block.scales == nullptr ? feedback_as<false>(block, grid) : feedback_as<true>(block, grid);
+}
+
+template <int kVectors, bool kScaled>
+HWY_INLINE void sweep_rows(const SweepBlock& block, const ScaledRounder<kScaled>& nearest, std::size_t first, SweepGain& gain) {
   const F32 f32;
   const std::size_t lanes = hn::Lanes(f32);
   VF fall[kVectors];
@@ -112,10 +150,11 @@ HWY_INLINE void sweep_rows(const SweepBlock& block, const Rounder& nearest, std:
     }
     const VF curvature = hn::Set(f32, h[j]);
     const VF inverse = hn::Set(f32, 1.0F / h[j]);
+    const float* scales = kScaled ? block.scales[j] + first : block.w;
     for (int v = 0; v < kVectors; ++v) {
       const std::size_t at = j * block.stride + first + v * lanes;
       const VF q = hn::LoadU(f32, block.q + at);
-      const VF moved = nearest(hn::NegMulAdd(y[v], inverse, q));
+      const VF moved = nearest(hn::NegMulAdd(y[v], inverse, q), scales + (kScaled ? v * lanes : 0));
       VF delta = hn::Sub(moved, q);
       // By how much the objective falls: −(2δY + δ²H). Moves that do not lower it, which only rounding can cause, are not made.
       const VF change = hn::Mul(delta, hn::MulAdd(delta, curvature, hn::Add(y[v], y[v])));
@@ -136,14 +175,19 @@ HWY_INLINE void sweep_rows(const SweepBlock& block, const Rounder& nearest, std:
   }
 }
 
-SweepGain sweep(const SweepBlock& block, const Grid& grid) {
-  const Rounder nearest(grid);
+template <bool kScaled>
+HWY_INLINE SweepGain sweep_as(const SweepBlock& block, const Grid& grid) {
+  const ScaledRounder<kScaled> nearest(grid);
   const std::size_t lanes = hn::Lanes(F32());
   SweepGain gain;
   std::size_t first = 0;
   for (; first + 4 * lanes <= block.rows; first += 4 * lanes) sweep_rows<4>(block, nearest, first, gain);
   for (; first < block.rows; first += lanes) sweep_rows<1>(block, nearest, first, gain);
   return gain;
+}
+
+SweepGain sweep(const SweepBlock& block, const Grid& grid) {
+  return block.scales == nullptr ? sweep_as<false>(block, grid) : sweep_as<true>(block, grid);
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ Buffer<float> first_projection(const ScaledMatrix& matrix, const Buffer<float>& 
     const Block rows = solver_block(matrix, index);
     Buffer<float> errors(rows.size() * matrix.columns);
     for (std::size_t c = 0; c < matrix.columns; ++c) {
-      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), e4m3_grid, errors.data() + c * rows.size());
+      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), matrix.grid, nullptr, errors.data() + c * rows.size());
     }
     for (std::size_t part = 0; part < block_count(rank, rank_tile); ++part) {
       throw_if_stopped(context.stop);
@@ -99,8 +99,8 @@ RoundedMatrix round_tpec(const ScaledMatrix& matrix, const ExactHessian& exact, 
     RowBlockResult solved;
     const std::size_t real_rows = std::min(rows.end, matrix.rows) - rows.begin;
     for (std::size_t c = 0; c < matrix.columns; ++c) {
-      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), e4m3_grid, state.e.data() + c * state.stride);
-      kernels().round_to_grid(matrix.column(c) + rows.begin, rows.size(), e4m3_grid, state.q.data() + c * state.stride);
+      kernels().nearest_error(matrix.column(c) + rows.begin, rows.size(), matrix.grid, nullptr, state.e.data() + c * state.stride);
+      kernels().round_to_grid(matrix.column(c) + rows.begin, rows.size(), matrix.grid, nullptr, state.q.data() + c * state.stride);
     }
     solved.objective_nearest = exact.objective_of(state, context.stop);
     // q ← round(q − a·U P⁰ Vᵀ).
@@ -109,7 +109,7 @@ RoundedMatrix round_tpec(const ScaledMatrix& matrix, const ExactHessian& exact, 
                rank, 0.0F, turned.data(), real_rows);
     blas::gemm(blas::Op::plain, blas::Op::plain, real_rows, matrix.columns, rank, static_cast<float>(-path.distance), turned.data(),
                real_rows, right.vectors.data(), rank, 1.0F, state.q.data(), state.stride);
-    kernels().round_to_grid(state.q.data(), state.q.size(), e4m3_grid, state.q.data());
+    kernels().round_to_grid(state.q.data(), state.q.size(), matrix.grid, nullptr, state.q.data());
     for (std::size_t c = 0; c < matrix.columns; ++c) {
       const float* w = matrix.column(c) + rows.begin;
       for (std::size_t r = 0; r < rows.size(); ++r) state.e[c * state.stride + r] = state.q[c * state.stride + r] - w[r];

@@ -17,7 +17,7 @@ struct TpecOptions {
   float scale = 1;
 };
 
-// `sweeps` of the result counts steps. Takes the progress from where it is to `progress_end`.
+// The matrix has one scale. `sweeps` of the result counts steps. Takes the progress from where it is to `progress_end`.
 RoundedMatrix round_tpec(const ScaledMatrix& matrix, const ExactHessian& exact, const TpecOptions& options, double progress_end,
                          Context& context);
 

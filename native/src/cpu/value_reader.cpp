@@ -1,6 +1,7 @@
 #include "cpu/value_reader.h"
 
 #include <cstring>
+#include <utility>
 
 #include "cpu/kernels.h"
 #include "fp8/fp8.h"
@@ -33,18 +34,25 @@ double decode_byte(std::uint8_t code, ValueDtype dtype) {
 
 }  // namespace
 
-ValueReader::ValueReader(const TensorValues& values, const JobFiles& files, const std::string& tensor, std::size_t capacity)
+ValueReader::ValueReader(const TensorValues& values, const JobFiles& files, const std::string& tensor, std::size_t capacity,
+                         std::shared_ptr<const CodeReader> codes)
     : source_(values),
       file_(files.source(values.range)),
       tensor_(tensor),
-      raw_(capacity * byte_size(values.dtype)),
+      raw_(values.codes ? 0 : capacity * byte_size(values.dtype)),
       floats_(capacity),
-      values_(capacity) {
+      values_(capacity),
+      codes_(codes ? std::move(codes) : code_reader_of(values, files, tensor)) {
   if (byte_size(values.dtype) != 1) return;
   for (unsigned code = 0; code < 256; ++code) table_[code] = decode_byte(static_cast<std::uint8_t>(code), values.dtype) * values.scale;
 }
 
 std::span<const double> ValueReader::read(std::uint64_t begin, std::size_t count) {
+  if (codes_) {
+    codes_->read(begin, count, floats_.data(), nullptr);
+    for (std::size_t i = 0; i < count; ++i) values_[i] = static_cast<double>(floats_[i]) * source_.scale;
+    return values_.span().first(count);
+  }
   const std::size_t element = byte_size(source_.dtype);
   file_.read(source_.range.offset + begin * element, raw_.span().first(count * element), tensor_);
   decode(count);

@@ -1,4 +1,4 @@
-// Vectors of floats on the grids of FP8: loading, rounding, encoding and adding up. Compiled once for each instruction set.
+// Vectors of floats on the grids of codes: loading, rounding, encoding and adding up. Compiled once for each instruction set.
 #if defined(FP8_CPU_VECTORS_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef FP8_CPU_VECTORS_INL_H
 #undef FP8_CPU_VECTORS_INL_H
@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/kernels.h"
 #include "fp8/fp8.h"
@@ -104,8 +105,27 @@ struct Rounder {
   std::uint32_t kept;
 };
 
-template <int kMantissaBits, int kBias, std::uint32_t kLargest, std::uint32_t kNanCode>
-HWY_INLINE VU encode(VF x) {
+// nearest(x / scale) · scale with a scale for each lane, or, where kScaled is false, nearest(x).
+template <bool kScaled>
+struct ScaledRounder {
+  explicit HWY_INLINE ScaledRounder(const Grid& grid) : nearest(grid) {}
+
+  // `scales`: of the lanes of x.
+  HWY_INLINE VF operator()(VF x, const float* scales) const {
+    if constexpr (kScaled) {
+      const VF scale = hn::LoadU(F32(), scales);
+      return hn::Mul(nearest(hn::Div(x, scale)), scale);
+    } else {
+      return nearest(x);
+    }
+  }
+
+  Rounder nearest;
+};
+
+// Codes of kSignBit bits below the sign.
+template <int kMantissaBits, int kBias, std::uint32_t kLargest, std::uint32_t kNanCode, int kSignBit = 7>
+HWY_INLINE VU encode_float(VF x) {
   const F32 f32;
   const U32 u32;
   constexpr int shift = 23 - kMantissaBits;
@@ -122,11 +142,49 @@ HWY_INLINE VU encode(VF x) {
   const VU subnormal = hn::Sub(hn::BitCast(u32, hn::Add(value, hn::Set(f32, magic))), hn::Set(u32, std::bit_cast<std::uint32_t>(magic)));
   VU code = hn::IfThenElse(hn::RebindMask(u32, hn::Lt(value, hn::Set(f32, smallest_normal))), subnormal, normal);
   code = hn::IfThenElse(hn::Gt(magnitude, hn::Set(u32, infinity_bits)), hn::Set(u32, kNanCode), code);
-  return hn::Or(code, hn::ShiftLeft<7>(hn::ShiftRight<31>(bits)));
+  return hn::Or(code, hn::ShiftLeft<kSignBit>(hn::ShiftRight<31>(bits)));
 }
 
-HWY_INLINE VU encode_e4m3_vector(VF x) { return encode<3, 7, std::bit_cast<std::uint32_t>(e4m3_max), 0x7F>(x); }
-HWY_INLINE VU encode_e5m2_vector(VF x) { return encode<2, 15, std::bit_cast<std::uint32_t>(e5m2_max), 0x7F>(x); }
+template <CodeGrid kGrid>
+HWY_INLINE VU encode_vector(VF x) {
+  if constexpr (kGrid == CodeGrid::e4m3) {
+    return encode_float<3, 7, std::bit_cast<std::uint32_t>(e4m3_max), 0x7F>(x);
+  } else if constexpr (kGrid == CodeGrid::e5m2) {
+    return encode_float<2, 15, std::bit_cast<std::uint32_t>(e5m2_max), 0x7F>(x);
+  } else if constexpr (kGrid == CodeGrid::e2m1) {
+    return encode_float<1, 1, std::bit_cast<std::uint32_t>(e2m1_max), 0x7, 3>(x);
+  } else {
+    const F32 f32;
+    const U32 u32;
+    const VF largest = hn::Set(f32, int8_max);
+    const VF clamped = hn::Min(hn::Max(x, hn::Neg(largest)), largest);
+    return hn::And(hn::BitCast(u32, hn::NearestInt(clamped)), hn::Set(u32, 0xFFU));
+  }
+}
+
+// The code of a zero with the sign of x.
+template <CodeGrid kGrid>
+HWY_INLINE VU zero_code(VF x) {
+  const U32 u32;
+  if constexpr (kGrid == CodeGrid::int8) return hn::Zero(u32);
+  return hn::ShiftLeft < kGrid == CodeGrid::e2m1 ? 3 : 7 > (hn::ShiftRight<31>(hn::BitCast(u32, x)));
+}
+
+// Calls `body` with the grid as a compile-time constant.
+template <typename Body>
+HWY_INLINE auto with_grid(CodeGrid grid, const Body& body) {
+  switch (grid) {
+    case CodeGrid::e5m2:
+      return body(std::integral_constant<CodeGrid, CodeGrid::e5m2>());
+    case CodeGrid::int8:
+      return body(std::integral_constant<CodeGrid, CodeGrid::int8>());
+    case CodeGrid::e2m1:
+      return body(std::integral_constant<CodeGrid, CodeGrid::e2m1>());
+    case CodeGrid::e4m3:
+      break;
+  }
+  return body(std::integral_constant<CodeGrid, CodeGrid::e4m3>());
+}
 
 HWY_INLINE void store_codes(VU codes, std::uint8_t* out) {
   const U8 u8;

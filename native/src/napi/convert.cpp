@@ -69,9 +69,16 @@ struct EventToJs {
   }
   Napi::Object operator()(const Note& event) const { return start("note", event.id).set("message", event.message).take(); }
   Napi::Object operator()(const Quantized& event) const {
-    return start("quantized", event.id)
-        .set("scale", static_cast<double>(event.scale))
-        .set("relativeError", event.relative_error)
+    ObjectBuilder builder = start("quantized", event.id);
+    if (event.smallest_scale && event.largest_scale) {
+      builder.set("scaleRange", ObjectBuilder(env)
+                                    .set("smallest", static_cast<double>(*event.smallest_scale))
+                                    .set("largest", static_cast<double>(*event.largest_scale))
+                                    .take());
+    } else {
+      builder.set("scale", static_cast<double>(event.scale));
+    }
+    return builder.set("relativeError", event.relative_error)
         .set("squaredSource", event.squared_source)
         .set("objective", event.objective)
         .set("objectiveNearest", event.objective_nearest)
@@ -91,6 +98,7 @@ struct EventToJs {
         .set("squaredError", event.squared_error)
         .set("squaredSource", event.squared_source)
         .set("maxAbsoluteError", event.max_absolute_error)
+        .set("largestStepError", event.largest_step_error)
         .set("nonFiniteCount", event.non_finite_count)
         .take();
   }

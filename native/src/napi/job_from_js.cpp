@@ -3,56 +3,12 @@
 #include <optional>
 
 #include "napi/convert.h"
+#include "napi/properties.h"
+#include "napi/storage_from_js.h"
 
 namespace fp8::addon {
 
 namespace {
-
-[[noreturn]] void reject(Napi::Env env, const std::string& what, const char* expected) {
-  throw Napi::TypeError::New(env, "startJob: " + what + " must be " + expected);
-}
-
-Napi::Object object_from(const Napi::Value& value, const std::string& what) {
-  if (!value.IsObject()) reject(value.Env(), what, "an object");
-  return value.As<Napi::Object>();
-}
-
-std::string text(const Napi::Object& object, const char* name) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsString()) reject(object.Env(), name, "a string");
-  return value.As<Napi::String>().Utf8Value();
-}
-
-// Offsets and lengths stay below 2⁵³, which JavaScript's numbers hold exactly.
-std::uint64_t whole_number(const Napi::Value& value, const char* name) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= 0 && number <= 9007199254740991.0) || std::floor(number) != number) reject(value.Env(), name, "a whole number");
-  return static_cast<std::uint64_t>(number);
-}
-
-std::uint64_t whole_number(const Napi::Object& object, const char* name) { return whole_number(object.Get(name), name); }
-
-std::uint32_t small_number(const Napi::Object& object, const char* name) {
-  const std::uint64_t number = whole_number(object, name);
-  if (number > std::numeric_limits<std::uint32_t>::max()) reject(object.Env(), name, "below 2^32");
-  return static_cast<std::uint32_t>(number);
-}
-
-template <typename Visit>
-void for_each(const Napi::Object& object, const char* name, const Visit& visit) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsArray()) reject(object.Env(), name, "an array");
-  const auto array = value.As<Napi::Array>();
-  for (std::uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::HandleScope scope(object.Env());
-    visit(array.Get(i));
-  }
-}
-
-FileRange range_from(const Napi::Object& object, const char* name) {
-  const Napi::Object range = object_from(object.Get(name), name);
-  return {small_number(range, "file"), whole_number(range, "offset"), whole_number(range, "length")};
-}
 
 SourceDtype dtype_from(const Napi::Object& object) {
   const std::string name = text(object, "dtype");
@@ -93,15 +49,9 @@ ValueDtype value_dtype_from(const Napi::Object& object) {
 
 TensorValues values_from(const Napi::Object& object, const char* name) {
   const Napi::Object values = object_from(object.Get(name), name);
-  const Napi::Value scale = values.Get("scale");
-  if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
-  return {range_from(values, "range"), value_dtype_from(values), scale.As<Napi::Number>().DoubleValue()};
-}
-
-double real_number(const Napi::Object& object, const char* name) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsNumber()) reject(object.Env(), name, "a number");
-  return value.As<Napi::Number>().DoubleValue();
+  TensorValues result{range_from(values, "range"), value_dtype_from(values), real_number(values, "scale"), {}};
+  result.codes = stored_codes_from(values, result.range);
+  return result;
 }
 
 // `size`: of the side that the statistics speak of.
@@ -149,9 +99,18 @@ QuantizeTask quantize_from(const Napi::Object& object) {
   task.rows = whole_number(object, "rows");
   task.columns = whole_number(object, "columns");
   check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  task.storage = storage_from(object, task.rows, task.columns);
+  if (task.storage.scale_form == ScaleForm::f16 || task.storage.scale_form == ScaleForm::bf16)
+    reject(object.Env(), "scaleForm", "f32, e8m0 or e4m3");
   task.weight_offset = whole_number(object, "weightOffset");
   for_each(object, "scaleOffsets", [&](const Napi::Value& value) { task.scale_offsets.push_back(whole_number(value, "scaleOffsets")); });
+  if (!object.Get("tensorScaleOffsets").IsUndefined()) {
+    for_each(object, "tensorScaleOffsets",
+             [&](const Napi::Value& value) { task.tensor_scale_offsets.push_back(whole_number(value, "tensorScaleOffsets")); });
+  }
   task.rounding = rounding_from(object);
+  if (task.rounding == Rounding::tpec && !is_plain_e4m3(task.storage))
+    reject(object.Env(), "rounding", "nearest or learned, unless the codes are E4M3 with one scale");
   task.top_k = small_number(object, "topK");
   task.num_iter = small_number(object, "numIter");
   task.seed = whole_number(object, "seed");
@@ -168,15 +127,17 @@ CompareTask compare_from(const Napi::Object& object) {
   task.name = text(object, "name");
   task.converted = range_from(object, "converted");
   task.source = range_from(object, "source");
-  const Napi::Value scale = object.Get("scale");
-  if (!scale.IsUndefined()) {
-    if (!scale.IsNumber()) reject(object.Env(), "scale", "a number");
-    task.scale = scale.As<Napi::Number>().FloatValue();
-    task.dtype = dtype_from(object);
-    task.rows = whole_number(object, "rows");
-    task.columns = whole_number(object, "columns");
-    check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  task.codes = stored_codes_from(object, task.converted);
+  if (!object.Get("scale").IsUndefined()) task.scale = static_cast<float>(real_number(object, "scale"));
+  if (!task.codes && !task.scale) return task;
+  task.dtype = dtype_from(object);
+  task.rows = whole_number(object, "rows");
+  task.columns = whole_number(object, "columns");
+  check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  if (!task.codes) {
     check_matrix(object, task.converted, task.rows, task.columns, 1);
+  } else if (task.codes->rows != task.rows || task.codes->columns != task.columns) {
+    reject(object.Env(), "codes", "of the matrix's rows and columns");
   }
   return task;
 }
@@ -204,15 +165,6 @@ DifferenceTask difference_from(const Napi::Object& object) {
   task.other = values_from(object, "other");
   if (element_count(task.reference) != element_count(task.other)) reject(object.Env(), "reference and other", "equally many values");
   return task;
-}
-
-template <typename T, std::size_t kCount>
-T one_of(const Napi::Object& object, const char* name, const std::pair<const char*, T> (&names)[kCount]) {
-  const std::string given = text(object, name);
-  for (const auto& [known, value] : names) {
-    if (given == known) return value;
-  }
-  reject(object.Env(), name, "one of the known names");
 }
 
 PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
@@ -288,7 +240,7 @@ CorrectBiasTask correct_bias_from(const Napi::Object& object) {
   task.bias = values_from(object, "bias");
   task.output_offset = whole_number(object, "outputOffset");
   check_matrix(object, task.weights.range, task.rows, task.columns, byte_size(task.weights.dtype));
-  check_matrix(object, task.codes.range, task.rows, task.columns, byte_size(task.codes.dtype));
+  if (element_count(task.codes) != task.rows * task.columns) reject(object.Env(), "codes", "as many as there are weights");
   const std::uint64_t inputs = element_count(task.inputs);
   if (task.columns == 0 || inputs == 0 || inputs % task.columns != 0) reject(object.Env(), "inputs", "vectors of `columns` values");
   if (element_count(task.bias) != task.rows) reject(object.Env(), "bias", "one value for each row");
@@ -310,27 +262,46 @@ Task task_from(const Napi::Value& value) {
   reject(object.Env(), "kind", "copy, quantize, compare, inspect, difference, propagate or correctBias");
 }
 
+std::vector<FileRange> ranges_of(const TensorValues& values) {
+  if (values.codes) return {values.range, values.codes->scales};
+  return {values.range};
+}
+
 std::vector<FileRange> ranges_of(const Task& task) {
-  if (const auto* compare = std::get_if<CompareTask>(&task)) return {compare->converted, compare->source};
+  if (const auto* compare = std::get_if<CompareTask>(&task)) {
+    if (compare->codes) return {compare->converted, compare->source, compare->codes->scales};
+    return {compare->converted, compare->source};
+  }
   if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
-  if (const auto* inspect = std::get_if<InspectTask>(&task)) return {inspect->values.range};
-  if (const auto* difference = std::get_if<DifferenceTask>(&task)) return {difference->reference.range, difference->other.range};
+  std::vector<FileRange> ranges;
+  const auto add_values = [&](const TensorValues& values) {
+    for (const FileRange& range : ranges_of(values)) ranges.push_back(range);
+  };
+  if (const auto* inspect = std::get_if<InspectTask>(&task)) {
+    add_values(inspect->values);
+    return ranges;
+  }
+  if (const auto* difference = std::get_if<DifferenceTask>(&task)) {
+    add_values(difference->reference);
+    add_values(difference->other);
+    return ranges;
+  }
   if (const auto* propagate = std::get_if<PropagateTask>(&task)) {
-    std::vector<FileRange> ranges;
     for (const PropagateStep& step : propagate->steps) {
-      if (step.weight) ranges.push_back(step.weight->range);
-      if (step.bias) ranges.push_back(step.bias->range);
+      if (step.weight) add_values(*step.weight);
+      if (step.bias) add_values(*step.bias);
     }
     return ranges;
   }
   if (const auto* correct = std::get_if<CorrectBiasTask>(&task)) {
-    return {correct->weights.range, correct->codes.range, correct->inputs.range, correct->bias.range};
+    for (const TensorValues* values : {&correct->weights, &correct->codes, &correct->inputs, &correct->bias}) add_values(*values);
+    return ranges;
   }
   const auto& quantize = std::get<QuantizeTask>(task);
-  std::vector<FileRange> ranges{quantize.source};
+  ranges.push_back(quantize.source);
   const auto add = [&](const Statistics& statistics) {
     for (const StatisticsTerm& term : statistics.terms) {
-      if (term.kind != StatisticsTerm::Kind::gram) ranges.push_back(term.values.range);
+      if (term.kind != StatisticsTerm::Kind::gram) add_values(term.values);
     }
   };
   add(quantize.inputs);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/half_float.h"
+#include "cpu/code_reader.h"
 #include "fp8/fp8.h"
 #include "support/random.h"
 
@@ -62,8 +63,8 @@ TEST_P(EveryTable, EncodesAsTheScalarCodecsDo) {
   const std::vector<float> values = hard_floats();
   std::vector<std::uint8_t> e4m3(values.size());
   std::vector<std::uint8_t> e5m2(values.size());
-  table().encode_e4m3(values.data(), values.size(), e4m3.data());
-  table().encode_e5m2(values.data(), values.size(), e5m2.data());
+  table().encode(values.data(), values.size(), CodeGrid::e4m3, e4m3.data());
+  table().encode(values.data(), values.size(), CodeGrid::e5m2, e5m2.data());
   for (std::size_t i = 0; i < values.size(); ++i) {
     ASSERT_EQ(e4m3[i], encode_e4m3(values[i])) << values[i];
     ASSERT_EQ(e5m2[i], encode_e5m2(values[i])) << values[i];
@@ -78,11 +79,66 @@ TEST_P(EveryTable, RoundsToTheGridAsTheScalarCodecsDo) {
   values.resize(values.size() / row_quantum * row_quantum);
   std::vector<float> e4m3(values.size());
   std::vector<float> e5m2(values.size());
-  table().round_to_grid(values.data(), values.size(), e4m3_grid, e4m3.data());
-  table().round_to_grid(values.data(), values.size(), e5m2_grid, e5m2.data());
+  table().round_to_grid(values.data(), values.size(), e4m3_grid, nullptr, e4m3.data());
+  table().round_to_grid(values.data(), values.size(), e5m2_grid, nullptr, e5m2.data());
   for (std::size_t i = 0; i < values.size(); ++i) {
     ASSERT_EQ(std::bit_cast<std::uint32_t>(e4m3[i]), std::bit_cast<std::uint32_t>(decode_e4m3(encode_e4m3(values[i])))) << values[i];
     ASSERT_EQ(std::bit_cast<std::uint32_t>(e5m2[i]), std::bit_cast<std::uint32_t>(decode_e5m2(encode_e5m2(values[i])))) << values[i];
+  }
+}
+
+TEST_P(EveryTable, RoundsAndEncodesFourBitFloatsAndWholeNumbersAsTheScalarCodecsDo) {
+  std::vector<float> values;
+  for (const float value : hard_floats()) {
+    if (std::isfinite(value)) values.push_back(value);
+  }
+  for (int twice = -300; twice <= 300; ++twice) values.push_back(static_cast<float>(twice) / 2);
+  for (const float middle : {0.25F, 0.75F, 1.25F, 1.75F, 2.5F, 3.5F, 5.0F}) {
+    for (const float value : {middle, std::nextafter(middle, 0.0F), std::nextafter(middle, 9.0F)}) {
+      values.push_back(value);
+      values.push_back(-value);
+    }
+  }
+  values.resize(values.size() / row_quantum * row_quantum);
+  std::vector<std::uint8_t> e2m1(values.size());
+  std::vector<std::uint8_t> int8(values.size());
+  table().encode(values.data(), values.size(), CodeGrid::e2m1, e2m1.data());
+  table().encode(values.data(), values.size(), CodeGrid::int8, int8.data());
+  std::vector<float> rounded_e2m1(values.size());
+  std::vector<float> rounded_int8(values.size());
+  table().round_to_grid(values.data(), values.size(), e2m1_grid, nullptr, rounded_e2m1.data());
+  table().round_to_grid(values.data(), values.size(), int8_grid, nullptr, rounded_int8.data());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    ASSERT_EQ(e2m1[i], encode_e2m1(values[i])) << values[i];
+    ASSERT_EQ(int8[i], encode_int8(values[i])) << values[i];
+    ASSERT_EQ(rounded_e2m1[i], decode_e2m1(encode_e2m1(values[i]))) << values[i];
+    ASSERT_EQ(rounded_int8[i], decode_int8(encode_int8(values[i]))) << values[i];
+  }
+}
+
+TEST_P(EveryTable, RoundsToTheGridTimesTheScaleOfEachElement) {
+  std::mt19937 generator(3);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(40 * row_quantum);
+  std::vector<float> scales(values.size());
+  for (float& value : values) value = 100 * normal(generator);
+  for (float& scale : scales) scale = std::exp2(std::round(3 * normal(generator))) * 1.25F;
+  for (const CodeGrid grid : {CodeGrid::e4m3, CodeGrid::e5m2, CodeGrid::int8, CodeGrid::e2m1}) {
+    std::vector<float> rounded(values.size());
+    std::vector<float> errors(values.size());
+    std::vector<std::uint8_t> codes(values.size());
+    table().round_to_grid(values.data(), values.size(), grid_of(grid), scales.data(), rounded.data());
+    table().nearest_error(values.data(), values.size(), grid_of(grid), scales.data(), errors.data());
+    const CodeStatistics statistics = table().finish(values.data(), rounded.data(), values.size(), grid, scales.data(), codes.data());
+    EXPECT_EQ(statistics.changed, 0U);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      std::uint8_t code = 0;
+      const float quotient = values[i] / scales[i];
+      table().encode(&quotient, 1, grid, &code);
+      ASSERT_EQ(codes[i], code);
+      ASSERT_EQ(rounded[i], decode_code(grid, code) * scales[i]);
+      ASSERT_EQ(errors[i], rounded[i] - values[i]);
+    }
   }
 }
 
@@ -109,7 +165,7 @@ TEST_P(EveryTable, QuantizesOddCountsAtOddAddresses) {
     std::memcpy(shifted.data() + 1, weights.data(), count * 4);
     std::vector<std::uint8_t> codes(count + 1, 0xAA);
     const float scale = 0.00037F;
-    const RoundingError error = table().quantize_e4m3(shifted.data() + 1, SourceDtype::f32, count, scale, codes.data());
+    const RoundingError error = table().quantize(shifted.data() + 1, SourceDtype::f32, count, scale, CodeGrid::e4m3, codes.data());
     double squared_error = 0;
     double squared_value = 0;
     for (std::size_t i = 0; i < count; ++i) {

@@ -6,7 +6,7 @@ import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Action, Plan } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 import type { TensorInfo } from '../../engine/safetensors/header';
-import type { DtypeShare, FileView, InvalidFileView } from '../../webview/protocol/views';
+import type { DtypeShare, FileView, InvalidFileView, InventoryView } from '../../webview/protocol/views';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { KnownState } from './modelDocument';
 
@@ -15,9 +15,9 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
   switch (state.kind) {
     case 'invalid':
       return invalidView(path, state.error, state.revision);
+    case 'listed':
     case 'valid': {
-      const { header, plan, revision } = state;
-      const output = named ?? defaultOutputPath(path, plan.recipe);
+      const { header, revision } = state;
       return {
         kind: 'inventory',
         revision,
@@ -31,17 +31,24 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
         dtypes: dtypeShares(header.tensors),
         ranks: rankShares(header.tensors),
         sizes: sizeShares(header.tensors),
-        actions: actionTotals(plan),
-        output: {
-          fileName: basename(output),
-          directory: dirname(output),
-          fileSize: plan.output.fileSize,
-          recipe: recipeWords(plan.recipe),
-        },
-        warnings: plan.warnings,
+        ...(state.kind === 'valid' ? planView(path, state.plan, named) : { warnings: [] }),
       };
     }
   }
+}
+
+function planView(path: string, plan: Plan, named?: string): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
+  const output = named ?? defaultOutputPath(path, plan.recipe);
+  return {
+    actions: actionTotals(plan),
+    output: {
+      fileName: basename(output),
+      directory: dirname(output),
+      fileSize: plan.output.fileSize,
+      recipe: recipeWords(plan.recipe),
+    },
+    warnings: plan.warnings,
+  };
 }
 
 function actionTotals(plan: Plan): Readonly<Record<Action, { readonly tensors: number; readonly bytes: number }>> {

@@ -1,7 +1,7 @@
 /** Inventory: a plan's tensors as the table asks for them: searched, filtered, sorted, as a list or a tree, a window at a time. Pure. */
 import { formatShape } from '../../base/format';
 import { nameFilter } from '../../base/nameFilter';
-import type { Plan, PlannedTensor } from '../../engine/plan/plan';
+import type { PlannedTensor } from '../../engine/plan/plan';
 import {
   SIZE_CLASSES,
   type Filters,
@@ -11,6 +11,7 @@ import {
   type TableRow,
   type TensorRow,
 } from '../../webview/protocol/query';
+import type { ListedTensor } from './listedTensor';
 import { TensorOrder } from './tensorOrder';
 import { tensorTree, type TreeGroup } from './tensorTree';
 import { groupRow, membersOf, treeRows, type TreeEntry } from './treeRows';
@@ -33,14 +34,15 @@ export class Inventory {
   #lowerCase: readonly string[] | undefined;
   #tree: TreeGroup | undefined;
 
-  constructor(private readonly plan: Plan) {
-    this.#orders = new TensorOrder(plan);
+  /** In the order of the file. */
+  constructor(private readonly all: readonly ListedTensor[]) {
+    this.#orders = new TensorOrder(all);
   }
 
   /** Makes what a first search and a first look at the tree need, so that neither has to wait for it. */
   prepare(): void {
-    this.#lowerCase ??= this.plan.tensors.map(({ source }) => source.name.toLowerCase());
-    this.#tree ??= tensorTree(this.plan.tensors.map(({ source }) => source.name));
+    this.#lowerCase ??= this.all.map(({ source }) => source.name.toLowerCase());
+    this.#tree ??= tensorTree(this.all.map(({ source }) => source.name));
   }
 
   rows(query: Query, start: number, end: number): RowsReply {
@@ -50,7 +52,7 @@ export class Inventory {
       typeof entry === 'number'
         ? this.#listRow(entry)
         : entry.kind === 'group'
-          ? groupRow(entry, this.plan.tensors)
+          ? groupRow(entry, this.all)
           : this.#row(entry.tensor, entry.depth, entry.label),
     );
     return { count: entries.length, tensors, bytes, rows, ...(problem === undefined ? {} : { problem }) };
@@ -75,8 +77,8 @@ export class Inventory {
     return [...found];
   }
 
-  tensor(index: number): PlannedTensor | undefined {
-    return this.plan.tensors[index];
+  tensor(index: number): ListedTensor | undefined {
+    return this.all[index];
   }
 
   #answer(query: Query): Answer {
@@ -97,7 +99,7 @@ export class Inventory {
     const sorted = this.#orders.sorted(order);
     const problem = filter.kind === 'invalid' ? { problem: filter.problem } : {};
     const passes = filterTest(filters);
-    const { tensors } = this.plan;
+    const tensors = this.all;
     let chosen = sorted;
     if (filter.kind === 'some' || passes !== undefined) {
       this.#lowerCase ??= tensors.map(({ source }) => source.name.toLowerCase());
@@ -121,9 +123,9 @@ export class Inventory {
   }
 
   #row(tensor: number, depth: number, label: string | undefined): TensorRow {
-    const planned = this.plan.tensors[tensor];
+    const planned = this.all[tensor];
     if (planned === undefined) throw new RangeError(`there is no tensor ${tensor}`);
-    const { source, action, reason, quantization } = planned;
+    const { source } = planned;
     return {
       kind: 'tensor',
       depth,
@@ -133,25 +135,27 @@ export class Inventory {
       dtype: source.dtype,
       shape: source.exactShape?.join(' × ') ?? formatShape(source.shape),
       bytes: sizeOf(planned),
-      action,
-      reason,
-      ...(quantization === undefined ? undefined : { targetDtype: quantization.targetDtype }),
+      ...(planned.action === undefined ? { reason: '' } : decided(planned)),
     };
   }
 }
 
+function decided({ action, reason, quantization }: PlannedTensor): Pick<TensorRow, 'action' | 'reason' | 'targetDtype'> {
+  return { action, reason, ...(quantization === undefined ? undefined : { targetDtype: quantization.targetDtype }) };
+}
+
 /** `undefined` where nothing is filtered. */
-function filterTest({ dtypes, actions, ranks, sizes }: Filters): ((tensor: PlannedTensor) => boolean) | undefined {
+function filterTest({ dtypes, actions, ranks, sizes }: Filters): ((tensor: ListedTensor) => boolean) | undefined {
   if (dtypes.length + actions.length + ranks.length + sizes.length === 0) return undefined;
   const accepts = <T>(values: readonly T[]): ((value: T) => boolean) => {
     const set = new Set(values);
     return set.size === 0 ? () => true : (value) => set.has(value);
   };
   const dtype = accepts<string>(dtypes);
-  const action = accepts(actions);
+  const action = accepts<ListedTensor['action']>(actions);
   const rank = accepts(ranks);
   const size = accepts(sizes);
-  return (tensor) =>
+  return (tensor: ListedTensor) =>
     dtype(tensor.source.dtype) && action(tensor.action) && rank(tensor.source.shape.length) && size(sizeClassOf(sizeOf(tensor)));
 }
 
@@ -159,6 +163,6 @@ export function sizeClassOf(bytes: number): SizeClass {
   return SIZE_CLASSES.findLast(({ from }) => bytes >= from)?.id ?? 'tiny';
 }
 
-function sizeOf(tensor: PlannedTensor | undefined): number {
+function sizeOf(tensor: ListedTensor | undefined): number {
   return tensor === undefined ? 0 : tensor.source.end - tensor.source.begin;
 }

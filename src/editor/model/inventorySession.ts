@@ -7,6 +7,7 @@ import { tensorParameters } from '../../engine/inspect/parameters';
 import type { Recipe } from '../../engine/plan/recipe';
 import type { InspectionView, RoundingPreviewView } from '../../webview/protocol/inspection';
 import {
+  FIRST_ROWS,
   MAX_ROWS_PER_REQUEST,
   type ExportRequest,
   type InventoryApi,
@@ -16,10 +17,11 @@ import {
   type TensorRequest,
   type TensorsRequest,
 } from '../../webview/protocol/inventoryApi';
-import type { RowsReply } from '../../webview/protocol/query';
+import type { Query, RowsReply } from '../../webview/protocol/query';
 import { exportInventory } from './exportInventory';
 import { openHex } from './hexView';
 import { Inventory } from './inventory';
+import type { ListedTensor } from './listedTensor';
 import type { ModelDocument, ModelState } from './modelDocument';
 
 /** The part of the engine that looks into files. */
@@ -37,10 +39,10 @@ export interface InventoryServices {
 
 const NO_ROWS: RowsReply = { count: 0, tensors: 0, bytes: 0, rows: [] };
 
-type ValidState = Extract<ModelState, { readonly kind: 'valid' }>;
+type KnownFile = Extract<ModelState, { readonly kind: 'valid' | 'listed' }>;
 
 export class InventorySession implements InventoryApi {
-  #current: { readonly state: ValidState; readonly inventory: Inventory } | undefined;
+  #current: { readonly state: KnownFile; readonly inventory: Inventory } | undefined;
 
   constructor(
     private readonly document: ModelDocument,
@@ -49,8 +51,14 @@ export class InventorySession implements InventoryApi {
 
   /** The first rows are on the screen: there is time for what is asked next. */
   drawn(): void {
-    const state = this.document.state.value;
-    setImmediate(() => this.#at(state.revision)?.inventory.prepare());
+    setImmediate(() => {
+      this.document.plan();
+      this.#at(this.document.state.value.revision)?.inventory.prepare();
+    });
+  }
+
+  firstRows(revision: number, query: Query): Promise<RowsReply> {
+    return this.rows({ revision, query, start: 0, end: FIRST_ROWS });
   }
 
   async rows({ revision, query, start, end }: RowsRequest): Promise<RowsReply> {
@@ -87,15 +95,21 @@ export class InventorySession implements InventoryApi {
 
   async metadataValue(key: string): Promise<string> {
     const state = this.document.state.value;
-    return state.kind === 'valid' ? (state.header.metadata.get(key) ?? '') : '';
+    return 'header' in state ? (state.header.metadata.get(key) ?? '') : '';
   }
 
   async exportInventory({ revision, query }: ExportRequest): Promise<void> {
-    const current = this.#at(revision);
+    if (this.#at(revision) === undefined) return;
+    // The rows are the same ones, whether or not there was a plan.
+    this.document.plan();
+    const current = this.#at(this.document.state.value.revision);
     if (current === undefined) return;
     const { inventory } = current;
     const everything = { ...query, form: 'list' } as const;
-    const tensors = inventory.tensors(everything, 0, Infinity).flatMap((index) => inventory.tensor(index) ?? []);
+    const tensors = inventory.tensors(everything, 0, Infinity).flatMap((index) => {
+      const tensor = inventory.tensor(index);
+      return tensor?.action === undefined ? [] : [tensor];
+    });
     await exportInventory(this.document.uri, current.state.header, tensors);
   }
 
@@ -149,10 +163,19 @@ export class InventorySession implements InventoryApi {
   }
 
   /** `undefined` where the webview asks about a file that has changed since: it hears of the change by itself. */
-  #at(revision: number): { readonly state: ValidState; readonly inventory: Inventory } | undefined {
+  #at(revision: number): { readonly state: KnownFile; readonly inventory: Inventory } | undefined {
     const state = this.document.state.value;
-    if (state.kind !== 'valid' || state.revision !== revision) return undefined;
-    if (this.#current?.state !== state) this.#current = { state, inventory: new Inventory(state.plan) };
+    if (!('header' in state) || state.revision !== revision) return undefined;
+    if (this.#current?.state !== state) this.#current = { state, inventory: new Inventory(listed(state)) };
     return this.#current;
+  }
+}
+
+function listed(state: KnownFile): readonly ListedTensor[] {
+  switch (state.kind) {
+    case 'valid':
+      return state.plan.tensors;
+    case 'listed':
+      return state.header.tensors.map((source) => ({ source }));
   }
 }

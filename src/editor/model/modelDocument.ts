@@ -22,17 +22,28 @@ export interface RecipeSource {
 
 export type ModelState = { readonly kind: 'reading'; readonly revision: 0 } | KnownState;
 
+/** `listed`: the file is read, and the plan for it is still to be made. */
 export type KnownState =
+  | { readonly kind: 'listed'; readonly revision: number; readonly header: Header }
   | { readonly kind: 'valid'; readonly revision: number; readonly header: Header; readonly plan: Plan; readonly problem?: string }
   | { readonly kind: 'invalid'; readonly revision: number; readonly error: EngineError };
 
+/** What is shown as soon as it is known: of a long file the rows, before the plan. */
+type Urgent = 'rows' | 'plan';
+
 /** A program that writes a file changes it many times in a row. */
 const SETTLE_MILLISECONDS = 250;
+
+/** Planning more tensors takes longer than people like to wait for the first rows, so those come first. */
+const TENSORS_PLANNED_AT_ONCE = 2000;
+/** The plan is made without a page that has drawn, too. */
+const PLANNING_DELAY_MILLISECONDS = 3000;
 
 export class ModelDocument implements vscode.CustomDocument {
   readonly #owned = new DisposableStore();
   readonly #state = new Observable<ModelState>({ kind: 'reading', revision: 0 });
   #settling: NodeJS.Timeout | undefined;
+  #planning: NodeJS.Timeout | undefined;
   #reading = 0;
 
   constructor(
@@ -63,29 +74,49 @@ export class ModelDocument implements vscode.CustomDocument {
     if (this.#reading === 0) void this.reload();
   }
 
-  async reload(): Promise<void> {
-    const reading = ++this.#reading;
-    const state = await readModel(this.uri, this.recipes.recipeOf(this.uri), this.#state.value.revision + 1);
-    // Of two readings at once, the one that began last knows the file best.
-    if (reading === this.#reading) this.#state.value = state;
+  reload(): Promise<void> {
+    // A page that shows rows keeps them until there are others with their plan.
+    return this.#read(this.#state.value.kind === 'valid' ? 'plan' : 'rows');
+  }
+
+  /** Makes the plan, where that was put off. */
+  plan(): void {
+    clearTimeout(this.#planning);
+    if (this.#state.value.kind === 'listed') this.#replan();
   }
 
   dispose(): void {
     clearTimeout(this.#settling);
+    clearTimeout(this.#planning);
     this.#owned.dispose();
+  }
+
+  async #read(urgent: Urgent): Promise<void> {
+    const reading = ++this.#reading;
+    const state = await readModel(this.uri, this.recipes.recipeOf(this.uri), { revision: this.#state.value.revision + 1, urgent });
+    // Of two readings at once, the one that began last knows the file best.
+    if (reading !== this.#reading) return;
+    this.#state.value = state;
+    clearTimeout(this.#planning);
+    if (state.kind === 'listed') this.#planning = setTimeout(() => this.plan(), PLANNING_DELAY_MILLISECONDS);
   }
 
   /** The file is as it was: only what happens to it changes. */
   #replan(): void {
     const state = this.#state.value;
-    if (state.kind !== 'valid') return;
+    if (state.kind !== 'valid' && state.kind !== 'listed') return;
     const recipe = this.recipes.recipeOf(this.uri);
     // Its calibration file may be another one than before.
     if (recipe.calibration !== null) {
-      void this.reload();
+      void this.#read('plan');
       return;
     }
-    this.#state.value = { kind: 'valid', revision: state.revision + 1, header: state.header, ...planned(state.header, recipe) };
+    const revision = state.revision + 1;
+    try {
+      this.#state.value = { kind: 'valid', revision, header: state.header, ...planned(state.header, recipe) };
+    } catch (error) {
+      this.#state.value = { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
+    }
   }
 
   #settle(): void {
@@ -94,7 +125,11 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 }
 
-async function readModel(uri: vscode.Uri, recipe: Recipe, revision: number): Promise<KnownState> {
+async function readModel(
+  uri: vscode.Uri,
+  recipe: Recipe,
+  { revision, urgent }: { readonly revision: number; readonly urgent: Urgent },
+): Promise<KnownState> {
   try {
     if (uri.scheme !== 'file') {
       throw new EngineError(
@@ -103,6 +138,7 @@ async function readModel(uri: vscode.Uri, recipe: Recipe, revision: number): Pro
       );
     }
     const header = await readHeader(uri.fsPath);
+    if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE) return { kind: 'listed', revision, header };
     const { calibration, problem } = await calibrationFor(recipe, header);
     return { kind: 'valid', revision, header, ...planned(header, recipe, calibration), ...(problem === undefined ? {} : { problem }) };
   } catch (error) {

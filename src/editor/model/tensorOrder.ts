@@ -1,5 +1,5 @@
-/** TensorOrder: a plan's tensors in the orders that the table asks for. An order is computed once. Pure. */
-import type { Plan, PlannedTensor } from '../../engine/plan/plan';
+/** TensorOrder: tensors in the orders that the table asks for. An order is computed once. Pure. */
+import type { ListedTensor } from './listedTensor';
 import type { Order, SortColumn } from '../../webview/protocol/views';
 
 const ACTION_RANK = { quantize: 0, keep: 1, remove: 2 } as const;
@@ -8,9 +8,9 @@ export class TensorOrder {
   readonly #orders = new Map<string, Uint32Array>();
   #naturalKeys: readonly string[] | undefined;
 
-  constructor(private readonly plan: Plan) {}
+  constructor(private readonly tensors: readonly ListedTensor[]) {}
 
-  /** Indexes into `plan.tensors`. */
+  /** Indexes into the tensors. */
   sorted(order: Order): Uint32Array {
     const key = `${order.column} ${order.direction}`;
     const known = this.#orders.get(key);
@@ -21,7 +21,7 @@ export class TensorOrder {
   }
 
   #sort({ column, direction }: Order): Uint32Array {
-    const { tensors } = this.plan;
+    const { tensors } = this;
     const indexes = Uint32Array.from(tensors, (_, index) => index);
     const turn = direction === 'ascending' ? 1 : -1;
     if (column === 'file') return turn === 1 ? indexes : indexes.reverse();
@@ -33,7 +33,7 @@ export class TensorOrder {
   }
 }
 
-function keysOf(tensors: readonly PlannedTensor[], column: Exclude<SortColumn, 'file' | 'name'>): readonly (string | number)[] {
+function keysOf(tensors: readonly ListedTensor[], column: Exclude<SortColumn, 'file' | 'name'>): readonly (string | number)[] {
   switch (column) {
     case 'dtype':
       return tensors.map(({ source }) => source.dtype);
@@ -42,7 +42,7 @@ function keysOf(tensors: readonly PlannedTensor[], column: Exclude<SortColumn, '
     case 'bytes':
       return tensors.map(({ source }) => source.end - source.begin);
     case 'action':
-      return tensors.map(({ action }) => ACTION_RANK[action]);
+      return tensors.map(({ action }) => (action === undefined ? 0 : ACTION_RANK[action]));
   }
 }
 

@@ -1,7 +1,7 @@
 /** treeRows: the visible rows of a tree of tensors: what is in collapsed groups or not chosen is left out, the rest sorted within each group. Pure. */
-import type { PlannedTensor } from '../../engine/plan/plan';
 import type { Expansion, GroupRow } from '../../webview/protocol/query';
 import type { Order } from '../../webview/protocol/views';
+import type { ListedTensor } from './listedTensor';
 import { compareKeys, naturalKey } from './tensorOrder';
 import type { TreeGroup } from './tensorTree';
 
@@ -33,7 +33,7 @@ export interface ChosenGroup {
 }
 
 export interface TreeQuery {
-  readonly tensors: readonly PlannedTensor[];
+  readonly tensors: readonly ListedTensor[];
   /** In the order. */
   readonly chosen: Uint32Array;
   readonly order: Order;
@@ -66,7 +66,7 @@ export function treeRows(root: TreeGroup, { tensors, chosen, order, expansion }:
 }
 
 /** Made for the rows that are shown alone: it looks at every tensor in the group. */
-export function groupRow({ state, depth, chosen }: GroupEntry, tensors: readonly PlannedTensor[]): GroupRow {
+export function groupRow({ state, depth, chosen }: GroupEntry, tensors: readonly ListedTensor[]): GroupRow {
   const { path, label } = chosen.group;
   return { kind: 'group', depth, path, label, state, ...rollUp(chosen, tensors) };
 }
@@ -77,7 +77,7 @@ export function membersOf(chosen: ChosenGroup): readonly number[] {
 }
 
 /** `undefined` where nothing in it is chosen. */
-function chosenOf(group: TreeGroup, tensors: readonly PlannedTensor[], rankOf: (tensor: number) => number): ChosenGroup | undefined {
+function chosenOf(group: TreeGroup, tensors: readonly ListedTensor[], rankOf: (tensor: number) => number): ChosenGroup | undefined {
   const own = group.tensors.filter((tensor) => rankOf(tensor) >= 0);
   const groups: ChosenGroup[] = [];
   let count = own.length;
@@ -125,13 +125,13 @@ function rankIn(child: ChosenGroup | number, rankOf: (tensor: number) => number)
   return typeof child === 'number' ? rankOf(child) : child.rank;
 }
 
-function rollUp(chosen: ChosenGroup, tensors: readonly PlannedTensor[]): Pick<GroupRow, 'tensors' | 'bytes' | 'actions' | 'dtypes'> {
+function rollUp(chosen: ChosenGroup, tensors: readonly ListedTensor[]): Pick<GroupRow, 'tensors' | 'bytes' | 'actions' | 'dtypes'> {
   const actions = { quantize: 0, keep: 0, remove: 0 };
   const dtypes = new Map<string, number>();
   for (const index of membersOf(chosen)) {
     const tensor = tensors[index];
     if (tensor === undefined) continue;
-    actions[tensor.action] += 1;
+    if (tensor.action !== undefined) actions[tensor.action] += 1;
     const { dtype, begin, end } = tensor.source;
     dtypes.set(dtype, (dtypes.get(dtype) ?? 0) + end - begin);
   }

@@ -7,6 +7,7 @@
 import type { Header } from '../safetensors/header';
 import { FAMILIES, familyOf, type FamilyId, type KnownFamily } from './families';
 import type { Category, Naming } from './family';
+import { NamesByEnding } from './namesByEnding';
 import { isUsualPrefix } from './prefixes';
 import { anchorPlaces, meetSignature } from './signature';
 import { unknownEvidence, type Miss } from './unknownEvidence';
@@ -72,7 +73,7 @@ export function ownersByName(header: Header, components: readonly { readonly pre
 }
 
 function matchAll(header: Header): { readonly matches: readonly Match[]; readonly misses: readonly Miss[] } {
-  const names = [...header.byName.keys()];
+  const names = new NamesByEnding(header.byName.keys());
   const matches: Match[] = [];
   const misses: Miss[] = [];
   for (const family of FAMILIES) {

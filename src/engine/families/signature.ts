@@ -1,5 +1,6 @@
 /** Whether a signature is met by the tensors under a prefix, told in sentences that name what was seen. Pure. */
 import type { TensorInfo } from '../safetensors/header';
+import type { NamesByEnding } from './namesByEnding';
 import type { Dimension, Signature, TensorFact } from './family';
 
 export type TensorsByName = ReadonlyMap<string, TensorInfo>;
@@ -16,14 +17,12 @@ export interface AnchorPlace {
   readonly name: string;
 }
 
-export function anchorPlaces(signature: Signature, names: readonly string[]): readonly AnchorPlace[] {
+export function anchorPlaces(signature: Signature, names: NamesByEnding): readonly AnchorPlace[] {
   const anchors = alternatives(nameOf(signature.tensors[0]));
   return (signature.stems ?? ['']).flatMap((stem) =>
     anchors.flatMap((anchor) => {
       const ending = stem + anchor;
-      return names
-        .filter((name) => name.endsWith(ending) && (name.length === ending.length || name[name.length - ending.length - 1] === '.'))
-        .map((name) => ({ prefix: name.slice(0, name.length - ending.length), stem, name }));
+      return names.endingIn(ending).map((name) => ({ prefix: name.slice(0, name.length - ending.length), stem, name }));
     }),
   );
 }

@@ -34,8 +34,41 @@ export interface Statistics {
   readonly damping: number;
 }
 
-/** Quantizes one matrix; codes go to `weightOffset`, the F32 scale to each of `scaleOffsets` of the output file. */
-export interface QuantizeTask {
+/**
+ * The values that codes stand for before their scale: OFP8's E4M3 and E5M2, whole numbers within ±127, and E2M1 (0, ½, 1, 1½, 2, 3, 4, 6).
+ * One byte each; `e2m1` takes half of one, the even column in the high nibble.
+ */
+export type CodeGrid = 'e4m3' | 'e5m2' | 'int8' | 'e2m1';
+
+/**
+ * How scales are stored: as F32; as the biased exponent of a power of two in one byte; as E4M3, one byte each, times one F32 scale of the
+ * whole tensor.
+ */
+export type ScaleForm = 'f32' | 'e8m0' | 'e4m3';
+
+/** `swizzled`: in tiles of 128 × 4 scales, as 32 rows of 4 × 4, padded with zeros to whole tiles. */
+export type ScaleOrder = 'plain' | 'swizzled';
+
+/** How a matrix is stored as codes and scales. What is left out: one F32 scale and E4M3 codes, as many as there are elements. */
+export interface CodeStorage {
+  readonly grid?: CodeGrid;
+  /**
+   * The rectangle that shares a scale, smaller at the edges; without it, the whole matrix. A row is 1 × columns. Scales are in row-major order,
+   * ⌈rows ÷ block.rows⌉ × ⌈columns ÷ block.columns⌉.
+   */
+  readonly block?: { readonly rows: number; readonly columns: number };
+  readonly scaleForm?: ScaleForm;
+  readonly scaleOrder?: ScaleOrder;
+  /** The matrix of codes where it is padded with zeros. */
+  readonly storedRows?: number;
+  readonly storedColumns?: number;
+}
+
+/**
+ * Quantizes one matrix; codes go to `weightOffset`, its scales to each of `scaleOffsets` of the output file, and the F32 scale of the tensor,
+ * where the scales are E4M3, to each of `tensorScaleOffsets`. Rounding `tpec` knows one F32 scale and E4M3 only.
+ */
+export interface QuantizeTask extends CodeStorage {
   readonly kind: 'quantize';
   readonly id: number;
   readonly name: string;
@@ -45,6 +78,7 @@ export interface QuantizeTask {
   readonly columns: number;
   readonly weightOffset: number;
   readonly scaleOffsets: readonly number[];
+  readonly tensorScaleOffsets?: readonly number[];
   readonly rounding: Rounding;
   /** 0 means full rank. */
   readonly topK: number;
@@ -56,9 +90,19 @@ export interface QuantizeTask {
   readonly outputs?: Statistics;
 }
 
+/** A matrix of codes in a file, with the scales that make values of them: code × scale × tensorScale. */
+export interface StoredCodes extends Omit<CodeStorage, 'scaleForm'> {
+  readonly rows: number;
+  readonly columns: number;
+  readonly scales: FileRange;
+  /** Files of other tools may hold scales in two bytes. */
+  readonly scaleForm?: ScaleForm | 'f16' | 'bf16';
+  readonly tensorScale?: number;
+}
+
 /**
- * Compares a converted tensor with its source. Without `scale`, byte for byte; with it, dequantized
- * (`codes` are F8_E4M3, `value = code × scale`) against the source values. Reads only.
+ * Compares a converted tensor with its source. With `codes` or `scale`, dequantized against the source's values; else byte for byte. `scale`
+ * is short for E4M3 codes with this one scale. Reads only.
  */
 export interface CompareTask {
   readonly kind: 'compare';
@@ -70,13 +114,15 @@ export interface CompareTask {
   readonly rows: number;
   readonly columns: number;
   readonly scale?: number;
+  readonly codes?: StoredCodes;
 }
 
-/** A tensor's values: element × scale. */
+/** A tensor's values: element × scale; with `codes`, those of its rows × columns codes × their scales × `scale`, whatever the `dtype`. */
 export interface TensorValues {
   readonly range: FileRange;
   readonly dtype: ValueDtype;
   readonly scale: number;
+  readonly codes?: StoredCodes;
 }
 
 /**
@@ -180,7 +226,9 @@ export type QuantizerEvent =
   | { readonly type: 'finished'; readonly peakDeviceMemoryBytes?: number; readonly deviceBusySeconds?: number };
 
 export interface QuantizedResult {
-  readonly scale: number;
+  /** Of the whole matrix; where there are several scales, `scaleRange` has the smallest and the largest. */
+  readonly scale?: number;
+  readonly scaleRange?: { readonly smallest: number; readonly largest: number };
   /** ‖Q − W‖_F / ‖W‖_F of what was written; 0 for an all-zero tensor. */
   readonly relativeError: number;
   /** ‖W‖_F², to combine the relative errors of several tensors. */
@@ -194,7 +242,7 @@ export interface QuantizedResult {
   readonly sweeps: number;
   /** Learned rounding was not better than nearest on this tensor, and nearest was written. */
   readonly keptNearest: boolean;
-  /** Share of codes that differ from nearest rounding, 0–1. */
+  /** Share of codes that differ from nearest rounding with the same scales, 0–1. */
   readonly changedShare: number;
   readonly device: string;
   readonly readSeconds: number;
@@ -208,6 +256,11 @@ export interface ComparedResult {
   readonly squaredError: number;
   readonly squaredSource: number;
   readonly maxAbsoluteError: number;
+  /**
+   * The largest error in units of half the grid's widest step times the element's scale: nearest rounding stays within 1, learned rounding within
+   * a few; a code that is not its own is soon beyond. Absent where nothing was dequantized.
+   */
+  readonly largestStepError?: number;
   readonly nonFiniteCount: number;
 }
 

@@ -14,7 +14,9 @@ export interface TensorReport {
   readonly targetDtype?: Dtype;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Of the whole tensor; where there are several, the smallest and the largest. */
   readonly scale?: number;
+  readonly scaleRange?: { readonly smallest: number; readonly largest: number };
   readonly relativeError?: number;
   readonly objective?: number;
   readonly objectiveNearest?: number;

@@ -98,8 +98,8 @@ function tensorCells(row: TensorRow): Cells {
     dtype: row.dtype,
     shape: row.shape,
     bytes: row.bytes,
-    action: row.action,
-    verb: ACTION_LABELS[row.action],
+    action: row.action ?? '',
+    verb: row.action === undefined ? '' : ACTION_LABELS[row.action],
     reason: row.reason,
   };
 }

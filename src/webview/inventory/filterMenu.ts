@@ -101,7 +101,7 @@ function choicesOf(view: InventoryView): readonly Choice[] {
       key: 'actions',
       value: action,
       label: ACTION_LABELS[action],
-      tensors: view.actions[action].tensors,
+      tensors: view.actions?.[action].tensors ?? 0,
     })),
     ...view.ranks.map(({ value, tensors }): Choice => ({ key: 'ranks', value, label: value === 0 ? 'Scalar' : `${value}-D`, tensors })),
     ...SIZE_CLASSES.map(({ id, label }): Choice => ({

@@ -9,6 +9,7 @@ import { PAGE_ROWS, RowSource } from '../table/rowSource';
 import { makeSortHeader, type SortHeader } from '../table/sortHeader';
 import { VirtualTable, type MoveKeys } from '../table/virtualTable';
 import { Details } from '../tensor/details';
+import { Throttle } from '../throttle';
 import { saveState } from '../webviewApi';
 import { COLUMNS, makeInventoryRow } from './columns';
 import { toggled } from './filterMenu';
@@ -41,6 +42,8 @@ export class InventoryPage {
   /** Known even while the row of it is not here. */
   #activeTensor: number | undefined;
   #detailsState: SavedState['details'];
+  /** Telling the editor of every pixel that is scrolled would take longer than scrolling. */
+  readonly #saving = new Throttle(() => this.#saveState());
   #asking = new AbortController();
   #count = 0;
   #drawn = false;
@@ -77,7 +80,7 @@ export class InventoryPage {
       { label: 'Tensors', columns: COLUMNS.length, header: this.#header.root, makeRow: makeInventoryRow },
       {
         onActivate: (index, keys) => this.#activate(index, keys),
-        onScroll: () => this.#save(),
+        onScroll: () => this.#saving.soon(),
         onOpen: (_, row) => this.#open(row),
         onKey: (event, index) => this.#onKey(event, index),
         isSelected: (index, row) => (row.kind === 'tensor' ? this.#selection.has(row.tensor) : index === this.#table.activeIndex),
@@ -107,11 +110,13 @@ export class InventoryPage {
     this.#table.refresh();
   }
 
-  async showFile(view: InventoryView): Promise<void> {
+  async showFile(view: InventoryView, first?: RowsReply): Promise<void> {
     const before = this.#view;
     this.#view = view;
     this.#drawn = false;
-    this.#strip.showProposal({ output: view.output, sourceBytes: view.fileSize, tensors: view.actions.quantize.tensors });
+    if (view.output !== undefined && view.actions !== undefined) {
+      this.#strip.showProposal({ output: view.output, sourceBytes: view.fileSize, tensors: view.actions.quantize.tensors });
+    }
     if (before === undefined || !isSameFile(before, view)) {
       this.#selection.clear();
       this.#details.hide();
@@ -124,10 +129,12 @@ export class InventoryPage {
       );
     }
     this.#warnings.replaceChildren(...makeWarnings(view.warnings));
-    this.#totals.showFile(view.actions);
+    if (view.actions !== undefined) this.#totals.showFile(view.actions);
     this.#toolbar.showFile(view);
     this.#toolbar.showDetails(this.#detailsState);
-    await this.#ask({}, this.#restore?.scrollTop ?? this.#table.scrollTop);
+    // Rows that came along were asked for with the query that this page began with.
+    const known = before === undefined && this.#activeTensor === undefined ? first : undefined;
+    await this.#ask({}, this.#restore?.scrollTop ?? this.#table.scrollTop, known);
     if (this.#restore?.activeTensor !== undefined && this.#table.activeIndex !== undefined)
       this.#selection.begin(this.#restore.activeTensor);
     this.#restore = undefined;
@@ -144,7 +151,7 @@ export class InventoryPage {
   }
 
   /** Shows what the changed query means, once its first rows are here: until then the rows before stay. */
-  async #ask(change: Partial<Query>, scrollTop?: number): Promise<void> {
+  async #ask(change: Partial<Query>, scrollTop?: number, known?: RowsReply): Promise<void> {
     const view = this.#view;
     if (view === undefined) return;
     const before = this.#query;
@@ -163,9 +170,10 @@ export class InventoryPage {
     const { revision } = view;
     const keepsPlace = change.search === undefined && change.filters === undefined;
     const [reply, active] = await Promise.all([
-      this.host.request('rows', { revision, query, start: 0, end: PAGE_ROWS }, asking.signal),
+      known ?? this.host.request('rows', { revision, query, start: 0, end: PAGE_ROWS }, asking.signal),
       this.#locate(revision, query),
     ]).catch((): [undefined, undefined] => [undefined, undefined]);
+    performance.mark('rows');
     if (asking.signal.aborted || reply === undefined || this.#view !== view) return;
     this.#showReply(reply, { revision, query, active, scrollTop: scrollTop ?? (keepsPlace && active !== undefined ? undefined : 0) });
     if (scrollTop === undefined && keepsPlace && active !== undefined) this.#table.reveal(active);
@@ -342,6 +350,10 @@ export class InventoryPage {
 
   /** At once, for the tab may be hidden next: whatever waits then is lost with the page. */
   #save(): void {
+    this.#saving.now();
+  }
+
+  #saveState(): void {
     saveState({
       query: this.#query,
       scrollTop: this.#table.scrollTop,

@@ -6,7 +6,7 @@ import { ACTION_LABELS, ACTIONS } from './columns';
 
 export interface Totals {
   readonly root: HTMLElement;
-  showFile(actions: InventoryView['actions']): void;
+  showFile(actions: NonNullable<InventoryView['actions']>): void;
   /** Which are filtered for. */
   show(actions: readonly ActionName[]): void;
 }

@@ -1,14 +1,21 @@
 /** EditorApi: everything the webview may ask of the extension host. */
 import type { InventoryApi } from './inventoryApi';
+import type { Query, RowsReply } from './query';
 import type { PanelApi } from './panelApi';
 import type { ConversionView, FileView } from './views';
 
 /** What can be asked for about the file or its conversion; each is a command of the editor. */
 export type Intent = 'openOutput' | 'revealOutput' | 'showReport' | 'showLog' | 'reopenWith' | 'openAsText' | 'reload' | 'openSettings';
 
+export interface ShownFile {
+  readonly view: FileView;
+  /** The first rows, where the page has none yet: they need no request of their own. */
+  readonly first?: RowsReply;
+}
+
 export interface EditorApi extends PanelApi, InventoryApi {
-  /** The file now and after every change on disk or of the settings. */
-  file(params: undefined, signal: AbortSignal): AsyncIterable<FileView>;
+  /** The file now and after every change on disk or of the settings; the first time with the rows that answer `query`. */
+  file(query: Query, signal: AbortSignal): AsyncIterable<ShownFile>;
   /** This file's conversion, whoever started it. */
   conversion(params: undefined, signal: AbortSignal): AsyncIterable<ConversionView>;
   convert(params: undefined, signal: AbortSignal): Promise<void>;

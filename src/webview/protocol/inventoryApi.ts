@@ -11,6 +11,8 @@ export interface RowsRequest {
 }
 
 export const MAX_ROWS_PER_REQUEST = 512;
+/** As many as an answer to a changed query holds. */
+export const FIRST_ROWS = 128;
 
 export interface LocateRequest {
   readonly revision: number;

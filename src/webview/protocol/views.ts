@@ -21,8 +21,9 @@ export interface InventoryView {
   readonly dtypes: readonly DtypeShare[];
   readonly ranks: readonly FacetShare<number>[];
   readonly sizes: readonly FacetShare<string>[];
-  readonly actions: Readonly<Record<ActionName, ActionTotal>>;
-  readonly output: OutputView;
+  /** Absent while the plan is being made, as is the output. */
+  readonly actions?: Readonly<Record<ActionName, ActionTotal>>;
+  readonly output?: OutputView;
   readonly warnings: readonly string[];
 }
 
@@ -126,7 +127,8 @@ export interface RowView {
   /** For people, e.g. `4096 × 11008`. */
   readonly shape: string;
   readonly bytes: number;
-  readonly action: ActionName;
+  /** Absent while the plan is being made. */
+  readonly action?: ActionName;
   readonly reason: string;
   /** Absent where the tensor keeps its dtype or is removed. */
   readonly targetDtype?: string;

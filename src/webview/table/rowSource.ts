@@ -1,6 +1,8 @@
 /** RowSource: the rows that are on the screen or about to be, fetched in pages and forgotten again. */
 
-export const PAGE_ROWS = 128;
+import { FIRST_ROWS } from '../protocol/inventoryApi';
+
+export const PAGE_ROWS = FIRST_ROWS;
 /** About a screen in each direction, whatever the table's length. */
 const KEPT_PAGES = 8;
 

@@ -50,11 +50,18 @@ export interface TableContent<Row> {
   readonly scrollTop?: number;
 }
 
+/** A row of the page and what it shows: while one scrolls, almost none changes. */
+interface ShownRow<Row> {
+  readonly cells: RowCells<Row>;
+  row: Row | undefined | 'nothing yet';
+  state: string;
+}
+
 export class VirtualTable<Row> {
   readonly root: HTMLElement;
   readonly #body: HTMLElement;
-  readonly #rows = new Map<number, RowCells<Row>>();
-  readonly #spare: RowCells<Row>[] = [];
+  readonly #rows = new Map<number, ShownRow<Row>>();
+  readonly #spare: ShownRow<Row>[] = [];
   readonly #virtualizer: Virtualizer<HTMLElement, HTMLElement>;
   readonly #unmount: () => void;
   readonly #idPrefix: string;
@@ -163,44 +170,58 @@ export class VirtualTable<Row> {
 
   #draw(): void {
     const items = this.#virtualizer.getVirtualItems();
-    this.#body.style.height = `${this.#count * ROW_HEIGHT}px`;
+    const height = `${this.#count * ROW_HEIGHT}px`;
+    if (this.#body.style.height !== height) this.#body.style.height = height;
     const range = this.#virtualizer.range;
     if (range !== null) this.#source?.want(range.startIndex - PREFETCH, Math.min(this.#count, range.endIndex + 1 + PREFETCH));
 
     const shown = new Set(items.map((item) => item.index));
-    for (const [index, cells] of this.#rows) {
+    for (const [index, row] of this.#rows) {
       if (shown.has(index)) continue;
       this.#rows.delete(index);
-      this.#spare.push(cells);
+      this.#spare.push(row);
     }
     let complete = items.length > 0 || this.#count === 0;
     for (const index of shown) {
       const row = this.#source?.row(index);
       complete &&= row !== undefined;
-      this.#cellsAt(index).show(row);
-      const root = this.#cellsAt(index).root;
-      root.classList.toggle('loading', row === undefined);
-      root.classList.toggle('active', index === this.#active);
-      root.setAttribute('aria-selected', String(row !== undefined && this.events.isSelected(index, row)));
+      this.#showRow(index, row);
     }
-    for (const cells of this.#spare.splice(0)) cells.root.remove();
+    for (const { cells } of this.#spare.splice(0)) cells.root.remove();
     if (this.#active >= 0) this.root.setAttribute('aria-activedescendant', this.#rowId(this.#active));
     else this.root.removeAttribute('aria-activedescendant');
     if (complete) this.events.onComplete();
   }
 
-  #cellsAt(index: number): RowCells<Row> {
+  #showRow(index: number, row: Row | undefined): void {
+    const shown = this.#rowAt(index);
+    const { root } = shown.cells;
+    if (shown.row !== row) {
+      shown.row = row;
+      shown.cells.show(row);
+      root.classList.toggle('loading', row === undefined);
+    }
+    const isSelected = row !== undefined && this.events.isSelected(index, row);
+    const state = `${index === this.#active} ${isSelected}`;
+    if (shown.state === state) return;
+    shown.state = state;
+    root.classList.toggle('active', index === this.#active);
+    root.setAttribute('aria-selected', String(isSelected));
+  }
+
+  #rowAt(index: number): ShownRow<Row> {
     const known = this.#rows.get(index);
     if (known !== undefined) return known;
-    const cells = this.#spare.pop() ?? this.parts.makeRow();
-    this.#rows.set(index, cells);
-    cells.root.style.transform = `translateY(${index * ROW_HEIGHT}px)`;
-    cells.root.dataset['index'] = String(index);
-    cells.root.id = this.#rowId(index);
+    const shown = this.#spare.pop() ?? { cells: this.parts.makeRow(), row: 'nothing yet', state: '' };
+    const { root } = shown.cells;
+    this.#rows.set(index, shown);
+    root.style.transform = `translateY(${index * ROW_HEIGHT}px)`;
+    root.dataset['index'] = String(index);
+    root.id = this.#rowId(index);
     // The header row is row 1.
-    cells.root.setAttribute('aria-rowindex', String(index + 2));
-    if (!cells.root.isConnected) this.#body.append(cells.root);
-    return cells;
+    root.setAttribute('aria-rowindex', String(index + 2));
+    if (!root.isConnected) this.#body.append(root);
+    return shown;
   }
 
   #rowId(index: number): string {

@@ -55,7 +55,7 @@ export class Details {
         ['Type', row.targetDtype === undefined ? row.dtype : `${row.dtype} → ${row.targetDtype}`],
         ['Shape', row.shape],
         ['Size', formatBytes(row.bytes)],
-        ['Planned', `${ACTION_LABELS[row.action]}: ${row.reason}`],
+        ...(row.action === undefined ? [] : [['Planned', `${ACTION_LABELS[row.action]}: ${row.reason}`] as const]),
       ]),
       element('div', { class: 'details-actions' }, [
         link('Copy Name', () => void this.host.request('copyNames', { revision, tensors: [row.tensor] })),

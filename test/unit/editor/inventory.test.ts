@@ -179,5 +179,5 @@ function inventoryOf(tensors: readonly (readonly [name: string, dtype: Dtype, sh
   new DataView(prefix.buffer).setBigUint64(0, BigInt(json.length), true);
   prefix.set(json, 8);
   const header = parseHeader(prefix, prefix.length + end);
-  return new Inventory(makePlan(header, defaultRecipe(), { toolVersion: '0.0.0' }));
+  return new Inventory(makePlan(header, defaultRecipe(), { toolVersion: '0.0.0' }).tensors);
 }
