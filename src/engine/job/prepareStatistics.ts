@@ -1,6 +1,7 @@
 /** prepareStatistics: what a plan's choice of statistics needs before the first tensor is rounded. */
 import { formatQuantity } from '../../base/format';
 import { feedersOf } from '../families/feeders';
+import { withCorrections, withoutCorrections } from '../plan/biasCorrection';
 import type { Calibration } from '../plan/calibration';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
@@ -21,12 +22,14 @@ export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan
     const byItself = recipe.statistics === 'auto' && choice.inputs === 'propagated';
     const statistics = {
       ...choice,
-      ...(byItself ? ({ inputs: 'gram', reason: 'Gram: it is what the GPU rounds by unless asked otherwise.' } as const) : {}),
+      ...(byItself
+        ? ({ inputs: 'gram', mean: 'unknown', reason: 'Gram: it is what the GPU rounds by unless asked otherwise.' } as const)
+        : {}),
       ...(recipe.sides === 'auto' && choice.outputs === 'gram' ? ({ outputs: 'none' } as const) : {}),
     };
     return { ...tensor, quantization: { ...tensor.quantization, statistics } };
   });
-  return { ...plan, tensors };
+  return { ...plan, tensors: withCorrections(withoutCorrections(tensors), recipe) };
 }
 
 /** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
@@ -42,18 +45,18 @@ export async function* prepareStatistics(
   const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: source.files.length } };
   const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
   const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor, feeders.reached) ? [tensor.source.name] : [])));
-  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map() } };
+  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map(), means: new Map() } };
   const { recipe } = plan;
   const reached = formatQuantity(wanted.size, 'matrix', 'matrices');
   yield { type: 'log', message: `sending ${formatQuantity(recipe.calibSamples, 'sample')} through the model, for ${reached}` };
   const index = source.files.length + files.length;
-  const { byWeight } = await propagate(
+  const { byWeight, means } = await propagate(
     feeders,
     wanted,
     { sources: source.files, statistics: statisticsPath, index },
     { recipe, quantizer, threads: request.threads, signal },
   );
-  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight } };
+  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight, means } };
 }
 
 /** Also where the statistics are calibrated: few samples say less than samples and what is known without them. */

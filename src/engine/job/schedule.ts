@@ -9,7 +9,10 @@ import { statisticsOf, type StatisticsSources } from './statisticsTerms';
  * Costly matrices come first, so that none of them runs alone at the end; what only moves bytes follows in file order,
  * which reads the disk from front to back. Tensors without bytes need no task.
  */
-export function scheduleTasks(plan: Plan, sources: StatisticsSources = { propagated: new Map() }): readonly (CopyTask | QuantizeTask)[] {
+export function scheduleTasks(
+  plan: Plan,
+  sources: StatisticsSources = { propagated: new Map(), means: new Map() },
+): readonly (CopyTask | QuantizeTask)[] {
   const places = outputPlaces(plan);
   const tasks = plan.tensors.flatMap((tensor, id) => taskOf(tensor, id, plan, places.get(tensor.source.name) ?? [], sources) ?? []);
   const cost = (task: CopyTask | QuantizeTask): number => {

@@ -55,7 +55,11 @@ export function readCalibration(path: string, calibration: Header, model: Header
   for (const [layer, tensors] of layers) {
     const weight = weightOf(layer, model);
     if (weight === undefined) unmatched.push(layer);
-    else byWeight.set(weight.name, layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)));
+    else
+      byWeight.set(
+        weight.name,
+        layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)),
+      );
   }
   if (byWeight.size === 0) {
     const example = unmatched[0] ?? '';
@@ -70,6 +74,12 @@ export function calibrationOf(calibration: Calibration | undefined, weight: stri
   if (layer === undefined) return 'none';
   if (layer.inputs !== undefined) return layer.outputs === undefined ? 'inputs' : 'both';
   return layer.outputs === undefined ? 'none' : 'outputs';
+}
+
+/** Vectors whose mean is the layer's mean input: the mean itself, or samples. */
+export function calibratedMeanOf(calibration: Calibration | undefined, weight: string): TensorInfo | undefined {
+  const layer = calibration?.byWeight.get(weight);
+  return layer?.inputMean ?? (layer?.inputs?.kind === 'samples' ? layer.inputs.values : undefined);
 }
 
 function kindOf(name: string): Kind | undefined {

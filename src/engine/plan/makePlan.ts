@@ -4,7 +4,8 @@ import { isSourceDtype } from '../dtype';
 import type { Header, TensorInfo } from '../safetensors/header';
 import { feedersOf } from '../families/feeders';
 import { layOut, type LayoutTensor } from '../safetensors/layout';
-import { calibrationOf, type Calibration } from './calibration';
+import { withCorrections } from './biasCorrection';
+import { calibratedMeanOf, calibrationOf, type Calibration } from './calibration';
 import { comfyui } from './formats/comfyui';
 import { comfyuiLegacy } from './formats/comfyuiLegacy';
 import { modelFamily } from './modelFamily';
@@ -13,7 +14,7 @@ import { outputMetadata } from './outputMetadata';
 import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './plan';
 import type { Layout, Recipe } from './recipe';
 import { decide, ruleContext } from './rules';
-import { chooseStatistics } from './statistics';
+import { chooseStatistics, type KnownStatistics } from './statistics';
 import { layerOfWeight } from './tensorNames';
 import { planWarnings } from './warnings';
 
@@ -32,7 +33,7 @@ const FORMATS: Readonly<Record<Layout, OutputFormat>> = { comfyui, 'comfyui-lega
 export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): Plan {
   const format = FORMATS[recipe.layout];
   const context = ruleContext(header, recipe, options.keepAnyway ?? new Map());
-  const tensors = header.tensors.map((source): PlannedTensor => {
+  const decided = header.tensors.map((source): PlannedTensor => {
     const decision = decide(source, context);
     return decision.action === 'quantize'
       ? {
@@ -42,11 +43,16 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
         }
       : { source, ...decision };
   });
+  const tensors = withCorrections(decided, recipe);
   const layers = tensors.flatMap(({ quantization }) => layerOfWeight(quantization?.weightName ?? '') ?? []);
   const wholeFile = layers.length > 0 ? format.wholeFile(layers, header, recipe) : { literals: [], metadata: new Map<string, string>() };
   const outputs = [...tensors.flatMap((tensor) => outputsOf(tensor, format)), ...wholeFile.literals.map(literal)];
   checkNames(outputs, header);
-  const metadata = outputMetadata(header.metadata, wholeFile.metadata, { toolVersion: options.toolVersion, recipe });
+  const metadata = outputMetadata(header.metadata, wholeFile.metadata, {
+    toolVersion: options.toolVersion,
+    recipe,
+    correctedBiases: tensors.flatMap(({ source, correction }) => (correction === undefined ? [] : [source.name])),
+  });
   const output = layOut(outputs, metadata);
   return { recipe, tensors, output, warnings: planWarnings(tensors, recipe) };
 }
@@ -68,7 +74,11 @@ function statisticsOf(
 ): Pick<TensorQuantization, 'statistics'> {
   if (recipe.rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
-  const known = { calibration: calibrationOf(calibration, name), propagation: reached ? 'reached' : 'not reached' } as const;
+  const known: KnownStatistics = {
+    calibration: calibrationOf(calibration, name),
+    calibratedMean: calibratedMeanOf(calibration, name) === undefined ? 'unknown' : 'known',
+    propagation: reached ? 'reached' : 'not reached',
+  };
   return { statistics: chooseStatistics(recipe, known) };
 }
 

@@ -2,7 +2,7 @@
 import { EngineError } from '../errors';
 import type { Action } from './decision';
 import type { Override } from './overrides';
-import { CONVOLUTIONS, LAYOUTS, PRESET_NAMES, ROUNDINGS, SIDES, STATISTICS, type Recipe } from './recipe';
+import { BIAS_CORRECTIONS, CONVOLUTIONS, LAYOUTS, PRESET_NAMES, ROUNDINGS, SIDES, STATISTICS, type Recipe } from './recipe';
 import { parsePattern } from './tensorPattern';
 
 export const RECIPE_FILE_SUFFIX = '.fp8recipe.json';
@@ -26,6 +26,7 @@ const READERS: Readers = {
   statistics: (value, at) => oneOf(STATISTICS, value, at),
   sides: (value, at) => oneOf(SIDES, value, at),
   calibration: (value, at) => (value === null ? null : text(value, at, 'the path of a calibration file')),
+  biasCorrection: (value, at) => oneOf(BIAS_CORRECTIONS, value, at),
   convolutions: (value, at) => oneOf(CONVOLUTIONS, value, at),
   seed: (value, at) => wholeNumber(value, at, { least: 0, most: Number.MAX_SAFE_INTEGER }),
   overrides: (value, at) => list(value, at).map((item, index) => override(item, at.item(index))),

@@ -3,7 +3,7 @@ import { formatShape } from '../../../base/format';
 import { isSourceDtype } from '../../dtype';
 import { decide, ruleContext } from '../../plan/rules';
 import type { Header, TensorInfo } from '../../safetensors/header';
-import type { CompareTask } from '../quantizer';
+import type { CompareTask, DifferenceTask, TensorValues } from '../quantizer';
 import { layerOf, type ConvertedFile } from './convertedFile';
 import type { VerifiedState } from './verifyEvent';
 
@@ -13,7 +13,9 @@ export interface TensorCheck {
   readonly problems: readonly string[];
   readonly scale?: number;
   /** Absent where there is nothing to compare. `id` is the check's index. */
-  readonly task?: CompareTask;
+  readonly task?: CompareTask | DifferenceTask;
+  /** The file says that this tensor of another content is what it should be: a corrected bias. */
+  readonly changed?: 'on purpose';
 }
 
 /** Files of the compare tasks. */
@@ -53,6 +55,18 @@ function checkKept(tensor: TensorInfo, found: TensorInfo, id: number, converted:
   const length = tensor.end - tensor.begin;
   const kept: TensorCheck = { source: tensor, state: 'kept', problems: [] };
   if (length === 0) return kept;
+  const { dtype } = tensor;
+  if (converted.correctedBiases.has(tensor.name) && isSourceDtype(dtype)) {
+    const values = (range: CompareTask['source']): TensorValues => ({ range, dtype, scale: 1 });
+    const task: DifferenceTask = {
+      kind: 'difference',
+      id,
+      name: tensor.name,
+      reference: values(rangeOf(tensor, SOURCE_FILE)),
+      other: values(rangeOf(found, CONVERTED_FILE)),
+    };
+    return { ...kept, changed: 'on purpose', task };
+  }
   return {
     ...kept,
     task: {

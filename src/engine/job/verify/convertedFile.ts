@@ -2,6 +2,7 @@
 import { PRESETS } from '../../plan/presets';
 import type { Override } from '../../plan/overrides';
 import { defaultRecipe, type PresetName, type Recipe } from '../../plan/recipe';
+import { CORRECTED_BIASES_KEY } from '../../plan/outputMetadata';
 import { parseRecipeFile } from '../../plan/recipeFile';
 import { isScaledFp8Marker, layerOfWeight } from '../../plan/tensorNames';
 import type { Header, TensorInfo } from '../../safetensors/header';
@@ -18,6 +19,8 @@ export interface ConvertedFile {
   /** Layers of the header's `_quantization_metadata` and their formats; undefined where it is absent, `unreadable` where it is no such JSON. */
   readonly describedLayers: ReadonlyMap<string, string> | 'unreadable' | undefined;
   readonly marker: TensorInfo | undefined;
+  /** Biases that this tool says it corrected: they differ from the source on purpose. */
+  readonly correctedBiases: ReadonlySet<string>;
   /** What this tool noted of its making; absent in files of other tools. */
   readonly provenance?: { readonly version: string; /** As far as it decides what is removed. */ readonly recipe: Recipe };
 }
@@ -51,6 +54,7 @@ export async function readConverted(file: SafetensorsFile): Promise<ConvertedFil
     comfyQuant,
     describedLayers: describedLayersOf(header.metadata.get('_quantization_metadata')),
     marker,
+    correctedBiases: correctedBiasesOf(header.metadata),
     ...(provenance === undefined ? {} : { provenance }),
   };
 }
@@ -90,6 +94,16 @@ export function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Of every conversion that the file has gone through. */
+function correctedBiasesOf(metadata: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const texts = [...metadata].flatMap(([key, text]) => (key.replace(/\.\d+$/, '') === CORRECTED_BIASES_KEY ? [text] : []));
+  const names = texts.flatMap((text) => {
+    const found = parsed(text);
+    return Array.isArray(found) ? (found as readonly unknown[]) : [];
+  });
+  return new Set(names.filter((name) => typeof name === 'string'));
 }
 
 /** The latest entry, in case the source was itself made by this tool. */

@@ -74,13 +74,21 @@ async function* compare(
   signal: AbortSignal,
 ): AsyncGenerator<VerifyEvent, ReadonlyMap<number, ComparedResult>, undefined> {
   const compared = new Map<number, ComparedResult>();
-  const tasks = checks.flatMap(({ task }) => task ?? []).sort((a, b) => a.source.offset - b.source.offset);
+  const tasked = checks
+    .flatMap(({ task, source }) => (task === undefined ? [] : [{ task, source }]))
+    .sort((a, b) => a.source.begin - b.source.begin);
+  const tasks = tasked.map(({ task }) => task);
   for (const check of checks) {
     if (check.task === undefined) yield { type: 'tensorVerified', tensor: verificationOf(check, undefined) };
   }
   if (tasks.length === 0) return compared;
   const meter = new ProgressMeter(
-    new Map(tasks.map(({ id, name, source: { length } }): [number, MeteredTask] => [id, { name, work: length, bytes: length }])),
+    new Map(
+      tasked.map(({ task: { id, name }, source: { begin, end } }): [number, MeteredTask] => [
+        id,
+        { name, work: end - begin, bytes: end - begin },
+      ]),
+    ),
   );
   const job = { files: [request.source, request.converted], tasks, device: 'cpu', threads: request.threads };
   let lastProgress = -Infinity;
@@ -104,9 +112,13 @@ async function* compare(
 }
 
 function verificationOf(check: TensorCheck, result: ComparedResult | undefined): TensorVerification {
-  const { source, state, problems, scale } = check;
+  const { source, state, problems, scale, changed } = check;
   const common = { name: source.name, ...(scale === undefined ? {} : { scale }) };
   if (result === undefined) return { ...common, state, problems };
+  if (changed === 'on purpose' && !result.equal) {
+    if (result.nonFiniteCount === 0) return { ...common, state, problems, maxAbsoluteError: result.maxAbsoluteError };
+    return { ...common, state: 'wrong', problems: [...problems, `${result.nonFiniteCount} of its values are NaN or infinite.`] };
+  }
   if (state === 'kept') {
     return result.equal
       ? { ...common, state, problems }
