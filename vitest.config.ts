@@ -6,7 +6,7 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 export default defineConfig({
   define: { FP8_VERSION: JSON.stringify(version) },
   test: {
-    include: ['test/unit/**/*.test.ts', 'test/parity/**/*.test.ts'],
+    include: ['test/unit/**/*.test.ts', 'test/parity/**/*.test.ts', 'test/loaders/**/*.test.ts'],
     // The real addon and real child processes run in these tests, on machines that may have two busy cores.
     testTimeout: 30_000,
     hookTimeout: 30_000,

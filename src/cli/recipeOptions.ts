@@ -7,7 +7,6 @@ import {
   BIAS_CORRECTIONS,
   CONVOLUTIONS,
   defaultRecipe,
-  LAYOUTS,
   PRESET_NAMES,
   ROUNDINGS,
   SIDES,
@@ -17,6 +16,7 @@ import {
 } from '../engine/plan/recipe';
 import { parsePattern } from '../engine/plan/tensorPattern';
 import type { Arguments } from './arguments';
+import { readEncoding, readQuantize } from './encodingOptions';
 import { UsageError } from './usageError';
 
 const PRESET_FLAGS: readonly PresetName[] = ['t5xxl', 'keep_distillation'];
@@ -34,7 +34,6 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
   const presets = readPresets(given);
   const convolutions = given.choice('convolutions', CONVOLUTIONS);
   const rounding = given.choice('rounding', ROUNDINGS);
-  const layout = given.choice('layout', LAYOUTS);
   const statistics = given.choice('statistics', STATISTICS);
   const sides = given.choice('sides', SIDES);
   const biasCorrection = given.choice('bias-correction', BIAS_CORRECTIONS);
@@ -43,11 +42,13 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
   const numIter = given.integer('num_iter', 1, 1_000_000);
   const calibSamples = given.integer('calib_samples', 512, 8192);
   const seed = given.integer('seed', 0);
+  const minElements = given.integer('min_elements', 0);
   return {
     ...(presets === undefined ? {} : { presets }),
     ...(convolutions === undefined ? {} : { convolutions }),
     ...(rounding === undefined ? {} : { rounding }),
-    ...(layout === undefined ? {} : { layout }),
+    ...readEncoding(given),
+    ...(minElements === undefined ? {} : { minElements }),
     ...(topK === undefined ? {} : { topK }),
     ...(numIter === undefined ? {} : { numIter }),
     ...(statistics === undefined ? {} : { statistics }),
@@ -72,13 +73,14 @@ function readPresets(given: Arguments): readonly PresetName[] | undefined {
 }
 
 function readOverrides(given: Arguments): readonly Override[] {
-  return given.inOrder(['keep', 'quantize', 'remove']).map(({ name: action, value: match }) => {
+  return given.inOrder(['keep', 'quantize', 'remove']).map(({ name: action, value }) => {
+    const override = action === 'quantize' ? readQuantize(value) : { match: value };
     try {
-      parsePattern(match);
+      parsePattern(override.match);
     } catch (error) {
       throw new UsageError(`--${action}: ${EngineError.wrap(error).message}`);
     }
-    return { match, action };
+    return { ...override, action };
   });
 }
 

@@ -89,6 +89,59 @@ export const selectMany: Scenario = async ({ workbench, step }) => {
   });
 };
 
+export const contextMenu: Scenario = async ({ workbench, step }) => {
+  await workbench.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  const frame = await opened(await workbench.openInCustomEditor(modelName));
+  const row = (name: string) => frame.locator('.row', { hasText: name });
+  const menu = frame.getByRole('menu');
+  const verb = (name: string, text: string) => row(name).locator('.verb', { hasText: text }).waitFor();
+  await step('keep one tensor with the other mouse button', async () => {
+    await row('layers.0.mlp.down_proj').click({ button: 'right' });
+    assert.deepEqual(await menu.getByRole('menuitem').locator('span:first-child').allInnerTexts(), [
+      'Inspect',
+      'Show as Hex',
+      'Copy Name',
+      'Quantize',
+      'Keep',
+      'Remove',
+      'As Planned',
+    ]);
+    assert.deepEqual(serious(await accessibilityFindings(frame)), []);
+    await workbench.screenshot('menu-dark');
+    await menu.getByRole('menuitem', { name: 'Keep' }).click();
+    await menu.waitFor({ state: 'detached' });
+    await verb('layers.0.mlp.down_proj', 'Keep');
+  });
+  await step('take it back by keyboard alone', async () => {
+    await workbench.page.keyboard.press('Shift+F10');
+    await menu.waitFor();
+    await workbench.page.keyboard.press('a');
+    await workbench.page.keyboard.press('Enter');
+    await verb('layers.0.mlp.down_proj', 'Quantize');
+  });
+  await step('decide for all that is selected', async () => {
+    await frame.locator('.row[data-index="2"] .name').click();
+    await workbench.page.keyboard.press('Shift+ArrowDown');
+    await frame.locator('.selection-words', { hasText: '2 tensors' }).waitFor();
+    await frame.locator('.row[data-index="3"] .name').click({ button: 'right' });
+    await menu.getByRole('menuitem', { name: 'Remove 2 Tensors' }).click();
+    await frame.locator('.row[data-action="remove"]').nth(1).waitFor();
+    assert.equal(await frame.locator('.row[data-action="remove"]').count(), 2);
+  });
+  await step('copy a name, look at the bytes', async () => {
+    await row('layers.1.mlp.up_proj').click({ button: 'right' });
+    await menu.getByRole('menuitem', { name: 'Copy Name' }).click();
+    await workbench.page.waitForFunction(`navigator.clipboard.readText().then((text) => text === 'model.layers.1.mlp.up_proj.weight')`);
+    await row('layers.1.mlp.up_proj').click({ button: 'right' });
+    await workbench.page.keyboard.press('Escape');
+    await menu.waitFor({ state: 'detached' });
+    await frame.getByRole('grid').and(frame.locator(':focus')).waitFor();
+    await row('layers.1.mlp.up_proj').click({ button: 'right' });
+    await menu.getByRole('menuitem', { name: 'Show as Hex' }).click();
+    await workbench.page.locator('.tab.active', { hasText: 'layers.1.mlp.up_proj.weight' }).waitFor();
+  });
+};
+
 export const inspectTensor: Scenario = async ({ workbench, step }) => {
   const frame = await opened(await workbench.openInCustomEditor(modelName));
   const details = frame.getByRole('complementary', { name: 'Details of the tensor' });

@@ -3,6 +3,7 @@ import * as assert from 'node:assert/strict';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FrameLocator } from 'playwright-core';
+import { readHeader } from '../../src/engine/safetensors/reader';
 import { writeLargeModel } from '../support/largeModel';
 import { accessibilityFindings } from '../support/accessibility';
 import type { Scenario, ScenarioContext } from '../support/scenario';
@@ -10,6 +11,7 @@ import type { ColorTheme } from '../support/workbench';
 import { modelName } from '../support/workspace';
 
 const outputName = 'kjv-lm_fp8_e4m3fn_scaled.safetensors';
+const outputStem = outputName.replace('.safetensors', '');
 const largeName = 'large.safetensors';
 const makesPictures = process.env['FP8_PICTURES'] === '1';
 /** The pictures that pages of the documentation show. */
@@ -38,8 +40,7 @@ export const panelOverride: Scenario = async (context) => {
   });
   await step('save the recipe', async () => {
     await frame.getByRole('button', { name: 'Save Recipe…' }).click();
-    await workbench.page.locator('.quick-input-widget', { hasText: 'Save Recipe' }).waitFor();
-    await workbench.page.keyboard.press('Enter');
+    await workbench.answerFileDialog('Save Recipe');
     await workbench.toast(/Saved the recipe to .*kjv-lm\.fp8recipe\.json/).waitFor();
     const text = await readFile(join(context.workspace, 'kjv-lm.fp8recipe.json'), 'utf8');
     assert.deepEqual((JSON.parse(text) as { overrides: unknown }).overrides, [{ match: '*.mlp.*', action: 'keep' }]);
@@ -64,6 +65,50 @@ export const panelOverride: Scenario = async (context) => {
     await again.locator('.overrides-list li', { hasText: '*.mlp.*' }).waitFor();
     await again.getByRole('button', { name: 'Reset the override *.mlp.*' }).click();
     await again.locator('.forecast', { hasText: 'FP8 35' }).waitFor();
+  });
+};
+
+export const recipeAndOutput: Scenario = async (context) => {
+  const { workbench, workspace, step } = context;
+  await workbench.resize(1500, 960);
+  const recipe = join(workspace, 'mine.fp8recipe.json');
+  const broken = join(workspace, 'broken.fp8recipe.json');
+  await writeFile(recipe, JSON.stringify({ rounding: 'nearest', overrides: [{ match: '*.q_proj.weight', action: 'keep' }] }));
+  await writeFile(broken, JSON.stringify({ rounding: 'best' }));
+  const frame = await openModel(context, modelName);
+  const load = async (path: string): Promise<void> => {
+    await frame.getByRole('button', { name: 'Load Recipe…' }).click();
+    await workbench.answerFileDialog('Load Recipe', path);
+  };
+  await step('load a recipe', async () => {
+    await frame.locator('.forecast', { hasText: 'FP8 35' }).waitFor();
+    await load(recipe);
+    await frame.locator('.overrides-list li', { hasText: '*.q_proj.weight' }).waitFor();
+    await frame.locator('.forecast', { hasText: 'FP8 30' }).waitFor();
+    await frame.locator('.strip', { hasText: 'Nearest rounding' }).waitFor();
+  });
+  await step('be told what is wrong with another one, and keep what was chosen', async () => {
+    await load(broken);
+    await workbench.toast(/The recipe was not loaded\. .*broken\.fp8recipe\.json: "rounding" must be one of/).waitFor();
+    await workbench.command('Notifications: Clear All Notifications');
+    await frame.locator('.strip', { hasText: 'Nearest rounding' }).waitFor();
+  });
+  await step('browse for another output', async () => {
+    await frame.getByRole('button', { name: 'Browse…' }).click();
+    await workbench.answerFileDialog('Save the Converted Model As', join(workspace, 'chosen.safetensors'));
+    await frame.locator('.strip-name', { hasText: 'chosen.safetensors' }).waitFor();
+  });
+  await step('convert to it, with that recipe', async () => {
+    await frame.getByRole('button', { name: 'Convert to FP8' }).click();
+    await workbench.toast(/Converted kjv-lm\.safetensors to FP8/).waitFor({ timeout: 90_000 });
+    const header = await readHeader(join(workspace, 'chosen.safetensors'));
+    assert.equal(header.byName.get('model.layers.0.self_attn.q_proj.weight')?.dtype, 'BF16');
+    assert.equal(header.byName.get('model.layers.0.self_attn.k_proj.weight')?.dtype, 'F8_E4M3');
+  });
+  await step('go back to the settings', async () => {
+    await frame.getByRole('button', { name: 'Reset', exact: true }).click();
+    await frame.locator('.forecast', { hasText: 'FP8 35' }).waitFor();
+    await frame.locator('.overrides-list li').first().waitFor({ state: 'hidden' });
   });
 };
 
@@ -116,6 +161,33 @@ export const reportPage: Scenario = async (context) => {
     await workbench.setColorTheme(theme);
     await takePicture(context, `report-${suffix}`);
   }
+  await step('save it as JSON and as Markdown', async () => {
+    for (const [label, name, content] of [
+      ['Save as JSON…', `${outputStem}.report.json`, /"tool":/],
+      ['Save as Markdown…', `${outputStem}.report.md`, /^# /],
+    ] as const) {
+      await workbench.webviewFrame().getByRole('button', { name: label }).click();
+      await workbench.answerFileDialog('Save the Report');
+      await workbench.page.locator('.tab.active', { hasText: name }).waitFor();
+      assert.match(await readFile(join(context.workspace, name), 'utf8'), content);
+      await workbench.command('View: Close Editor');
+      await reportText(workbench.webviewFrame());
+    }
+  });
+  await step('compare the output with its source from it, and open the output', async () => {
+    await workbench.webviewFrame().getByRole('button', { name: 'Compare' }).click();
+    await workbench
+      .webviewFrame()
+      .locator('h1', { hasText: `${modelName} ↔ ${outputName}` })
+      .waitFor();
+    await workbench.webviewFrame().locator('.compare-status', { hasText: 'together' }).waitFor({ timeout: 90_000 });
+    await workbench.command('View: Close Editor');
+    await reportText(workbench.webviewFrame());
+    await workbench.webviewFrame().getByRole('button', { name: 'Open', exact: true }).click();
+    await workbench.page.locator('.tab.active', { hasText: outputName }).waitFor();
+    await workbench.webviewFrame().locator('.row[data-index="0"] .name-leaf:not(:empty)').waitFor();
+    await workbench.command('View: Close Editor');
+  });
   await step('find it again after a reload', async () => {
     await workbench.page.reload();
     await reportText(workbench.webviewFrame());

@@ -87,6 +87,18 @@ export class Workbench {
     throw new Error(`The palette does not list ${rowText}.`);
   }
 
+  /** Answers the dialog for a file, which in a browser is an input of the workbench; with the name it proposes unless told another path. */
+  async answerFileDialog(title: string, path?: string): Promise<void> {
+    const dialog = this.page.locator('.quick-input-widget', { hasText: title });
+    await dialog.waitFor();
+    const input = dialog.locator('input[type="text"]').first();
+    // It proposes a path once it has looked at the folder, and would add that to what was typed before.
+    while ((await input.inputValue()) === '') await this.page.waitForTimeout(50);
+    if (path !== undefined) await input.fill(path);
+    await input.press('Enter');
+    await dialog.waitFor({ state: 'hidden' });
+  }
+
   /** A notification that shows `text`, as a toast. */
   toast(text: string | RegExp): Locator {
     return this.page.locator('.notifications-toasts .notification-list-item', { hasText: text }).first();

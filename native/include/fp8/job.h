@@ -35,6 +35,8 @@ enum class ValueDtype { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i8, u8, i16, u16,
 enum class CodeGrid { e4m3, e5m2, int8, e2m1 };
 enum class ScaleForm { f32, e8m0, e4m3, f16, bf16 };
 enum class ScaleOrder { plain, swizzled };
+enum class Nibbles { even_high, even_low };
+enum class TensorScaleForm { factor, divisor };
 
 struct ScaleBlock {
   std::uint64_t rows = 0;
@@ -46,6 +48,8 @@ struct CodeStorage {
   std::optional<ScaleBlock> block;
   ScaleForm scale_form = ScaleForm::f32;
   ScaleOrder scale_order = ScaleOrder::plain;
+  Nibbles nibbles = Nibbles::even_high;
+  TensorScaleForm tensor_scale_form = TensorScaleForm::factor;
   // As large as the matrix itself where it is not padded; 0 stands for that.
   std::uint64_t stored_rows = 0;
   std::uint64_t stored_columns = 0;

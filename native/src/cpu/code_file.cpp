@@ -11,7 +11,7 @@ namespace fp8 {
 
 namespace {
 
-// `row` as it is stored: e2m1 with the even column in the high nibble.
+// `row` as it is stored: two codes of e2m1 in a byte.
 void store_row(const CodeStorage& storage, const std::uint8_t* row, std::size_t columns, std::size_t bytes, std::uint8_t* out) {
   if (storage.grid != CodeGrid::e2m1) {
     std::memcpy(out, row, columns);
@@ -19,9 +19,11 @@ void store_row(const CodeStorage& storage, const std::uint8_t* row, std::size_t 
     return;
   }
   const std::size_t pairs = columns / 2;
-  for (std::size_t i = 0; i < pairs; ++i) out[i] = static_cast<std::uint8_t>(row[2 * i] << 4 | row[2 * i + 1]);
+  const int even_shift = storage.nibbles == Nibbles::even_high ? 4 : 0;
+  const int odd_shift = 4 - even_shift;
+  for (std::size_t i = 0; i < pairs; ++i) out[i] = static_cast<std::uint8_t>(row[2 * i] << even_shift | row[2 * i + 1] << odd_shift);
   std::memset(out + pairs, 0, bytes - pairs);
-  if (columns % 2 != 0) out[pairs] = static_cast<std::uint8_t>(row[columns - 1] << 4);
+  if (columns % 2 != 0) out[pairs] = static_cast<std::uint8_t>(row[columns - 1] << even_shift);
 }
 
 }  // namespace
@@ -68,8 +70,10 @@ void CodeFile::write_scales(const ScaleTable& table) const {
     }
   }
   for (const std::uint64_t offset : task_.scale_offsets) write_range(output_, offset, stored, task_.name, stop_);
+  const bool divides = task_.storage.tensor_scale_form == TensorScaleForm::divisor;
+  const float tensor_scale = divides ? 1 / table.tensor_scale : table.tensor_scale;
   for (const std::uint64_t offset : task_.tensor_scale_offsets) {
-    output_.write(offset, std::as_bytes(std::span(&table.tensor_scale, 1)), task_.name);
+    output_.write(offset, std::as_bytes(std::span(&tensor_scale, 1)), task_.name);
   }
 }
 

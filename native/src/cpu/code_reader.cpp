@@ -74,6 +74,7 @@ void CodeReader::read(std::uint64_t begin, std::size_t count, float* values, flo
   const std::uint64_t first_row = begin / columns;
   const std::uint64_t end = begin + count;
   const bool is_packed = stored_.storage.grid == CodeGrid::e2m1;
+  const std::size_t column_in_high = stored_.storage.nibbles == Nibbles::even_high ? 0 : 1;
   // From the first code to the last, with whatever lies between rows.
   const auto byte_of = [&](std::uint64_t element) {
     const std::uint64_t column = element % columns;
@@ -93,7 +94,7 @@ void CodeReader::read(std::uint64_t begin, std::size_t count, float* values, flo
       std::uint8_t code;
       if (is_packed) {
         const auto byte = std::to_integer<std::uint8_t>(raw[static_cast<std::size_t>(row_begin + column / 2 - from)]);
-        code = column % 2 == 0 ? byte >> 4 : byte & 0xFU;
+        code = column % 2 == column_in_high ? byte >> 4 : byte & 0xFU;
       } else {
         code = std::to_integer<std::uint8_t>(raw[static_cast<std::size_t>(row_begin + column - from)]);
       }

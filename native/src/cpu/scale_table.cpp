@@ -21,6 +21,14 @@ constexpr float largest_scale = 0x1p100F;
 
 float power_of_two_below(float value) { return static_cast<float>(std::exp2(std::ilogb(value))); }
 
+// A divisor is the inverse of a power of two: dividing by it is then as exact as multiplying.
+float tensor_scale_of(TensorScaleForm form, float largest, float largest_code) {
+  const float scale = scale_of(largest, e4m3_max * largest_code);
+  if (form == TensorScaleForm::factor) return scale;
+  const float below = std::max(power_of_two_below(scale), 0x1p-126F);
+  return below < scale ? 2 * below : below;
+}
+
 std::uint8_t e4m3_code_of(float scale, float tensor_scale) {
   const std::uint8_t code = encode_e4m3(scale / tensor_scale);
   return std::max<std::uint8_t>(code, 1);
@@ -87,7 +95,9 @@ ScaleTable nearest_scales(const CodeStorage& storage, const ScaleShape& shape, s
   table.unit = power_of_two_below(scale_of(largest, grid_largest));
   const float floor = table.unit * smallest_scale;
   const std::uint8_t floor_code = floor == 0 ? 0 : e8m0_scale(floor, 1);
-  if (storage.scale_form == ScaleForm::e4m3) table.tensor_scale = scale_of(largest, e4m3_max * grid_largest);
+  if (storage.scale_form == ScaleForm::e4m3) {
+    table.tensor_scale = tensor_scale_of(storage.tensor_scale_form, largest, grid_largest);
+  }
   if (byte_size(storage.scale_form) == 1) table.codes.resize(table.values.size());
   for (std::size_t i = 0; i < table.values.size(); ++i) {
     const float magnitude = largest_magnitudes[i];

@@ -13,11 +13,16 @@ CodeStorage storage_from(const Napi::Object& object, std::uint64_t rows, std::ui
   constexpr std::pair<const char*, ScaleForm> forms[] = {
       {"f32", ScaleForm::f32}, {"e8m0", ScaleForm::e8m0}, {"e4m3", ScaleForm::e4m3}, {"f16", ScaleForm::f16}, {"bf16", ScaleForm::bf16}};
   constexpr std::pair<const char*, ScaleOrder> orders[] = {{"plain", ScaleOrder::plain}, {"swizzled", ScaleOrder::swizzled}};
+  constexpr std::pair<const char*, Nibbles> nibbles[] = {{"evenHigh", Nibbles::even_high}, {"evenLow", Nibbles::even_low}};
+  constexpr std::pair<const char*, TensorScaleForm> tensor_scale_forms[] = {{"factor", TensorScaleForm::factor},
+                                                                            {"divisor", TensorScaleForm::divisor}};
   const auto has = [&](const char* name) { return !object.Get(name).IsUndefined(); };
   CodeStorage storage;
   if (has("grid")) storage.grid = one_of(object, "grid", grids);
   if (has("scaleForm")) storage.scale_form = one_of(object, "scaleForm", forms);
   if (has("scaleOrder")) storage.scale_order = one_of(object, "scaleOrder", orders);
+  if (has("nibbles")) storage.nibbles = one_of(object, "nibbles", nibbles);
+  if (has("tensorScaleForm")) storage.tensor_scale_form = one_of(object, "tensorScaleForm", tensor_scale_forms);
   if (has("block")) {
     const Napi::Object block = object_from(object.Get("block"), "block");
     storage.block = ScaleBlock{whole_number(block, "rows"), whole_number(block, "columns")};

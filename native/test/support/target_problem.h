@@ -72,6 +72,14 @@ inline const Target targets[] = {
        return s;
      }()},
     {"nvfp4", nvfp4()},
+    {"nvfp4_divided",
+     [] {
+       CodeStorage s = nvfp4();
+       s.scale_order = ScaleOrder::plain;
+       s.nibbles = Nibbles::even_low;
+       s.tensor_scale_form = TensorScaleForm::divisor;
+       return s;
+     }()},
 };
 
 inline float decode(CodeGrid grid, std::uint8_t code) {
@@ -157,7 +165,10 @@ struct Problem {
   Written read(const std::string& path) const {
     const std::vector<std::uint8_t> bytes = read_file(path);
     Written out;
-    if (storage.scale_form == ScaleForm::e4m3) std::memcpy(&out.tensor_scale, bytes.data() + code_size() + scale_size(), 4);
+    if (storage.scale_form == ScaleForm::e4m3) {
+      std::memcpy(&out.tensor_scale, bytes.data() + code_size() + scale_size(), 4);
+      if (storage.tensor_scale_form == TensorScaleForm::divisor) out.tensor_scale = 1 / out.tensor_scale;
+    }
     const ScaleShape shape = scale_shape(storage, rows, columns);
     const std::uint64_t row_bytes = code_row_bytes(storage, columns);
     std::vector<char> is_used(static_cast<std::size_t>(scale_size()), 0);
@@ -178,7 +189,7 @@ struct Problem {
     for (std::size_t r = 0; r < stored_rows(storage, rows); ++r) {
       for (std::size_t c = 0; c < stored_columns(storage, columns); ++c) {
         std::uint8_t code = bytes[r * row_bytes + (storage.grid == CodeGrid::e2m1 ? c / 2 : c)];
-        if (storage.grid == CodeGrid::e2m1) code = c % 2 == 0 ? code >> 4 : code & 0xF;
+        if (storage.grid == CodeGrid::e2m1) code = (c % 2 == 0) == (storage.nibbles == Nibbles::even_high) ? code >> 4 : code & 0xF;
         if (r >= rows || c >= columns) {
           out.padding_is_zero = out.padding_is_zero && code == 0;
         } else {

@@ -6,6 +6,7 @@ import { outputParts } from '../../engine/plan/outputForm';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Plan } from '../../engine/plan/plan';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
+import { quantizationConfig } from '../../engine/plan/quantizationConfig';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
 import { EngineClient } from '../../engine/process/engineClient';
 import { countActions } from '../../engine/job/reportBuilder';
@@ -23,7 +24,7 @@ import { singleFile } from '../singleFile';
 
 interface ConvertOptions {
   readonly request: ConvertRequest;
-  readonly run: 'convert' | 'only plan';
+  readonly run: 'convert' | 'only plan' | 'only config';
   readonly format: 'text' | 'json';
   readonly detail: 'summary' | 'every tensor';
 }
@@ -31,6 +32,7 @@ interface ConvertOptions {
 export async function convert(words: readonly string[], context: CommandContext): Promise<ExitCode> {
   const options = await readOptions(words);
   if (options.run === 'only plan') return showPlan(options, context);
+  if (options.run === 'only config') return showConfig(options, context);
   return options.format === 'json' ? convertToJson(options.request, context) : convertForPeople(options, context);
 }
 
@@ -52,7 +54,7 @@ async function readOptions(words: readonly string[]): Promise<ConvertOptions> {
       overwrite: given.has('force') ? 'replace' : 'refuse',
       ...(reportPath === undefined ? {} : { reportPath }),
     },
-    run: given.has('dry-run') ? 'only plan' : 'convert',
+    run: given.has('print_config') ? 'only config' : given.has('dry-run') ? 'only plan' : 'convert',
     format: given.has('json') ? 'json' : 'text',
     detail: given.has('verbose') ? 'every tensor' : 'summary',
   };
@@ -75,6 +77,17 @@ async function showPlan({ request, format, detail }: ConvertOptions, { terminal,
   };
   terminal.print(JSON.stringify(planned));
   for (const message of plan.warnings) terminal.print(JSON.stringify({ type: 'warning', message } satisfies JobEvent));
+  return EXIT.done;
+}
+
+async function showConfig({ request }: ConvertOptions, { terminal, version }: CommandContext): Promise<ExitCode> {
+  const { plan } = await planOf(request, version);
+  const config = quantizationConfig(plan);
+  if (config === undefined) {
+    terminal.tell(`fp8: nothing to print: loaders of the layout ${request.recipe.layout} read no quantization_config.`);
+    return EXIT.error;
+  }
+  terminal.print(JSON.stringify({ quantization_config: config }, undefined, 2));
   return EXIT.done;
 }
 

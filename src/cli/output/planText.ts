@@ -40,7 +40,19 @@ function inFiles(count: number): string {
   return count === 1 ? '' : `, in ${formatQuantity(count, 'file')}`;
 }
 
-export function recipeText({ rounding, topK, numIter, layout, presets, convolutions, seed, overrides }: Recipe): string {
+export function recipeText({
+  rounding,
+  topK,
+  numIter,
+  layout,
+  target,
+  granularity,
+  blockSize,
+  presets,
+  convolutions,
+  seed,
+  overrides,
+}: Recipe): string {
   const rank = topK === 'full' ? 'full rank' : `top ${topK}`;
   const parts = {
     nearest: ['nearest rounding'],
@@ -49,6 +61,8 @@ export function recipeText({ rounding, topK, numIter, layout, presets, convoluti
   }[rounding];
   return [
     ...parts,
+    target,
+    ...(granularity === 'auto' ? [] : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
     `layout ${layout}`,
     ...presets.map((preset) => `preset ${preset}`),
     ...(convolutions === 'quantize' ? ['convolutions too'] : []),

@@ -2,9 +2,9 @@
  * forecast: about how long a plan takes and how much memory, from the work that each tensor is and what the last conversion on the device
  * came to. Pure.
  */
-import { secondsOf, workOf } from '../../engine/job/estimate';
+import { secondsOf, workOf, type SizedTensor } from '../../engine/job/estimate';
 import type { JobReport, TensorReport } from '../../engine/job/report';
-import type { Plan, PlannedTensor } from '../../engine/plan/plan';
+import type { Plan } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 
 /** How a device compares with the estimate, as the last conversion on it showed. */
@@ -18,8 +18,6 @@ export interface Rate {
 }
 
 type DeviceKind = 'cpu' | 'cuda';
-type Sized = Pick<PlannedTensor, 'action' | 'quantization' | 'source'>;
-
 /** Before anything was measured: on the slow side, so that waiting ends early rather than late. */
 const ASSUMED: Readonly<Record<DeviceKind, Rate>> = {
   cpu: { timeFactor: 4, overheadSeconds: 0.5, memoryFactor: 1 },
@@ -46,7 +44,7 @@ export function forecast(
 export function rateOf(report: JobReport): Rate | undefined {
   const { summary, recipe } = report;
   const device: DeviceKind = summary.device.startsWith('cuda') ? 'cuda' : 'cpu';
-  const tensors = report.tensors.map(sized);
+  const tensors = report.tensors.map((tensor) => sized(tensor, recipe));
   const modelled = modelledSeconds(tensors, recipe, device);
   if (summary.seconds.convert < LEAST_SECONDS_TO_LEARN_FROM || modelled === 0) return undefined;
   return {
@@ -65,12 +63,12 @@ export function sweepsSentence({ recipe, tensors }: JobReport): string | undefin
   return most === median ? `Last time ${most} ${unit} ran.` : `Last time ${median} ${unit} ran for most tensors, at most ${most}.`;
 }
 
-function modelledSeconds(tensors: readonly Sized[], recipe: Recipe, device: DeviceKind): number {
+function modelledSeconds(tensors: readonly SizedTensor[], recipe: Recipe, device: DeviceKind): number {
   return tensors.reduce((sum, tensor) => sum + secondsOf(workOf(tensor, recipe), device), 0);
 }
 
 /** The largest matrix in single precision, its codes and errors, and the statistics of its columns. */
-function modelledMemory(tensors: readonly Sized[], recipe: Recipe): number {
+function modelledMemory(tensors: readonly SizedTensor[], recipe: Recipe): number {
   const largest = tensors.reduce((most, { quantization }) => {
     if (quantization === undefined) return most;
     const { rows, columns } = quantization;
@@ -80,10 +78,10 @@ function modelledMemory(tensors: readonly Sized[], recipe: Recipe): number {
   return PROCESS_BYTES + largest;
 }
 
-function sized({ action, name, shape, bytesIn, sourceDtype }: TensorReport): Sized {
+function sized({ action, shape, bytesIn }: TensorReport, { rounding }: Recipe): SizedTensor {
   const [rows = 0, ...rest] = shape;
   const columns = rest.reduce((product, size) => product * size, 1);
-  const source = { name, dtype: sourceDtype, shape, begin: 0, end: bytesIn };
+  const source = { begin: 0, end: bytesIn };
   if (action !== 'quantize') return { action, source };
-  return { action, source, quantization: { sourceDtype: 'F32', targetDtype: 'F8_E4M3', rows, columns, weightName: name, scaleNames: [] } };
+  return { action, source, quantization: { rows, columns, rounding } };
 }

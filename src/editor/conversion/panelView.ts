@@ -34,7 +34,7 @@ export interface PanelFacts {
 
 export function panelView(facts: PanelFacts): PanelView {
   const { header, plan, wanted, outputPath, devices, problem, lastSweeps } = facts;
-  const { presets, rounding, topK, numIter, calibSamples, layout, convolutions, overrides } = wanted.recipe;
+  const { presets, rounding, topK, numIter, calibSamples, layout, target, granularity, blockSize, convolutions, overrides } = wanted.recipe;
   const forecasted = forecastView(facts);
   return {
     panel: facts.panel,
@@ -44,6 +44,9 @@ export function panelView(facts: PanelFacts): PanelView {
       topK,
       numIter,
       calibSamples,
+      target,
+      granularity,
+      blockSize,
       layout,
       convolutions,
       device: wanted.device,

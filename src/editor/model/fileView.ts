@@ -77,11 +77,18 @@ const ROUNDING_WORDS: Readonly<Record<Recipe['rounding'], string>> = {
   nearest: 'Nearest rounding',
 };
 
-const LAYOUT_WORDS: Readonly<Record<Recipe['layout'], string>> = { comfyui: 'ComfyUI layout', 'comfyui-legacy': 'legacy ComfyUI layout' };
+const LAYOUT_WORDS: Readonly<Record<Recipe['layout'], string>> = {
+  comfyui: 'ComfyUI layout',
+  'comfyui-legacy': 'legacy ComfyUI layout',
+  'compressed-tensors': 'compressed-tensors layout',
+  huggingface: 'Hugging Face layout',
+  plain: 'plain layout',
+};
 
 export function recipeWords(recipe: Recipe): string {
   const convolutions = recipe.convolutions === 'quantize' ? ['with convolutions'] : [];
-  return [ROUNDING_WORDS[recipe.rounding], LAYOUT_WORDS[recipe.layout], ...convolutions].join(' · ');
+  const granularity = recipe.granularity === 'auto' ? [] : [`a scale for each ${recipe.granularity}`];
+  return [ROUNDING_WORDS[recipe.rounding], recipe.target, ...granularity, LAYOUT_WORDS[recipe.layout], ...convolutions].join(' · ');
 }
 
 function invalidView(path: string, error: EngineError, revision: number): InvalidFileView {

@@ -3,6 +3,7 @@ import type { Family } from './family';
 import { IMAGE_MODELS } from './table/imageModels';
 import { LANGUAGE_MODELS } from './table/languageModels';
 import { MORE_IMAGE_MODELS } from './table/moreImageModels';
+import { OTHER_MODELS } from './table/otherModels';
 import { AUTOENCODERS, TEXT_ENCODERS } from './table/textEncoders';
 import { UNETS } from './table/unets';
 import { VIDEO_MODELS } from './table/videoModels';
@@ -12,6 +13,7 @@ const TABLE = [
   ...MORE_IMAGE_MODELS,
   ...UNETS,
   ...VIDEO_MODELS,
+  ...OTHER_MODELS,
   ...TEXT_ENCODERS,
   ...LANGUAGE_MODELS,
   ...AUTOENCODERS,

@@ -1,4 +1,5 @@
 /** tensorScales: which tensors of a file describe the quantization of others, and the one number by which a quantized tensor's elements count. */
+import type { Dtype } from '../dtype';
 import { isScaledFp8Marker, layerOfCompanion, layerOfWeight } from '../plan/tensorNames';
 import type { Header, TensorInfo } from '../safetensors/header';
 import type { SafetensorsFile } from '../safetensors/reader';
@@ -25,12 +26,20 @@ export function isCompanion({ name, dtype }: TensorInfo, header: Header): boolea
   return SIBLINGS.some(({ suffix, of }) => name.endsWith(suffix) && header.byName.has(name.slice(0, -suffix.length) + of));
 }
 
-/** The tensor with the scale of a weight in FP8. */
+/** In the layouts that are known here a weight's scale has one of these names; all of them are multiplied by, the inverse of Hugging Face too. */
+const SCALES = ['weight_scale', 'scale_weight', 'weight_scale_inv'] as const;
+const SCALED: readonly Dtype[] = ['F8_E4M3', 'F8_E5M2', 'I8', 'U8'];
+
+/** The tensor with the scale of a weight in eight bits. */
 export function scaleTensorOf(tensor: TensorInfo, header: Header): TensorInfo | undefined {
-  if (tensor.dtype !== 'F8_E4M3' && tensor.dtype !== 'F8_E5M2') return undefined;
+  if (!SCALED.includes(tensor.dtype)) return undefined;
   const layer = layerOfWeight(tensor.name);
   if (layer === undefined) return undefined;
-  return header.byName.get(`${layer}.weight_scale`) ?? header.byName.get(`${layer}.scale_weight`);
+  for (const suffix of SCALES) {
+    const scale = header.byName.get(`${layer}.${suffix}`);
+    if (scale !== undefined) return scale;
+  }
+  return undefined;
 }
 
 export type TensorScale =

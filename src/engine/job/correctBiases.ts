@@ -1,4 +1,5 @@
 /** correctBiases: after the weights of an output are written, its biases take over what rounding did to the mean outputs of their layers. */
+import { open } from 'node:fs/promises';
 import { formatQuantity } from '../../base/format';
 import { isValueDtype } from '../dtype';
 import { EngineError } from '../errors';
@@ -9,6 +10,7 @@ import type { ConversionContext } from './convertTensors';
 import type { JobEvent } from './jobEvent';
 import type { CorrectBiasTask, FileRange, QuantizeTask, StoredCodes, TensorValues } from './quantizer';
 import { scheduleTasks } from './schedule';
+import type { StatisticsSources } from './statisticsTerms';
 
 /** The output holds everything that the plan says, biases as they were. A task's id is its bias's index in `plan.tensors`. */
 export async function* correctBiases(
@@ -19,7 +21,8 @@ export async function* correctBiases(
   const { request, source, quantizer, report, output, statistics } = context;
   if (!plan.tensors.some(({ correction }) => correction !== undefined)) return;
   const files = [...source.files, ...statistics.files, output.path];
-  const tasks = correctionTasks(plan, statistics.sources, files.length - 1);
+  const written = await readTensorScales(plan, output.path);
+  const tasks = correctionTasks(plan, { ...statistics.sources, tensorScales: written }, files.length - 1);
   yield { type: 'log', message: `correcting ${formatQuantity(tasks.length, 'bias', 'biases')}` };
   const tasked = new Set(tasks.map(({ id }) => id));
   for (const [id, tensor] of plan.tensors.entries()) {
@@ -34,11 +37,28 @@ export async function* correctBiases(
   }
 }
 
-export function correctionTasks(
-  plan: Plan,
-  sources: ConversionContext['statistics']['sources'],
-  outputFile: number,
-): readonly CorrectBiasTask[] {
+/** What is known beside the plan: mean inputs, and the scales of whole tensors that stand in the output. */
+type Known = StatisticsSources & { readonly tensorScales: ReadonlyMap<string, number> };
+
+/** Scales that stand beside others are single numbers in the output, and the quantizer takes them as numbers. */
+async function readTensorScales(plan: Plan, path: string): Promise<ReadonlyMap<string, number>> {
+  const scales = new Map<string, number>();
+  const places = plan.output.tensors.filter(({ origin }) => origin.kind === 'tensorScale');
+  if (places.length === 0) return scales;
+  const file = await open(path, 'r');
+  try {
+    for (const { origin, begin } of places) {
+      if (origin.kind !== 'tensorScale') continue;
+      const { buffer } = await file.read(Buffer.alloc(4), 0, 4, begin);
+      scales.set(origin.source.name, buffer.readFloatLE(0));
+    }
+  } finally {
+    await file.close();
+  }
+  return scales;
+}
+
+export function correctionTasks(plan: Plan, sources: Known, outputFile: number): readonly CorrectBiasTask[] {
   const quantized = new Map(
     scheduleTasks(plan, sources).flatMap((task): [string, QuantizeTask][] => (task.kind === 'quantize' ? [[task.name, task]] : [])),
   );
@@ -53,7 +73,7 @@ function taskOf(
   id: number,
   weight: QuantizeTask,
   plan: Plan,
-  sources: ConversionContext['statistics']['sources'],
+  sources: Known,
   outputFile: number,
 ): CorrectBiasTask {
   const { calibration } = sources;
@@ -70,7 +90,7 @@ function taskOf(
     rows: weight.rows,
     columns: weight.columns,
     weights: { range: weight.source, dtype: weight.dtype, scale: 1 },
-    codes: codesOf(weight, plan, outputFile),
+    codes: codesOf(weight, plan, sources.tensorScales.get(weight.name), outputFile),
     inputs,
     bias: valuesOf(bias, bias.file ?? 0),
     outputOffset: rangeOf(plan, bias.name, 'copy', outputFile).offset,
@@ -78,12 +98,13 @@ function taskOf(
 }
 
 /** The codes of a weight as they stand in the output, with their scales. */
-function codesOf(weight: QuantizeTask, plan: Plan, outputFile: number): TensorValues {
+function codesOf(weight: QuantizeTask, plan: Plan, tensorScale: number | undefined, outputFile: number): TensorValues {
   const { rows, columns, grid, block, scaleForm, scaleOrder, storedRows, storedColumns } = weight;
   const codes: StoredCodes = {
     rows,
     columns,
     scales: rangeOf(plan, weight.name, 'scale', outputFile),
+    ...(tensorScale === undefined ? {} : { tensorScale }),
     ...(grid === undefined ? {} : { grid }),
     ...(block === undefined ? {} : { block }),
     ...(scaleForm === undefined ? {} : { scaleForm }),

@@ -1,6 +1,6 @@
 /** estimate: how much work a tensor is, so that order and progress weigh a matrix by what it costs and not by its bytes alone. Pure. */
 import type { PlannedTensor } from '../plan/plan';
-import type { Recipe } from '../plan/recipe';
+import type { Recipe, Rounding } from '../plan/recipe';
 import type { QuantizerDevice } from './quantizer';
 
 export interface Work {
@@ -9,7 +9,14 @@ export interface Work {
   readonly multiplyAdds: number;
 }
 
-export function workOf(tensor: Pick<PlannedTensor, 'action' | 'source' | 'quantization'>, recipe: Recipe): Work {
+/** What the estimate looks at of a tensor. */
+export interface SizedTensor {
+  readonly action: PlannedTensor['action'];
+  readonly source: Pick<PlannedTensor['source'], 'begin' | 'end'>;
+  readonly quantization?: { readonly rows: number; readonly columns: number; readonly rounding: Rounding };
+}
+
+export function workOf(tensor: SizedTensor, recipe: Recipe): Work {
   const sourceBytes = tensor.source.end - tensor.source.begin;
   switch (tensor.action) {
     case 'remove':
@@ -17,8 +24,8 @@ export function workOf(tensor: Pick<PlannedTensor, 'action' | 'source' | 'quanti
     case 'keep':
       return { bytes: 2 * sourceBytes, multiplyAdds: 0 };
     case 'quantize': {
-      const { rows, columns } = tensor.quantization ?? { rows: 0, columns: 0 };
-      return { bytes: sourceBytes + rows * columns, multiplyAdds: multiplyAddsOf(rows, columns, recipe) };
+      const { rows, columns, rounding } = tensor.quantization ?? { rows: 0, columns: 0, rounding: recipe.rounding };
+      return { bytes: sourceBytes + rows * columns, multiplyAdds: multiplyAddsOf(rows, columns, { ...recipe, rounding }) };
     }
   }
 }

@@ -36,7 +36,7 @@ export interface Statistics {
 
 /**
  * The values that codes stand for before their scale: OFP8's E4M3 and E5M2, whole numbers within ±127, and E2M1 (0, ½, 1, 1½, 2, 3, 4, 6).
- * One byte each; `e2m1` takes half of one, the even column in the high nibble.
+ * One byte each; `e2m1` takes half of one.
  */
 export type CodeGrid = 'e4m3' | 'e5m2' | 'int8' | 'e2m1';
 
@@ -62,6 +62,10 @@ export interface CodeStorage {
   /** The matrix of codes where it is padded with zeros. */
   readonly storedRows?: number;
   readonly storedColumns?: number;
+  /** Of two `e2m1` codes in a byte, where that of the even column is; without it, in the high nibble. */
+  readonly nibbles?: 'evenHigh' | 'evenLow';
+  /** What is written as the scale of the tensor: the factor, or what to divide by, which is then a power of two. */
+  readonly tensorScaleForm?: 'factor' | 'divisor';
 }
 
 /**

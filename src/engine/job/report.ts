@@ -12,6 +12,8 @@ export interface TensorReport {
   readonly sourceDtype: Dtype;
   /** Absent where the tensor is removed. */
   readonly targetDtype?: Dtype;
+  /** Target and granularity of a quantized tensor, e.g. `int8 row`. */
+  readonly encoding?: string;
   readonly bytesIn: number;
   readonly bytesOut: number;
   /** Of the whole tensor; where there are several, the smallest and the largest. */

@@ -1,5 +1,7 @@
 /** ReportBuilder: folds what happens to tensors into the report of the job. */
+import { encodingText } from '../plan/chooseEncoding';
 import type { Action, Plan, PlannedTensor } from '../plan/plan';
+import { plannedBytes } from '../plan/plannedBytes';
 import type { ComparedResult, QuantizedResult } from './quantizer';
 import type { JobReport, JobSummary, TensorReport } from './report';
 
@@ -65,7 +67,7 @@ export class ReportBuilder {
   }
 
   quantized(tensor: PlannedTensor, result: QuantizedResult): TensorReport {
-    const { rows, columns, scaleNames, targetDtype, statistics } = requireQuantization(tensor);
+    const { targetDtype, encoding, statistics } = requireQuantization(tensor);
     const { relativeError, squaredSource, readSeconds, computeSeconds, writeSeconds, objective, objectiveNearest, objectiveLearned } =
       result;
     this.#squaredError += relativeError ** 2 * squaredSource;
@@ -79,7 +81,8 @@ export class ReportBuilder {
       ...common(tensor),
       action: 'quantize',
       targetDtype,
-      bytesOut: rows * columns + 4 * scaleNames.length,
+      encoding: encodingText(encoding),
+      bytesOut: plannedBytes(tensor),
       ...(result.scale === undefined ? {} : { scale: result.scale }),
       ...(result.scaleRange === undefined ? {} : { scaleRange: result.scaleRange }),
       relativeError,

@@ -25,7 +25,8 @@ function sourceOf(output: OutputTensor, finished: ReadonlyMap<string, OutputTens
     case 'copy':
       return { file: origin.source.file ?? 0, offset: origin.source.begin, length: origin.source.end - origin.source.begin };
     case 'codes':
-    case 'scale': {
+    case 'scale':
+    case 'tensorScale': {
       const first = finished.get(output.name);
       if (first?.origin.kind !== origin.kind) throw new EngineError('Internal', `"${output.name}" has no place in the first output`);
       return { file: sourceFiles, offset: first.begin, length: first.end - first.begin };

@@ -11,6 +11,7 @@ import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
 import { chooseDevice, type ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
+import { configBeside, configWithin } from './configFile';
 import { convertTensors, meterOf, type ConvertedTensors } from './convertTensors';
 import type { JobEnd, JobEvent } from './jobEvent';
 import { JobOutput } from './jobOutput';
@@ -105,7 +106,11 @@ async function* convert(
     const convertedAt = performance.now();
 
     await output.commitPart(plans.length - 1, signal);
-    await output.commit(finalPlans, carried.files, signal);
+    const isFolder = shape.form === 'folder';
+    const along = isFolder ? await configWithin(finalPlan, source.folder, carried.files) : carried.files;
+    await output.commit(finalPlans, along, signal);
+    const missing = isFolder ? undefined : await configBeside(finalPlan, source.folder, request, token);
+    if (missing !== undefined) yield warning(missing, report);
     const finishedAt = performance.now();
     const jobReport = report.build(finalPlan, {
       tool: { name: TOOL_NAME, version: toolVersion },

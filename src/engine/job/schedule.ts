@@ -17,7 +17,7 @@ export function scheduleTasks(
   const tasks = plan.tensors.flatMap((tensor, id) => taskOf(tensor, id, plan, places.get(tensor.source.name) ?? [], sources) ?? []);
   const cost = (task: CopyTask | QuantizeTask): number => {
     const tensor = plan.tensors[task.id];
-    return plan.recipe.rounding === 'nearest' || tensor === undefined ? 0 : workOf(tensor, plan.recipe).multiplyAdds;
+    return tensor?.quantization === undefined || tensor.quantization.rounding === 'nearest' ? 0 : workOf(tensor, plan.recipe).multiplyAdds;
   };
   return tasks.sort((a, b) => cost(b) - cost(a) || a.source.file - b.source.file || a.source.offset - b.source.offset);
 }
@@ -44,7 +44,7 @@ function taskOf(
 ): CopyTask | QuantizeTask | undefined {
   const { name, begin, end, file = 0 } = tensor.source;
   const source = { file, offset: begin, length: end - begin };
-  const placesOf = (kind: 'copy' | 'codes' | 'scale'): readonly number[] =>
+  const placesOf = (kind: 'copy' | 'codes' | 'scale' | 'tensorScale'): readonly number[] =>
     places.filter(({ origin }) => origin.kind === kind).map((place) => place.begin);
   switch (tensor.action) {
     case 'remove':
@@ -54,7 +54,7 @@ function taskOf(
     case 'quantize': {
       const { quantization } = tensor;
       if (quantization === undefined) throw new EngineError('Internal', `the plan does not say how "${name}" is quantized`);
-      const { rounding, topK, numIter, seed } = plan.recipe;
+      const { topK, numIter, seed } = plan.recipe;
       return {
         kind: 'quantize',
         id,
@@ -65,7 +65,9 @@ function taskOf(
         columns: quantization.columns,
         weightOffset: only(placesOf('codes'), name),
         scaleOffsets: placesOf('scale'),
-        rounding,
+        tensorScaleOffsets: placesOf('tensorScale'),
+        ...quantization.stored.storage,
+        rounding: quantization.rounding,
         topK: topK === 'full' ? 0 : topK,
         numIter,
         seed,

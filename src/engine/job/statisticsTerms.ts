@@ -65,6 +65,11 @@ export function statisticsOf(
  * Fitted on the sample model (docs/quality.md).
  */
 function calibratedInputs(side: CalibratedSide, file: number, columns: number, prior: PropagatedInput | undefined): Statistics {
+  // A diagonal alone would leave nothing to learn: what is known of how inputs go together comes from elsewhere.
+  if (side.kind === 'diagonal') {
+    const others = prior === undefined ? [GRAM] : [GRAM, { ...prior, weight: 1 }];
+    return { terms: [{ ...termOf(side, file), weight: 1 }, ...others], damping: PROPAGATED_DAMPING };
+  }
   const share = columns / side.samples;
   const priorWeight = Math.min(1, 0.4 * share);
   const damping = Math.min(0.3, Math.max(0.01, 0.1 * share));

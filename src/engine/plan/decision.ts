@@ -23,6 +23,7 @@ export type RuleId =
   | 'tiny'
   | 'vocabulary'
   | 'family'
+  | 'layout'
   | 'convolution-on-request'
   | 'linear';
 

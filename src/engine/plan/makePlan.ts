@@ -1,4 +1,5 @@
 /** makePlan: header + recipe → Plan. Pure and total: it names every source tensor once and fixes every byte range of the output. */
+import { formatQuantity } from '../../base/format';
 import { EngineError } from '../errors';
 import { isSourceDtype } from '../dtype';
 import type { Header, TensorInfo } from '../safetensors/header';
@@ -6,15 +7,17 @@ import { feedersOf } from '../families/feeders';
 import { layOut, type LayoutTensor } from '../safetensors/layout';
 import { withCorrections } from './biasCorrection';
 import { calibratedMeanOf, calibrationOf, type Calibration } from './calibration';
-import { comfyui } from './formats/comfyui';
-import { comfyuiLegacy } from './formats/comfyuiLegacy';
+import { FORMATS } from './formats/formats';
+import { matrixOf } from './matrix';
 import { modelFamily } from './modelFamily';
-import type { LiteralTensor, OutputFormat } from './outputFormat';
+import { NOTHING_MORE, type LiteralTensor, type OutputFormat, type QuantizedLayer, type StoredTensor } from './outputFormat';
 import { outputMetadata } from './outputMetadata';
 import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './plan';
-import type { Layout, Recipe } from './recipe';
+import type { Recipe } from './recipe';
 import { decide, ruleContext } from './rules';
 import { chooseStatistics, type KnownStatistics } from './statistics';
+import { tensorEncodings, type TensorEncodings } from './tensorEncodings';
+import { byteLengthOf } from './plannedBytes';
 import { layerOfWeight } from './tensorNames';
 import { planWarnings } from './warnings';
 
@@ -27,26 +30,27 @@ export interface PlanOptions {
 
 type PlacedTensor = LayoutTensor & { readonly origin: OutputOrigin };
 
-const FORMATS: Readonly<Record<Layout, OutputFormat>> = { comfyui, 'comfyui-legacy': comfyuiLegacy };
-
-/** Throws EngineError InvalidRecipe where the layout cannot hold this source. */
+/** Throws EngineError InvalidRecipe where the layout cannot hold this source, or not as the recipe asks for it. */
 export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): Plan {
   const format = FORMATS[recipe.layout];
-  const context = ruleContext(header, recipe, options.keepAnyway ?? new Map());
+  const encodings = tensorEncodings(recipe);
+  const context = ruleContext(header, recipe, options.keepAnyway ?? new Map(), encodings);
   const decided = header.tensors.map((source): PlannedTensor => {
     const decision = decide(source, context);
-    return decision.action === 'quantize'
-      ? {
-          source,
-          ...decision,
-          quantization: { ...quantizationOf(source, format, recipe), ...statisticsOf(source, header, recipe, options) },
-        }
-      : { source, ...decision };
+    if (decision.action !== 'quantize') return { source, ...decision };
+    const quantization = quantizationOf(source, format, recipe, encodings);
+    return { source, ...decision, quantization: { ...quantization, ...statisticsOf(source, header, quantization, recipe, options) } };
   });
   const tensors = withCorrections(decided, recipe);
-  const layers = tensors.flatMap(({ quantization }) => layerOfWeight(quantization?.weightName ?? '') ?? []);
-  const wholeFile = layers.length > 0 ? format.wholeFile(layers, header, recipe) : { literals: [], metadata: new Map<string, string>() };
-  const outputs = [...tensors.flatMap((tensor) => outputsOf(tensor, format)), ...wholeFile.literals.map(literal)];
+  refuseConvolutions(tensors, recipe);
+  const layers = tensors.flatMap(({ source, quantization }): readonly QuantizedLayer[] => {
+    const layer = layerOfWeight(source.name);
+    return quantization === undefined || layer === undefined ? [] : [{ layer, encoding: quantization.encoding }];
+  });
+  const refusal = format.refusal(layers, recipe);
+  if (refusal !== undefined) throw new EngineError('InvalidRecipe', refusal);
+  const wholeFile = layers.length > 0 ? format.wholeFile(layers, header, recipe) : NOTHING_MORE;
+  const outputs = [...tensors.flatMap(outputsOf), ...wholeFile.literals.map(literal)];
   checkNames(outputs, header);
   const metadata = outputMetadata(header.metadata, wholeFile.metadata, {
     toolVersion: options.toolVersion,
@@ -57,22 +61,39 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   return { recipe, tensors, output, warnings: planWarnings(tensors, recipe) };
 }
 
-function quantizationOf({ name, dtype, shape }: TensorInfo, format: OutputFormat, recipe: Recipe): TensorQuantization {
+function quantizationOf(source: TensorInfo, format: OutputFormat, recipe: Recipe, encodings: TensorEncodings): TensorQuantization {
+  const { name, dtype } = source;
   const layer = layerOfWeight(name);
-  const [rows, ...rest] = shape;
-  if (layer === undefined || rows === undefined || !isSourceDtype(dtype))
-    throw new EngineError('Internal', `"${name}" cannot be quantized`, { tensor: name });
-  const columns = rest.reduce((product, dimension) => product * dimension, 1);
-  return { sourceDtype: dtype, targetDtype: 'F8_E4M3', rows, columns, weightName: name, scaleNames: format.scaleNames(layer, recipe) };
+  if (layer === undefined || !isSourceDtype(dtype)) throw new EngineError('Internal', `"${name}" cannot be quantized`, { tensor: name });
+  const matrix = matrixOf(source);
+  const { encoding, rounding } = encodings.of(name);
+  const stored = format.store(layer, matrix, encoding, recipe);
+  const { rows, columns } = matrix;
+  return { sourceDtype: dtype, targetDtype: stored.weight.dtype, encoding, rounding, rows, columns, weightName: name, stored };
+}
+
+/** Who asks for convolutions and gets none should hear of it before the work, not after it. */
+function refuseConvolutions(tensors: readonly PlannedTensor[], { convolutions, layout }: Recipe): void {
+  if (convolutions !== 'quantize') return;
+  const stopped = tensors.filter(({ rule, source: { shape } }) => rule === 'layout' && shape.length > 2);
+  const [first] = stopped;
+  if (first === undefined) return;
+  const others = stopped.length === 1 ? '' : ` and ${formatQuantity(stopped.length - 1, 'other')}`;
+  throw new EngineError(
+    'InvalidRecipe',
+    `"${first.source.name}"${others} cannot be quantized. ${first.reason.replace(/^Layout: /, '')} Keep the convolutions, or choose the layout plain instead of ${layout}.`,
+    { tensor: first.source.name },
+  );
 }
 
 function statisticsOf(
   { name }: TensorInfo,
   header: Header,
+  { rounding }: Pick<TensorQuantization, 'rounding'>,
   recipe: Recipe,
   { calibration }: PlanOptions,
 ): Pick<TensorQuantization, 'statistics'> {
-  if (recipe.rounding !== 'learned') return {};
+  if (rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
   const known: KnownStatistics = {
     calibration: calibrationOf(calibration, name),
@@ -83,16 +104,21 @@ function statisticsOf(
 }
 
 /** The weight, then directly what belongs to it. */
-function outputsOf({ source, action, quantization }: PlannedTensor, format: OutputFormat): readonly PlacedTensor[] {
+function outputsOf({ source, action, quantization }: PlannedTensor): readonly PlacedTensor[] {
   if (action === 'remove') return [];
   if (quantization === undefined)
     return [{ ...namedLike(source), byteLength: source.end - source.begin, origin: { kind: 'copy', source } }];
-  const { targetDtype, weightName, scaleNames, rows, columns } = quantization;
+  const { weight, scales, tensorScales, literals } = quantization.stored;
   return [
-    { name: weightName, dtype: targetDtype, shape: source.shape, byteLength: rows * columns, origin: { kind: 'codes', source } },
-    ...scaleNames.map((name): PlacedTensor => ({ name, dtype: 'F32', shape: [], byteLength: 4, origin: { kind: 'scale', source } })),
-    ...format.layerLiterals(layerOfWeight(weightName) ?? '').map(literal),
+    placed(weight, { kind: 'codes', source }),
+    ...scales.map((scale) => placed(scale, { kind: 'scale', source })),
+    ...tensorScales.map((scale) => placed(scale, { kind: 'tensorScale', source })),
+    ...literals.map(literal),
   ];
+}
+
+function placed({ name, dtype, shape }: StoredTensor, origin: OutputOrigin): PlacedTensor {
+  return { name, dtype, shape, byteLength: byteLengthOf({ dtype, shape }), origin };
 }
 
 function namedLike({ name, dtype, shape, exactShape }: TensorInfo): Pick<LayoutTensor, 'name' | 'dtype' | 'shape' | 'exactShape'> {
@@ -105,7 +131,9 @@ function literal({ name, dtype, shape, bytes }: LiteralTensor): PlacedTensor {
 
 /** Names that come from the source are unique already, and those made for a layer differ by the layer. */
 function checkNames(outputs: readonly PlacedTensor[], header: Header): void {
-  const clash = outputs.find(({ name, origin }) => (origin.kind === 'scale' || origin.kind === 'literal') && header.byName.has(name));
+  const isMade = (name: string, origin: OutputOrigin): boolean =>
+    origin.kind !== 'copy' && !(origin.kind === 'codes' && origin.source.name === name);
+  const clash = outputs.find(({ name, origin }) => header.byName.has(name) && isMade(name, origin));
   if (clash === undefined) return;
   throw new EngineError(
     'InvalidRecipe',

@@ -1,11 +1,13 @@
 /** The name of an output where the user gives none. */
 import { basename, dirname, join, resolve } from 'node:path';
 import type { ModelSource } from '../safetensors/modelSource';
+import { TARGET_FACTS } from './encoding';
 import type { Recipe } from './recipe';
 
-/** Beside the source: `<base>_fp8_e4m3fn_scaled[_nodistill].safetensors`; of shards and folders a folder, named after theirs. */
+/** Beside the source: `<base>_fp8_e4m3fn_scaled[_nodistill].safetensors`, or with the name of another target; of shards and folders a folder, named after theirs. */
 export function defaultOutputPath(sourcePath: string, recipe: Recipe, kind: ModelSource['kind'] = 'file'): string {
-  const suffix = `_fp8_e4m3fn_scaled${recipe.presets.includes('keep_distillation') ? '_nodistill' : ''}`;
+  const { suffix: target } = TARGET_FACTS[recipe.target];
+  const suffix = `_${target}${recipe.presets.includes('keep_distillation') ? '_nodistill' : ''}`;
   if (kind !== 'file') return `${resolve(kind === 'folder' ? sourcePath : dirname(sourcePath))}${suffix}`;
   const base = basename(sourcePath).replace(/\.(safetensors|sft)$/i, '');
   return join(dirname(sourcePath), `${base}${suffix}.safetensors`);

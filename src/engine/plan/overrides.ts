@@ -1,11 +1,18 @@
 /** Overrides: what the user decided for tensors by name or pattern. They come before every other rule, and of those that match the last one counts. */
 import type { Action } from './decision';
+import type { BlockSize, GranularityName, Target } from './encoding';
+import type { Rounding } from './rounding';
 import { parsePattern } from './tensorPattern';
 
 export interface Override {
   /** A tensor's name, a glob or a regular expression: see tensorPattern.ts. */
   readonly match: string;
   readonly action: Action;
+  /** With `quantize` only: in the place of the recipe's. */
+  readonly target?: Target;
+  readonly granularity?: GranularityName;
+  readonly blockSize?: BlockSize;
+  readonly rounding?: Rounding;
 }
 
 /** The override that decides for a tensor, if one does. */

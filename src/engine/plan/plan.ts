@@ -1,8 +1,10 @@
 /** Plan: header + recipe → what happens to every tensor, and every byte range of the output. Pure. */
 import type { Dtype, SourceDtype } from '../dtype';
+import type { Encoding } from './encoding';
+import type { StoredLayer } from './outputFormat';
 import type { TensorInfo } from '../safetensors/header';
 import type { Action, Decision } from './decision';
-import type { Recipe } from './recipe';
+import type { Recipe, Rounding } from './recipe';
 import type { StatisticsChoice } from './statistics';
 
 export type { Action };
@@ -23,13 +25,16 @@ export interface BiasCorrectionPlan {
 
 export interface TensorQuantization {
   readonly sourceDtype: SourceDtype;
-  readonly targetDtype: 'F8_E4M3';
+  readonly targetDtype: Dtype;
+  readonly encoding: Encoding;
+  readonly rounding: Rounding;
   /** The matrix view: out × in, a convolution as O × (I·kh·kw). */
   readonly rows: number;
   readonly columns: number;
-  /** Output tensor names: the codes, and every tensor that receives the scale (F32 scalar). */
+  /** The weight's name in the source. */
   readonly weightName: string;
-  readonly scaleNames: readonly string[];
+  /** What the layout makes of it, and how that is written. */
+  readonly stored: StoredLayer;
   /** What steers rounding. Only for learned rounding. */
   readonly statistics?: StatisticsChoice;
 }
@@ -38,7 +43,8 @@ export interface TensorQuantization {
 export type OutputOrigin =
   | { readonly kind: 'copy'; readonly source: TensorInfo }
   | { readonly kind: 'codes'; readonly source: TensorInfo }
-  | { readonly kind: 'scale'; readonly source: TensorInfo }
+  /** All scales; `tensorScale` is the one F32 scale that stands beside the others. */
+  | { readonly kind: 'scale' | 'tensorScale'; readonly source: TensorInfo }
   | { readonly kind: 'literal'; readonly bytes: Uint8Array };
 
 export interface OutputTensor {

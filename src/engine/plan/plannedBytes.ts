@@ -1,13 +1,22 @@
-/** plannedBytes: what a tensor takes in the output, its scale included. Pure. */
+/** plannedBytes: what a tensor takes in the output, its scales included. Pure. */
+import { DTYPES } from '../dtype';
+import type { StoredTensor } from './outputFormat';
 import type { PlannedTensor } from './plan';
 
-export function plannedBytes({ action, source, quantization }: PlannedTensor): number {
+export function plannedBytes({ action, source, quantization }: Pick<PlannedTensor, 'action' | 'source' | 'quantization'>): number {
   switch (action) {
     case 'remove':
       return 0;
     case 'keep':
       return source.end - source.begin;
-    case 'quantize':
-      return quantization === undefined ? 0 : quantization.rows * quantization.columns + 4 * quantization.scaleNames.length;
+    case 'quantize': {
+      if (quantization === undefined) return 0;
+      const { weight, scales, tensorScales } = quantization.stored;
+      return [weight, ...scales, ...tensorScales].reduce((bytes, tensor) => bytes + byteLengthOf(tensor), 0);
+    }
   }
+}
+
+export function byteLengthOf({ dtype, shape }: Pick<StoredTensor, 'dtype' | 'shape'>): number {
+  return shape.reduce((product, size) => product * size, DTYPES[dtype].bits / 8);
 }

@@ -1,4 +1,6 @@
-/** readCalibrationFile: a recipe's calibration file from disk. */
+/** readCalibrationFile: a recipe's calibration file from disk: a .safetensors file, or an importance matrix of llama.cpp. */
+import { open, readFile } from 'node:fs/promises';
+import { isGguf, parseImatrix } from '../imatrix/parseImatrix';
 import type { Header } from '../safetensors/header';
 import { readHeader } from '../safetensors/reader';
 import { readCalibration, type Calibration } from './calibration';
@@ -10,5 +12,21 @@ export async function calibrationOfRecipe(
   model: Header,
 ): Promise<{ readonly calibration?: Calibration }> {
   if (path === null || rounding !== 'learned') return {};
-  return { calibration: readCalibration(path, await readHeader(path), model) };
+  const header = (await isImatrix(path)) ? parseImatrix(await readFile(path), path) : await readHeader(path);
+  return { calibration: readCalibration(path, header, model) };
+}
+
+/** What cannot be read is no importance matrix; reading its header says better what is wrong with it. */
+async function isImatrix(path: string): Promise<boolean> {
+  if (/\.dat$/i.test(path)) return true;
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(4), 0, 4, 0);
+    return isGguf(buffer.subarray(0, bytesRead));
+  } catch {
+    return false;
+  } finally {
+    await file.close();
+  }
 }

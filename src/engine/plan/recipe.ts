@@ -1,8 +1,12 @@
 /** Recipe: what the user chose, independent of any file and device. It fixes the result for a given source and backend. */
+import { DEFAULT_BLOCK_SIZE, type BlockSize, type GranularityName, type Target } from './encoding';
 import type { Override } from './overrides';
+import type { Rounding } from './rounding';
 
-export type Rounding = 'learned' | 'tpec' | 'nearest';
-export type Layout = 'comfyui' | 'comfyui-legacy';
+export type { Rounding };
+
+/** How codes and scales are stored, by the loaders that read them. */
+export type Layout = 'comfyui' | 'comfyui-legacy' | 'compressed-tensors' | 'huggingface' | 'plain';
 /** `auto` keeps what the recognised family of the model keeps; the others are asked for by name. */
 export type PresetName = 'auto' | 't5xxl' | 'keep_distillation';
 
@@ -14,7 +18,7 @@ export type Sides = 'auto' | 'input' | 'both';
 export type BiasCorrection = 'auto' | 'off';
 
 export const ROUNDINGS: readonly Rounding[] = ['learned', 'tpec', 'nearest'];
-export const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy'];
+export const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy', 'compressed-tensors', 'huggingface', 'plain'];
 export const CONVOLUTIONS: readonly Recipe['convolutions'][] = ['keep', 'quantize'];
 export const PRESET_NAMES: readonly PresetName[] = ['auto', 't5xxl', 'keep_distillation'];
 
@@ -25,6 +29,10 @@ export const BIAS_CORRECTIONS: readonly BiasCorrection[] = ['auto', 'off'];
 export interface Recipe {
   readonly presets: readonly PresetName[];
   readonly layout: Layout;
+  readonly target: Target;
+  readonly granularity: GranularityName;
+  /** Of the granularity `block`, where the target does not prescribe its own. */
+  readonly blockSize: BlockSize;
   readonly rounding: Rounding;
   /** How many principal components steer the rounding; `full` uses every one. */
   readonly topK: number | 'full';
@@ -38,6 +46,8 @@ export interface Recipe {
   readonly calibration: string | null;
   readonly biasCorrection: BiasCorrection;
   readonly convolutions: 'keep' | 'quantize';
+  /** A matrix with fewer is kept: a scale and its header entries take about as much as is saved. */
+  readonly minElements: number;
   readonly seed: number;
   /** Decide before every other rule; of those that match a tensor, the last one does. */
   readonly overrides: readonly Override[];
@@ -48,6 +58,9 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
   return {
     presets: ['auto'],
     layout: 'comfyui',
+    target: 'float8_e4m3fn',
+    granularity: 'auto',
+    blockSize: DEFAULT_BLOCK_SIZE,
     rounding: 'learned',
     // The reference optimiser corrects along one singular pair unless told otherwise.
     topK: overrides.rounding === 'tpec' ? 1 : 'full',
@@ -58,6 +71,7 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
     calibration: null,
     biasCorrection: 'auto',
     convolutions: 'keep',
+    minElements: 1024,
     seed: 0,
     overrides: [],
     ...overrides,

@@ -1,6 +1,7 @@
 /** recipeFile: a recipe as a JSON file, `*.fp8recipe.json`, for people to keep and share. Read strictly: what it does not understand it refuses. Pure. */
 import { EngineError } from '../errors';
 import type { Action } from './decision';
+import { GRANULARITIES, MAX_BLOCK_EDGE, TARGETS, type BlockSize } from './encoding';
 import type { Override } from './overrides';
 import { BIAS_CORRECTIONS, CONVOLUTIONS, LAYOUTS, PRESET_NAMES, ROUNDINGS, SIDES, STATISTICS, type Recipe } from './recipe';
 import { parsePattern } from './tensorPattern';
@@ -19,6 +20,9 @@ const READERS: Readers = {
     return twice === undefined ? presets : at.fail(`names "${twice}" twice; once is enough`);
   },
   layout: (value, at) => oneOf(LAYOUTS, value, at),
+  target: (value, at) => oneOf(TARGETS, value, at),
+  granularity: (value, at) => oneOf(GRANULARITIES, value, at),
+  blockSize,
   rounding: (value, at) => oneOf(ROUNDINGS, value, at),
   topK: (value, at) => (value === 'full' ? 'full' : wholeNumber(value, at, { least: 1, most: 1_000_000, or: '"full" or ' })),
   numIter: (value, at) => wholeNumber(value, at, { least: 1, most: 1_000_000 }),
@@ -28,6 +32,7 @@ const READERS: Readers = {
   calibration: (value, at) => (value === null ? null : text(value, at, 'the path of a calibration file')),
   biasCorrection: (value, at) => oneOf(BIAS_CORRECTIONS, value, at),
   convolutions: (value, at) => oneOf(CONVOLUTIONS, value, at),
+  minElements: (value, at) => wholeNumber(value, at, { least: 0, most: Number.MAX_SAFE_INTEGER }),
   seed: (value, at) => wholeNumber(value, at, { least: 0, most: Number.MAX_SAFE_INTEGER }),
   overrides: (value, at) => list(value, at).map((item, index) => override(item, at.item(index))),
 };
@@ -90,9 +95,13 @@ function json(text: string, path: string): unknown {
 }
 
 function override(value: unknown, at: Place): Override {
-  const { match, action, ...others } = object(value, at);
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) at.fail(`has the key "${unknown}"; an override has "match" and "action"`);
+  const { match, action, ...details } = object(value, at);
+  const unknown = Object.keys(details).find((key) => !Object.hasOwn(OVERRIDE_DETAILS, key));
+  if (unknown !== undefined) {
+    at.fail(
+      `has the key "${unknown}"; an override has "match" and "action", and with "quantize" also ${Object.keys(OVERRIDE_DETAILS).join(', ')}`,
+    );
+  }
   if (typeof match !== 'string')
     return at.key('match').fail(`must be a name, a pattern such as "*.mlp.*", or "/…/"; it is ${shown(match)}`);
   try {
@@ -100,7 +109,31 @@ function override(value: unknown, at: Place): Override {
   } catch (error) {
     at.key('match').fail(`cannot be used: ${EngineError.wrap(error).message.replace(/\.$/, '')}`);
   }
-  return { match, action: oneOf(ACTIONS, action, at.key('action')) };
+  const chosen = oneOf(ACTIONS, action, at.key('action'));
+  const [detail] = Object.keys(details);
+  if (chosen !== 'quantize' && detail !== undefined) at.key(detail).fail(`has no meaning where the action is "${chosen}"`);
+  return { match, action: chosen, ...overrideDetails(details, at) };
+}
+
+type OverrideDetails = Pick<Override, 'target' | 'granularity' | 'blockSize' | 'rounding'>;
+
+const OVERRIDE_DETAILS: { readonly [Key in keyof OverrideDetails]-?: (value: unknown, at: Place) => NonNullable<OverrideDetails[Key]> } = {
+  target: (value, at) => oneOf(TARGETS, value, at),
+  granularity: (value, at) => oneOf(GRANULARITIES, value, at),
+  blockSize,
+  rounding: (value, at) => oneOf(ROUNDINGS, value, at),
+};
+
+function overrideDetails(details: Readonly<Record<string, unknown>>, at: Place): OverrideDetails {
+  const keys = (Object.keys(OVERRIDE_DETAILS) as readonly (keyof OverrideDetails)[]).filter((key) => Object.hasOwn(details, key));
+  return Object.fromEntries(keys.map((key) => [key, OVERRIDE_DETAILS[key](details[key], at.key(key))]));
+}
+
+function blockSize(value: unknown, at: Place): BlockSize {
+  const [rows, columns, ...others] = list(value, at);
+  if (columns === undefined || others.length > 0) return at.fail(`must be [rows, columns]; it is ${shown(value)}`);
+  const limits = { least: 1, most: MAX_BLOCK_EDGE };
+  return [wholeNumber(rows, at.item(0), limits), wholeNumber(columns, at.item(1), limits)];
 }
 
 function oneOf<Choice extends string>(choices: readonly Choice[], value: unknown, at: Place): Choice {

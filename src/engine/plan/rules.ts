@@ -12,6 +12,7 @@ import { modelFamily } from './modelFamily';
 import { overrideLookup, type Override, type OverrideLookup } from './overrides';
 import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
+import { tensorEncodings, type TensorEncodings } from './tensorEncodings';
 import {
   DIFFUSION_MODEL_PREFIX,
   isBias,
@@ -33,6 +34,8 @@ export interface RuleContext {
   readonly scaledLayers: ReadonlySet<string>;
   readonly hasDiffusionModelPrefix: boolean;
   readonly overrideOf: OverrideLookup;
+  /** Why the layout cannot store a tensor as it is asked for. */
+  readonly obstacleOf: (tensor: TensorInfo) => string | undefined;
   /** What the recognised family keeps; nothing without the preset `auto`, or where no family is recognised. */
   readonly familyRuleOf: (tensorName: string) => FamilyRule | undefined;
 }
@@ -45,9 +48,6 @@ interface Rule {
   readonly applies: (tensor: TensorInfo, context: RuleContext) => boolean;
   readonly reason: (tensor: TensorInfo, context: RuleContext) => string;
 }
-
-/** Below this a scale and its header entries take about as much as FP8 saves. */
-const TINY_ELEMENTS = 1024;
 
 /** A matrix this tall and this much taller than wide is a table of a vocabulary. The tallest projections in use are about 9 times as tall as wide. */
 const VOCABULARY_ROWS = 16_384;
@@ -158,8 +158,8 @@ export const RULES: readonly Rule[] = [
   {
     id: 'tiny',
     action: 'keep',
-    applies: ({ shape }) => elementCount(shape) < TINY_ELEMENTS,
-    reason: () => `Tiny: under ${formatInteger(TINY_ELEMENTS)} elements FP8 saves nothing.`,
+    applies: ({ shape }, { recipe }) => elementCount(shape) < recipe.minElements,
+    reason: (_, { recipe }) => `Tiny: it has fewer than ${formatInteger(recipe.minElements)} elements.`,
   },
   {
     id: 'vocabulary',
@@ -174,6 +174,13 @@ export const RULES: readonly Rule[] = [
     reason: ({ name }, { familyRuleOf }) => `Model family ${familyRuleOf(name)?.reason ?? ''}`,
   },
   {
+    id: 'layout',
+    action: 'keep',
+    holds: 'always',
+    applies: (tensor, { obstacleOf }) => obstacleOf(tensor) !== undefined,
+    reason: (tensor, { obstacleOf }) => `Layout: ${obstacleOf(tensor) ?? ''}`,
+  },
+  {
     id: 'convolution-on-request',
     action: 'quantize',
     applies: ({ shape }) => isConvolution(shape),
@@ -182,13 +189,19 @@ export const RULES: readonly Rule[] = [
   { id: 'linear', action: 'quantize', applies: () => true, reason: ({ shape }) => `Linear weight: ${formatShape(shape)}.` },
 ];
 
-export function ruleContext(header: Header, recipe: Recipe, keepAnyway: ReadonlyMap<string, string>): RuleContext {
+export function ruleContext(
+  header: Header,
+  recipe: Recipe,
+  keepAnyway: ReadonlyMap<string, string>,
+  encodings: TensorEncodings = tensorEncodings(recipe),
+): RuleContext {
   return {
     recipe,
     keepAnyway,
     scaledLayers: new Set(header.tensors.flatMap(({ name }) => layerOfCompanion(name) ?? [])),
     hasDiffusionModelPrefix: header.tensors.some(({ name }) => name.startsWith(DIFFUSION_MODEL_PREFIX)),
     overrideOf: overrideLookup(recipe.overrides),
+    obstacleOf: encodings.obstacle,
     familyRuleOf: recipe.presets.includes('auto') ? modelFamily(header).rules.ruleOf : () => undefined,
   };
 }

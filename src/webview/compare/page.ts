@@ -3,6 +3,7 @@ import { RpcClient } from '../../rpc/client';
 import { formatInteger, formatPercent, formatSeconds, formatThroughput } from '../../base/format';
 import { element, setText } from '../dom';
 import { icon } from '../icons';
+import { openMenu, type MenuPlace } from '../menu';
 import { tool } from '../inventory/toolbar';
 import type {
   ComparedFile,
@@ -56,6 +57,7 @@ class ComparisonPage {
         onActivate: () => undefined,
         onScroll: () => undefined,
         onOpen: () => undefined,
+        onMenu: (index, at) => this.#openMenu(index, at),
         onKey: (event) => this.#onKey(event),
         isSelected: (index) => index === this.#table.activeIndex,
         onComplete: () => undefined,
@@ -162,6 +164,13 @@ class ComparisonPage {
     const active = this.#table.activeIndex;
     this.#table.show({ source, count: reply.count, ...(active === undefined ? {} : { active }) });
     this.#table.root.classList.toggle('empty', reply.count === 0);
+  }
+
+  #openMenu(index: number, at: MenuPlace): void {
+    const row = this.#table.row(index);
+    if (row === undefined) return;
+    this.#table.activate(index);
+    openMenu(row.name, [{ label: 'Copy Name', keys: 'Ctrl+C', onPress: () => void this.host.request('copy', row.name) }], at);
   }
 
   #onKey(event: KeyboardEvent): boolean {

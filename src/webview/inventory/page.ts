@@ -4,10 +4,11 @@ import { ConversionStrip } from '../conversion/strip';
 import { element } from '../dom';
 import type { EditorApi } from '../protocol/editorApi';
 import { COLLAPSED, type Expansion, type Query, type RowsReply, type TableRow } from '../protocol/query';
-import type { ActionName, ConversionView, InventoryView, Order } from '../protocol/views';
+import type { ConversionView, InventoryView, Order } from '../protocol/views';
 import { PAGE_ROWS, RowSource } from '../table/rowSource';
 import { makeSortHeader, type SortHeader } from '../table/sortHeader';
 import { VirtualTable, type MoveKeys } from '../table/virtualTable';
+import { openMenu, type MenuPlace } from '../menu';
 import { Details } from '../tensor/details';
 import { Throttle } from '../throttle';
 import { saveState } from '../webviewApi';
@@ -15,8 +16,10 @@ import { COLUMNS, makeInventoryRow } from './columns';
 import { toggled } from './filterMenu';
 import type { SavedState } from './savedState';
 import { Selection, type TensorsOfRows } from './selection';
+import { rowMenu } from './rowMenu';
 import { makeSelectionBar, type SelectionBar } from './selectionBar';
 import { makeSummary } from './summary';
+import { TensorActions } from './tensorActions';
 import { makeToolbar, type Toolbar } from './toolbar';
 import { makeTotals, type Totals } from './totals';
 import { treeKey } from './treeKeys';
@@ -35,6 +38,7 @@ export class InventoryPage {
   readonly #table: VirtualTable<TableRow>;
   readonly #details: Details;
   readonly #selection: Selection;
+  readonly #actions: TensorActions;
   readonly #selectionBar: SelectionBar;
   #view: InventoryView | undefined;
   #query: Query;
@@ -64,15 +68,20 @@ export class InventoryPage {
     this.#toolbar = makeToolbar({
       onQuery: (change) => void this.#ask(change),
       onCollapse: () => void this.#ask({ expansion: COLLAPSED }),
-      onExport: () => void this.#request((revision) => host.request('exportInventory', { revision, query: this.#query })),
+      onExport: () => void this.#actions.request((revision) => host.request('exportInventory', { revision, query: this.#query })),
       onDetails: () => this.#setDetails(this.#detailsState === 'open' ? 'closed' : 'open'),
       onEnterTable: () => this.#enterTable(),
     });
     this.#totals = makeTotals((action) => void this.#ask({ filters: toggled(this.#query.filters, { key: 'actions', value: action }) }));
     this.#selection = new Selection(() => this.#showSelection());
+    this.#actions = new TensorActions(host, {
+      revision: () => this.#view?.revision,
+      selected: () => [...this.#selection.tensors],
+      showProblem: (problem) => this.#selectionBar.showProblem(problem),
+    });
     this.#selectionBar = makeSelectionBar({
-      onCopy: () => this.#copy(),
-      onOverride: (action) => void this.#override(action),
+      onCopy: () => this.#actions.copy(),
+      onOverride: (action) => this.#actions.override(action),
       onClear: () => this.#selection.clear(),
     });
     this.#header = makeSortHeader(COLUMNS, FILE_ORDER, (order) => void this.#ask({ order }));
@@ -82,6 +91,7 @@ export class InventoryPage {
         onActivate: (index, keys) => this.#activate(index, keys),
         onScroll: () => this.#saving.soon(),
         onOpen: (_, row) => this.#open(row),
+        onMenu: (index, at) => this.#openMenu(index, at),
         onKey: (event, index) => this.#onKey(event, index),
         isSelected: (index, row) => (row.kind === 'tensor' ? this.#selection.has(row.tensor) : index === this.#table.activeIndex),
         onComplete: () => this.#complete(),
@@ -256,7 +266,7 @@ export class InventoryPage {
     const command = event.ctrlKey || event.metaKey;
     if (command && event.key === 'c') {
       if (document.getSelection()?.isCollapsed === false) return false;
-      this.#copy();
+      this.#actions.copy();
     } else if (command && event.key === 'a') void this.#selection.all(this.#count, this.#tensorsOf());
     else if (event.key === ' ' && index >= 0) this.#table.activate(index, { extend: event.shiftKey, toggle: command });
     else if (event.key === 'Escape' && this.#detailsState === 'open') this.#setDetails('closed');
@@ -297,17 +307,24 @@ export class InventoryPage {
     if (this.#table.activeIndex === undefined) this.#table.activate(0);
   }
 
-  #copy(): void {
-    const tensors = [...this.#selection.tensors];
-    if (tensors.length > 0) void this.#request((revision) => this.host.request('copyNames', { revision, tensors }));
-  }
-
-  async #override(action: ActionName | 'reset'): Promise<void> {
-    const revision = this.#view?.revision;
-    const tensors = [...this.#selection.tensors];
-    if (revision === undefined || tensors.length === 0) return;
-    const names = await this.host.request('names', { revision, tensors });
-    this.#selectionBar.showProblem(await this.host.request('setOverride', { target: { names }, action }));
+  /** About what is selected, where the row is part of it; else about the row. */
+  #openMenu(index: number, at: MenuPlace): void {
+    const row = this.#table.row(index);
+    if (row === undefined) return;
+    const isSelected = row.kind === 'tensor' && this.#selection.has(row.tensor);
+    if (!isSelected) this.#table.activate(index);
+    const selected = isSelected ? this.#selection.tensors.size : row.kind === 'group' ? row.tensors : 1;
+    const entries = rowMenu(row, selected, {
+      onCopy: () => this.#actions.copy(),
+      onInspect: () => {
+        this.#table.activate(index);
+        this.#setDetails('open');
+      },
+      onHex: (tensor) => this.#actions.showHex(tensor),
+      onToggle: (path) => this.#toggleGroup(path),
+      onOverride: (action) => this.#actions.override(action),
+    });
+    openMenu(row.kind === 'group' ? row.label : row.name, entries, at);
   }
 
   #showSelection(): void {
@@ -317,7 +334,7 @@ export class InventoryPage {
       this.#selectionBar.show(undefined);
       return;
     }
-    void this.#request(async (revision) => {
+    void this.#actions.request(async (revision) => {
       const selection = await this.host.request('selection', { revision, tensors });
       if (tensors.length === this.#selection.tensors.size) this.#selectionBar.show(selection);
     });
@@ -340,12 +357,6 @@ export class InventoryPage {
     // A row that is on its way is waited for; a group has no values.
     if (row === undefined && this.#table.activeIndex !== undefined) return;
     this.#details.show(view.revision, row?.kind === 'tensor' ? row : undefined);
-  }
-
-  async #request(ask: (revision: number) => Promise<void>): Promise<void> {
-    const revision = this.#view?.revision;
-    // A file that has just changed is drawn anew: what was asked about the old one has no answer.
-    if (revision !== undefined) await ask(revision).catch(() => undefined);
   }
 
   /** At once, for the tab may be hidden next: whatever waits then is lost with the page. */

@@ -22,6 +22,24 @@ const ROUNDING_HELP: Readonly<Record<Options['rounding'], string>> = {
 const LAYOUT_HELP: Readonly<Record<Options['layout'], string>> = {
   comfyui: 'weight_scale and comfy_quant: ComfyUI since December 2025.',
   'comfyui-legacy': 'scale_weight and scaled_fp8: older ComfyUI.',
+  'compressed-tensors': 'vLLM, and transformers with compressed-tensors.',
+  huggingface: 'weight_scale_inv: the fine-grained FP8 of transformers.',
+  plain: 'weight and weight_scale alone, for your own programs.',
+};
+
+const TARGET_HELP: Readonly<Record<Options['target'], string>> = {
+  float8_e4m3fn: 'Eight bits with three of fraction: the usual FP8.',
+  float8_e5m2: 'Eight bits with two of fraction: coarser, wider.',
+  int8: 'Whole numbers within ±127.',
+  mxfp8: 'float8_e4m3fn in blocks of 32: Blackwell GPUs.',
+  nvfp4: 'Four bits in blocks of 16: Blackwell GPUs.',
+};
+
+const GRANULARITY_HELP: Readonly<Record<Options['granularity'], string>> = {
+  auto: 'What the layout takes for the target.',
+  tensor: 'One scale for each tensor.',
+  row: 'One scale for each row, which is an output channel.',
+  block: 'One scale for each block.',
 };
 
 /** Ranks that the dropdown offers beside the one that is chosen. */
@@ -35,6 +53,23 @@ export function makeFields(events: FieldEvents): readonly Field[] {
       choices: ({ presets }) => presets,
       help: presetHelp,
       title: ({ recognised }) => recognised.evidence.join('\n').replaceAll('`', ''),
+    }),
+    dropdownField(
+      'Target',
+      [
+        { value: 'float8_e4m3fn', label: 'FP8 E4M3' },
+        { value: 'float8_e5m2', label: 'FP8 E5M2' },
+        { value: 'int8', label: 'INT8' },
+        { value: 'mxfp8', label: 'MXFP8' },
+        { value: 'nvfp4', label: 'NVFP4' },
+      ],
+      (value) => choose({ target: value as Options['target'], granularity: 'auto' }),
+      { value: ({ options }) => options.target, help: ({ options }) => TARGET_HELP[options.target] },
+    ),
+    dropdownField('Granularity', [], (value) => choose(granularityOf(value)), {
+      value: ({ options }) => granularityValue(options),
+      choices: ({ options }) => granularityChoices(options),
+      help: ({ options }) => GRANULARITY_HELP[options.granularity],
     }),
     dropdownField(
       'Rounding',
@@ -68,6 +103,9 @@ export function makeFields(events: FieldEvents): readonly Field[] {
       [
         { value: 'comfyui', label: 'ComfyUI' },
         { value: 'comfyui-legacy', label: 'ComfyUI, legacy' },
+        { value: 'compressed-tensors', label: 'compressed-tensors' },
+        { value: 'huggingface', label: 'Hugging Face' },
+        { value: 'plain', label: 'Plain' },
       ],
       (value) => choose({ layout: value as Options['layout'] }),
       { value: ({ options }) => options.layout, help: ({ options }) => LAYOUT_HELP[options.layout] },
@@ -174,6 +212,30 @@ function presetHelp({ options, recognised }: PanelView): string {
   return options.preset === 't5xxl'
     ? 'Removes the decoder and lm_head; keeps norms, biases, embeddings.'
     : 'Keeps what guides distilled models.';
+}
+
+const BLOCK_EDGES = [32, 64, 128, 256];
+
+function granularityValue({ granularity, blockSize }: Pick<Options, 'granularity' | 'blockSize'>): string {
+  return granularity === 'block' ? `block:${blockSize.join('x')}` : granularity;
+}
+
+function granularityOf(value: string): Partial<Options> {
+  const [granularity = '', size] = value.split(':');
+  const [rows = 128, columns = 128] = (size ?? '').split('x').filter(Boolean).map(Number);
+  return { granularity: granularity as Options['granularity'], ...(size === undefined ? undefined : { blockSize: [rows, columns] }) };
+}
+
+function granularityChoices(options: Options): readonly DropdownChoice[] {
+  const choices = [
+    { value: 'auto', label: 'Automatic' },
+    { value: 'tensor', label: 'Tensor' },
+    { value: 'row', label: 'Row' },
+    ...BLOCK_EDGES.map((edge) => ({ value: `block:${edge}x${edge}`, label: `Block ${edge} × ${edge}` })),
+  ];
+  const current = granularityValue(options);
+  if (choices.some(({ value }) => value === current)) return choices;
+  return [...choices, { value: current, label: `Block ${options.blockSize.join(' × ')}` }];
 }
 
 function rankChoices(topK: Options['topK']): readonly DropdownChoice[] {

@@ -9,7 +9,11 @@ export interface Options {
   readonly topK: number | 'full';
   readonly numIter: number;
   readonly calibSamples: number;
-  readonly layout: 'comfyui' | 'comfyui-legacy';
+  readonly target: 'float8_e4m3fn' | 'float8_e5m2' | 'int8' | 'mxfp8' | 'nvfp4';
+  readonly granularity: 'auto' | 'tensor' | 'row' | 'block';
+  /** Rows and columns of a block. */
+  readonly blockSize: readonly [number, number];
+  readonly layout: 'comfyui' | 'comfyui-legacy' | 'compressed-tensors' | 'huggingface' | 'plain';
   readonly convolutions: 'keep' | 'quantize';
   readonly device: string;
   /** 0 means all cores. */

@@ -9,6 +9,7 @@ const HEADER_HEIGHT = 26;
 /** Rows that exist beyond the visible ones, and rows that are fetched beyond them before they are needed. */
 const OVERSCAN = 12;
 const PREFETCH = 128;
+const MENU_INDENT = 24;
 
 /** One recyclable row. */
 export interface RowCells<Row> {
@@ -36,6 +37,8 @@ export interface TableEvents<Row> {
   onScroll(): void;
   /** Enter or a double click. */
   onOpen(index: number, row: Row): void;
+  /** The context menu of a row is asked for, by the other button or by keyboard, at a place in the page. */
+  onMenu(index: number, at: { readonly x: number; readonly y: number }): void;
   /** Any key that does not move; whether it meant something. */
   onKey(event: KeyboardEvent, index: number): boolean;
   isSelected(index: number, row: Row): boolean;
@@ -83,6 +86,7 @@ export class VirtualTable<Row> {
     this.root.tabIndex = 0;
     this.root.addEventListener('keydown', (event) => this.#onKey(event));
     this.#body.addEventListener('mousedown', (event) => this.#onPress(event));
+    this.#body.addEventListener('contextmenu', (event) => this.#onMenu(event));
     this.#body.addEventListener('dblclick', (event) => this.#open(this.#indexAt(event)));
     this.#virtualizer = new Virtualizer(this.#options());
     this.#unmount = this.#virtualizer._didMount();
@@ -242,6 +246,23 @@ export class VirtualTable<Row> {
     this.activate(index, { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey });
   }
 
+  #onMenu(event: MouseEvent): void {
+    const index = this.#indexAt(event);
+    if (!Number.isInteger(index)) return;
+    event.preventDefault();
+    this.root.focus({ preventScroll: true });
+    this.events.onMenu(index, { x: event.clientX, y: event.clientY });
+  }
+
+  /** Below the active row, where the eyes are. */
+  #menuAtActiveRow(): void {
+    const row = this.#rows.get(this.#active)?.cells.root;
+    if (row === undefined) return;
+    this.reveal(this.#active);
+    const { left, bottom } = row.getBoundingClientRect();
+    this.events.onMenu(this.#active, { x: left + MENU_INDENT, y: bottom });
+  }
+
   #open(index: number): void {
     const row = this.#source?.row(index);
     if (row !== undefined) this.events.onOpen(index, row);
@@ -254,6 +275,7 @@ export class VirtualTable<Row> {
     const next = destination(event.key, { active: this.#active, count: this.#count, page });
     if (next !== undefined) this.activate(next, { extend: event.shiftKey, toggle: false });
     else if (event.key === 'Enter' && this.#active >= 0) this.#open(this.#active);
+    else if (event.key === 'ContextMenu' || (event.key === 'F10' && event.shiftKey)) this.#menuAtActiveRow();
     else if (!this.events.onKey(event, this.#active)) return;
     event.preventDefault();
     event.stopPropagation();

@@ -182,4 +182,24 @@ export const LANGUAGE_MODELS = [
       ...keepEach(REASONS.audio, 'audio_tower.', 'embed_audio.', 'audio_model.'),
     ],
   },
+  {
+    id: 'phi',
+    title: 'Phi-shaped language model',
+    category: 'language model',
+    signatures: [
+      // Phi 3, 3.5 and 4: one matrix for queries, keys and values, and one for gate and up.
+      {
+        naming: 'transformers',
+        stems: STEMS,
+        tensors: [`${ATTENTION}qkv_proj.weight`, 'layers.0.mlp.gate_up_proj.weight', 'layers.0.input_layernorm.weight', EMBEDDINGS],
+      },
+      // Phi 1 and 2.
+      {
+        naming: 'transformers',
+        stems: STEMS,
+        tensors: [`${ATTENTION}dense.weight`, `${ATTENTION}q_proj.weight`, 'layers.0.mlp.fc1.weight', 'final_layernorm.weight', EMBEDDINGS],
+      },
+    ],
+    keep: [...LANGUAGE_KEEP, ...VISION_KEEP],
+  },
 ] as const satisfies readonly Family[];

@@ -3,17 +3,59 @@
  * entry in the header's `_quantization_metadata`.
  */
 import { EngineError } from '../../errors';
-import { isScaledFp8Marker } from '../tensorNames';
-import type { OutputFormat } from '../outputFormat';
+import { TARGET_FACTS, type Encoding, type Target } from '../encoding';
+import { roundedUp, scaleGrid, storageOf } from '../matrixStorage';
+import type { LiteralTensor, Matrix, OutputFormat, StoredLayer, StoredTensor } from '../outputFormat';
+import { isEmbedding, isScaledFp8Marker } from '../tensorNames';
 
 const METADATA_KEY = '_quantization_metadata';
-const LAYER_FORMAT = { format: 'float8_e4m3fn' } as const;
-const COMFY_QUANT = new TextEncoder().encode(JSON.stringify(LAYER_FORMAT));
+
+/** What the loader calls each target. */
+export const COMFY_FORMATS: Readonly<Record<Target, string>> = {
+  float8_e4m3fn: 'float8_e4m3fn',
+  float8_e5m2: 'float8_e5m2',
+  int8: 'int8_tensorwise',
+  mxfp8: 'mxfp8',
+  nvfp4: 'nvfp4',
+};
+
+/** The codes' rows and columns are padded to multiples of this. */
+const CODE_PADDING = { mxfp8: 32, nvfp4: 16 } as const;
+const SCALE_TILE = { rows: 128, columns: 4 } as const;
 
 export const comfyui: OutputFormat = {
-  scaleNames: (layer) => [`${layer}.weight_scale`],
+  loader: 'ComfyUI',
+  holds: {
+    float8_e4m3fn: ['tensor'],
+    float8_e5m2: ['tensor'],
+    int8: ['row', 'tensor'],
+    mxfp8: ['block'],
+    nvfp4: ['block'],
+  },
+  limits: 'Stock ComfyUI reads one scale for each FP8 weight, and of INT8 weights also one for each row.',
 
-  layerLiterals: (layer) => [{ name: `${layer}.comfy_quant`, dtype: 'U8', shape: [COMFY_QUANT.length], bytes: COMFY_QUANT }],
+  obstacle({ name, shape }, { target }) {
+    if (shape.length !== 2) return 'ComfyUI ignores the scales of convolutions, and would take their codes for weights.';
+    if (isEmbedding(name) && (target === 'mxfp8' || target === 'nvfp4')) return `ComfyUI does not read embeddings in ${target}.`;
+    return undefined;
+  },
+
+  refusal: () => undefined,
+
+  store(layer, matrix, encoding) {
+    const bytes = new TextEncoder().encode(JSON.stringify(layerFormat(encoding)));
+    const literals: readonly LiteralTensor[] = [{ name: `${layer}.comfy_quant`, dtype: 'U8', shape: [bytes.length], bytes }];
+    const { target } = encoding;
+    if (target === 'mxfp8' || target === 'nvfp4') return { ...blockScaled(layer, matrix, encoding, target), literals };
+    const scaleShape = encoding.granularity.kind === 'row' ? [matrix.rows, 1] : [];
+    return {
+      storage: { ...storageOf(encoding, matrix.columns), scaleOrder: 'plain' },
+      weight: { name: matrix.name, dtype: TARGET_FACTS[target].dtype, shape: matrix.shape },
+      scales: [{ name: `${layer}.weight_scale`, dtype: 'F32', shape: scaleShape }],
+      tensorScales: [],
+      literals,
+    };
+  },
 
   wholeFile(layers, header) {
     const marker = header.tensors.find(({ name }) => isScaledFp8Marker(name));
@@ -26,10 +68,39 @@ export const comfyui: OutputFormat = {
       );
     }
     const described = new Map<string, unknown>(Object.entries(describedLayers(header.metadata.get(METADATA_KEY))));
-    for (const layer of layers) described.set(layer, LAYER_FORMAT);
+    for (const { layer, encoding } of layers) described.set(layer, layerFormat(encoding));
     return { literals: [], metadata: new Map([[METADATA_KEY, metadataText(described)]]) };
   },
 };
+
+function layerFormat({ target }: Encoding): { readonly format: string } {
+  return { format: COMFY_FORMATS[target] };
+}
+
+/** The loader views a weight as padded, and its scales as tiles. */
+function blockScaled(layer: string, matrix: Matrix, encoding: Encoding, target: 'mxfp8' | 'nvfp4'): Omit<StoredLayer, 'literals'> {
+  const multiple = CODE_PADDING[target];
+  const storedRows = roundedUp(matrix.rows, multiple);
+  const storedColumns = roundedUp(matrix.columns, multiple);
+  const storage = storageOf(encoding, matrix.columns);
+  const [scaleRows, scaleColumns] = scaleGrid(matrix.rows, matrix.columns, storage.block);
+  const scaleShape = [roundedUp(scaleRows, SCALE_TILE.rows), roundedUp(scaleColumns, SCALE_TILE.columns)];
+  const scale: StoredTensor = { name: `${layer}.weight_scale`, dtype: target === 'mxfp8' ? 'U8' : 'F8_E4M3', shape: scaleShape };
+  const common = { ...storage, scaleOrder: 'swizzled', storedRows, storedColumns } as const;
+  return target === 'mxfp8'
+    ? {
+        storage: common,
+        weight: { name: matrix.name, dtype: 'F8_E4M3', shape: [storedRows, storedColumns] },
+        scales: [scale],
+        tensorScales: [],
+      }
+    : {
+        storage: { ...common, nibbles: 'evenHigh', tensorScaleForm: 'factor' },
+        weight: { name: matrix.name, dtype: 'U8', shape: [storedRows, storedColumns / 2] },
+        scales: [scale],
+        tensorScales: [{ name: `${layer}.weight_scale_2`, dtype: 'F32', shape: [] }],
+      };
+}
 
 /** Written by hand, since an object with tens of thousands of keys is slow to make. */
 function metadataText(described: ReadonlyMap<string, unknown>): string {

@@ -4,15 +4,33 @@
  */
 import { EngineError } from '../../errors';
 import type { Header } from '../../safetensors/header';
-import type { LiteralTensor, OutputFormat } from '../outputFormat';
+import { TARGET_FACTS } from '../encoding';
+import { storageOf } from '../matrixStorage';
+import type { LiteralTensor, OutputFormat, QuantizedLayer, StoredTensor } from '../outputFormat';
 import { PRESETS } from '../presets';
 import type { Recipe } from '../recipe';
 import { DIFFUSION_MODEL_PREFIX } from '../tensorNames';
 
 export const comfyuiLegacy: OutputFormat = {
-  scaleNames: (layer, recipe) => (hasInputScales(recipe) ? [`${layer}.scale_weight`, `${layer}.scale_input`] : [`${layer}.scale_weight`]),
+  loader: 'ComfyUI',
+  holds: { float8_e4m3fn: ['tensor'] },
+  limits: 'The layout comfyui-legacy has one scale for each weight, and its loaders take every weight for float8_e4m3fn.',
 
-  layerLiterals: () => [],
+  obstacle: ({ shape }) =>
+    shape.length === 2 ? undefined : 'ComfyUI ignores the scales of convolutions, and would take their codes for weights.',
+
+  refusal: () => undefined,
+
+  store(layer, { name, shape, columns }, encoding, recipe) {
+    const scale = (suffix: string): StoredTensor => ({ name: `${layer}.${suffix}`, dtype: 'F32', shape: [] });
+    return {
+      storage: { ...storageOf(encoding, columns), scaleOrder: 'plain' },
+      weight: { name, dtype: TARGET_FACTS[encoding.target].dtype, shape },
+      scales: hasInputScales(recipe) ? [scale('scale_weight'), scale('scale_input')] : [scale('scale_weight')],
+      tensorScales: [],
+      literals: [],
+    };
+  },
 
   wholeFile(layers, header, recipe) {
     if (header.metadata.has('_quantization_metadata')) {
@@ -30,8 +48,8 @@ function hasInputScales(recipe: Recipe): boolean {
 }
 
 /** The marker's place is the root of the part that loaders strip of its prefix. A marker that the source has already is kept instead. */
-function markers(layers: readonly string[], header: Header, recipe: Recipe): readonly LiteralTensor[] {
-  const prefix = layers.some((layer) => layer.startsWith(DIFFUSION_MODEL_PREFIX)) ? DIFFUSION_MODEL_PREFIX : '';
+function markers(layers: readonly QuantizedLayer[], header: Header, recipe: Recipe): readonly LiteralTensor[] {
+  const prefix = layers.some(({ layer }) => layer.startsWith(DIFFUSION_MODEL_PREFIX)) ? DIFFUSION_MODEL_PREFIX : '';
   const name = `${prefix}scaled_fp8`;
   const present = header.byName.get(name);
   if (present === undefined) {

@@ -84,8 +84,16 @@ describe('a calibration file', () => {
     ['a count that is none', { 'conv.input_diagonal': ['F32', 36] }, { samples: '-3' }, /says "-3" for "samples" in its metadata/],
   ])('is refused for %s', (_what, tensors, metadata, message) => {
     expect(() => read(tensors, metadata)).toThrow(message);
-    expect(() => read(tensors, metadata)).toThrow(
-      expect.objectContaining({ code: 'InvalidCalibration', details: expect.objectContaining({ path: '/c.safetensors' }) as unknown }),
-    );
+    const refusal = thrownBy(() => read(tensors, metadata));
+    expect(refusal).toMatchObject({ code: 'InvalidCalibration', details: { path: '/c.safetensors' } });
   });
 });
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

@@ -81,7 +81,7 @@ describe.each<Partial<Recipe>>([
       if (action === 'keep')
         expect(outputs).toMatchObject([{ name: source.name, dtype: source.dtype, shape: source.shape, origin: { kind: 'copy' } }]);
       if (action === 'quantize') {
-        expect(kinds).toEqual(['codes', ...(quantization?.scaleNames.map(() => 'scale') ?? [])]);
+        expect(kinds).toEqual(['codes', ...(quantization?.stored.scales.map(() => 'scale') ?? [])]);
         const codes = outputs.find(({ origin }) => origin.kind === 'codes');
         expect(codes).toMatchObject({ name: source.name, dtype: 'F8_E4M3', shape: source.shape });
       }
@@ -157,10 +157,8 @@ describe('layout comfyui-legacy', () => {
     const encoder = readBack(plan);
     expect(encoder.byName.get('a.qkv.scale_input')).toMatchObject({ dtype: 'F32', shape: [] });
     expect(encoder.byName.get('scaled_fp8')).toMatchObject({ dtype: 'F8_E4M3', shape: [0] });
-    expect(plan.tensors.find(({ source }) => source.name === 'a.qkv.weight')?.quantization?.scaleNames).toEqual([
-      'a.qkv.scale_weight',
-      'a.qkv.scale_input',
-    ]);
+    const qkv = plan.tensors.find(({ source }) => source.name === 'a.qkv.weight');
+    expect(qkv?.quantization?.stored.scales.map(({ name }) => name)).toEqual(['a.qkv.scale_weight', 'a.qkv.scale_input']);
   });
 
   it('puts the marker where a checkpoint has its diffusion model', () => {

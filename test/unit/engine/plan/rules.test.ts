@@ -104,7 +104,7 @@ describe('convolutions on request', () => {
     [['F16', 128, 64, 3], 128, 192],
     [['F32', 128, 16, 1, 2, 2], 128, 64],
   ])('%j is seen as %i × %i', (spec, rows, columns) => {
-    const [tensor] = planned({ 'conv.weight': spec }, { convolutions: 'quantize' });
+    const [tensor] = planned({ 'conv.weight': spec }, { convolutions: 'quantize', layout: 'plain' });
     expect(tensor).toMatchObject({
       action: 'quantize',
       rule: 'convolution-on-request',
@@ -113,7 +113,9 @@ describe('convolutions on request', () => {
   });
 
   it('does not quantize the embedding of patches', () => {
-    expect(decisionOf('patch_embedding.weight', ['BF16', 1536, 16, 1, 2, 2], { convolutions: 'quantize' })).toBe('keep by embedding');
+    expect(decisionOf('patch_embedding.weight', ['BF16', 1536, 16, 1, 2, 2], { convolutions: 'quantize', layout: 'plain' })).toBe(
+      'keep by embedding',
+    );
   });
 });
 
@@ -199,8 +201,9 @@ it('every rule decides somewhere in these tests, and every reason is one sentenc
     }),
     ...planned({ 'lora_up.x.weight': MATRIX, 'embed.weight': MATRIX, 'lm_head.weight': MATRIX, 'c.weight': ['F32', 8, 8, 8] }),
     ...planned({ 'a.weight': ['F32', 8, 8, 8, 8, 8, 8], 'b.weight': ['F32', 2, 2], 'c.weight': ['F32', 16_384, 512], 'd.weight': MATRIX }),
-    ...planned({ 'c.weight': ['F32', 8, 8, 8, 8] }, { convolutions: 'quantize' }),
+    ...planned({ 'c.weight': ['F32', 8, 8, 8, 8] }, { convolutions: 'quantize', layout: 'plain' }),
     ...planned({ 'model.diffusion_model.a': ['F32'], 'b.weight': MATRIX }),
+    ...planned({ 'a.weight': ['F32', 200, 72] }, { layout: 'compressed-tensors', granularity: 'block' }),
   ];
   // What the job tells, and what a family keeps, have tests of their own.
   const decided = new Set<RuleId>(tensors.map(({ rule }) => rule)).add('told').add('family');

@@ -6,7 +6,7 @@ import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
 import { headerOf, type TensorSpec } from '../../../support/headerOf';
 
 const TENSORS: Readonly<Record<string, TensorSpec>> = {
-  'text_model.embeddings.token_embedding.weight': ['F16', 100, 768],
+  'text_model.embeddings.token_embedding.weight': ['F16', 49408, 768],
   'text_model.embeddings.position_embedding.weight': ['F16', 77, 768],
   ...Object.fromEntries(
     [0, 1].flatMap((layer) => {

@@ -26,7 +26,7 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
   [
     'quantized convolutions',
     { 'a.weight': ['BF16', 64, 64, 3, 3] },
-    { convolutions: 'quantize' },
+    { convolutions: 'quantize', layout: 'plain' },
     '1 convolution will be quantized, and ComfyUI ignores',
   ],
   [

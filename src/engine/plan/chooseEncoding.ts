@@ -1,0 +1,86 @@
+/** chooseEncoding: what a recipe, and an override of it, ask for → the encoding, or a refusal with the nearest alternative. Pure. */
+import { EngineError } from '../errors';
+import {
+  granularityName,
+  granularityText,
+  TARGET_FACTS,
+  type BlockSize,
+  type Encoding,
+  type Granularity,
+  type GranularityName,
+  type Target,
+} from './encoding';
+import { FORMATS } from './formats/formats';
+import type { Layout, Recipe, Rounding } from './recipe';
+
+/** What is asked for of one tensor: the recipe's, with the override's in its place. */
+export interface Wish {
+  readonly layout: Layout;
+  readonly target: Target;
+  readonly granularity: GranularityName;
+  readonly blockSize: BlockSize;
+  readonly rounding: Rounding;
+}
+
+export function wishOf(recipe: Recipe, override: Partial<Omit<Wish, 'layout'>> = {}): Wish {
+  const target = override.target ?? recipe.target;
+  return {
+    layout: recipe.layout,
+    target,
+    // What was chosen for one target need not be there for another.
+    granularity: override.granularity ?? (target === recipe.target ? recipe.granularity : 'auto'),
+    blockSize: override.blockSize ?? recipe.blockSize,
+    rounding: override.rounding ?? recipe.rounding,
+  };
+}
+
+/** Throws EngineError InvalidRecipe. */
+export function chooseEncoding(wish: Wish): Encoding {
+  const { layout, target, rounding } = wish;
+  const encoding = { target, granularity: granularityOf(wish) };
+  if (!holds(layout, encoding)) throw refuse(`${FORMATS[layout].limits} ${insteadOf(layout, encoding)}`);
+  if (rounding === 'tpec' && (target !== 'float8_e4m3fn' || encoding.granularity.kind !== 'tensor')) {
+    throw refuse(
+      `The rounding tpec knows float8_e4m3fn with one scale for the whole tensor only. Choose learned, which does the same better.`,
+    );
+  }
+  return encoding;
+}
+
+function granularityOf({ layout, target, granularity, blockSize: [rows, columns] }: Wish): Granularity {
+  const prescribed = TARGET_FACTS[target].block;
+  if (prescribed !== undefined) {
+    const block = { kind: 'block', ...prescribed } as const;
+    if (granularity === 'auto' || granularity === 'block') return block;
+    throw refuse(`${target} has ${granularityText(block)} by definition. Leave the granularity at auto.`);
+  }
+  const kind = granularity === 'auto' ? (FORMATS[layout].holds[target]?.[0] ?? 'tensor') : granularity;
+  return kind === 'block' ? { kind, rows, columns } : { kind };
+}
+
+function holds(layout: Layout, { target, granularity }: Encoding): boolean {
+  return FORMATS[layout].holds[target]?.includes(granularity.kind) ?? false;
+}
+
+/** The nearest thing that can be had: another granularity in the same layout, the same in another layout, or another target. */
+function insteadOf(layout: Layout, encoding: Encoding): string {
+  const { target, granularity } = encoding;
+  const layouts = (Object.keys(FORMATS) as readonly Layout[]).filter((other) => holds(other, encoding));
+  const elsewhere =
+    layouts.length === 0 ? undefined : `the layout ${layouts.join(' or ')} for ${target} with ${granularityText(granularity)}`;
+  const [best] = FORMATS[layout].holds[target] ?? [];
+  const targets = Object.keys(FORMATS[layout].holds);
+  const here = best === undefined ? `the target ${targets.join(' or ')}` : `granularity ${best}`;
+  return `Choose ${[here, elsewhere].filter((choice) => choice !== undefined).join(', or ')}.`;
+}
+
+function refuse(message: string): EngineError {
+  return new EngineError('InvalidRecipe', message);
+}
+
+/** For a line of a plan: `float8_e4m3fn`, `int8 row`, `float8_e4m3fn block:128x128`. */
+export function encodingText({ target, granularity }: Encoding): string {
+  return TARGET_FACTS[target].block !== undefined || (granularity.kind === 'tensor' && target !== 'int8')
+    ? target
+    : `${target} ${granularityName(granularity)}`;
+}

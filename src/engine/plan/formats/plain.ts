@@ -1,0 +1,66 @@
+/** Layout `plain`: `<layer>.weight` and `<layer>.weight_scale`, nothing else, for programs that multiply the two themselves. */
+import { TARGET_FACTS, type Encoding } from '../encoding';
+import { scaleGrid, storageOf } from '../matrixStorage';
+import { NOTHING_MORE, type Matrix, type OutputFormat } from '../outputFormat';
+
+export const plain: OutputFormat = {
+  loader: 'A program that reads the layout plain',
+  holds: {
+    float8_e4m3fn: ['tensor', 'row', 'block'],
+    float8_e5m2: ['tensor', 'row', 'block'],
+    int8: ['row', 'tensor', 'block'],
+    mxfp8: ['block'],
+    nvfp4: ['block'],
+  },
+  limits: 'mxfp8 and nvfp4 have blocks of their own.',
+
+  obstacle: ({ columns }, { target }) =>
+    target === 'nvfp4' && columns % 2 !== 0 ? `Two nvfp4 codes share a byte, and ${columns} columns leave one alone.` : undefined,
+
+  refusal: () => undefined,
+
+  store(layer, { name, shape, rows, columns }, encoding) {
+    const { target } = encoding;
+    const weight = { name, dtype: TARGET_FACTS[target].dtype, shape: target === 'nvfp4' ? [rows, columns / 2] : shape };
+    const storage = storageOf(encoding, columns);
+    const scale = { name: `${layer}.weight_scale`, shape: scaleShape({ rows, columns }, encoding, storage.block) };
+    switch (target) {
+      case 'nvfp4':
+        return {
+          storage: { ...storage, scaleOrder: 'plain', nibbles: 'evenHigh', tensorScaleForm: 'factor' },
+          weight,
+          scales: [{ ...scale, dtype: 'F8_E4M3' }],
+          tensorScales: [{ name: `${layer}.weight_scale_2`, dtype: 'F32', shape: [] }],
+          literals: [],
+        };
+      case 'mxfp8':
+        return {
+          storage: { ...storage, scaleOrder: 'plain' },
+          weight,
+          scales: [{ ...scale, dtype: 'U8' }],
+          tensorScales: [],
+          literals: [],
+        };
+      case 'float8_e4m3fn':
+      case 'float8_e5m2':
+      case 'int8':
+        return {
+          storage: { ...storage, scaleOrder: 'plain' },
+          weight,
+          scales: [{ ...scale, dtype: 'F32' }],
+          tensorScales: [],
+          literals: [],
+        };
+    }
+  },
+
+  wholeFile: () => NOTHING_MORE,
+};
+
+function scaleShape(
+  { rows, columns }: Pick<Matrix, 'rows' | 'columns'>,
+  { granularity }: Encoding,
+  block: Parameters<typeof scaleGrid>[2],
+): readonly number[] {
+  return granularity.kind === 'tensor' ? [] : scaleGrid(rows, columns, block);
+}

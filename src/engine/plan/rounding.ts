@@ -1,0 +1,2 @@
+/** Rounding: how a weight becomes a code. */
+export type Rounding = 'learned' | 'tpec' | 'nearest';
