@@ -40,8 +40,11 @@ std::string driver_version() {
   return {};
 }
 
-// The driver that came with a CUDA release is the oldest that runs its programs.
-std::string needed_driver() { return "a driver for CUDA " + cuda_version(CUDART_VERSION / 1000 * 1000) + " (580 or newer)"; }
+// The oldest driver that runs programs of this build's CUDA release: the one that came with the first minor version.
+std::string needed_driver() {
+  const char* number = CUDART_VERSION >= 13000 ? "580" : "525";
+  return "a driver for CUDA " + cuda_version(CUDART_VERSION / 1000 * 1000) + " (" + number + " or newer)";
+}
 
 Device describe(int ordinal, int driver_cuda) {
   Device device;

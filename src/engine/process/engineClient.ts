@@ -49,6 +49,7 @@ export class EngineClient {
   convert(request: ConvertRequest, signal: AbortSignal): AsyncGenerator<JobEvent, void, undefined> {
     const token = randomToken();
     return this.#events(
+      request.source,
       signal,
       (engine, stop) => engine.rpc.stream('convert', { request, token }, stop),
       isTerminal,
@@ -58,22 +59,22 @@ export class EngineClient {
 
   /** Ends with exactly one terminal event and never throws. */
   verify(request: VerifyRequest, signal: AbortSignal): AsyncGenerator<VerifyEvent, void, undefined> {
-    return this.#events(signal, (engine, stop) => engine.rpc.stream('verify', request, stop), isTerminal, []);
+    return this.#events(request.converted, signal, (engine, stop) => engine.rpc.stream('verify', request, stop), isTerminal, []);
   }
 
   /** What the values of one tensor are like. Ends with exactly one terminal event and never throws. */
   inspect(request: InspectRequest, signal: AbortSignal): AsyncGenerator<InspectEvent, void, undefined> {
-    return this.#events(signal, (engine, stop) => engine.rpc.stream('inspect', request, stop), isTerminal, []);
+    return this.#events(request.path, signal, (engine, stop) => engine.rpc.stream('inspect', request, stop), isTerminal, []);
   }
 
   /** What rounding would make of one tensor; nothing is written. Ends with exactly one terminal event and never throws. */
   preview(request: PreviewRequest, signal: AbortSignal): AsyncGenerator<PreviewEvent, void, undefined> {
-    return this.#events(signal, (engine, stop) => engine.rpc.stream('preview', request, stop), isTerminal, []);
+    return this.#events(request.path, signal, (engine, stop) => engine.rpc.stream('preview', request, stop), isTerminal, []);
   }
 
   /** What differs between two files. Ends with exactly one terminal event and never throws. */
   compare(request: CompareRequest, signal: AbortSignal): AsyncGenerator<CompareEvent, void, undefined> {
-    return this.#events(signal, (engine, stop) => engine.rpc.stream('compare', request, stop), isTerminal, []);
+    return this.#events(request.other, signal, (engine, stop) => engine.rpc.stream('compare', request, stop), isTerminal, []);
   }
 
   /** Cancels what is running, and returns when every process has gone. */
@@ -87,7 +88,9 @@ export class EngineClient {
     clearTimeout(killing);
   }
 
+  /** `path` is the file that the call is about. */
   async *#events<E extends { readonly type: string }>(
+    path: string,
     signal: AbortSignal,
     call: (engine: EngineProcess, stop: AbortSignal) => AsyncIterable<E>,
     isEnd: (event: E) => boolean,
@@ -118,7 +121,7 @@ export class EngineClient {
         yield event;
       }
     } catch (error) {
-      end = isStopped() ? { type: 'cancelled' } : failure(await this.#explain(error, engine));
+      end = isStopped() ? { type: 'cancelled' } : failure(await this.#explain(error, engine, path));
     } finally {
       stop.removeEventListener('abort', stopped);
       clearTimeout(killing);
@@ -142,13 +145,13 @@ export class EngineClient {
   }
 
   /** An error that the engine reported is told as it is; a lost connection by how the process ended. */
-  async #explain(error: unknown, engine: EngineProcess): Promise<EngineError> {
+  async #explain(error: unknown, engine: EngineProcess, path?: string): Promise<EngineError> {
     if (error instanceof EngineError) return error;
     // The channel may close a little before the process ends.
     const killing = setTimeout(() => engine.kill(), GRACE_MS);
     const end = await engine.ended;
     clearTimeout(killing);
-    return engineCrash(end);
+    return engineCrash(end, path);
   }
 }
 

@@ -58,7 +58,7 @@ describe('a job that is not done', () => {
     );
     expect(events.at(-1)).toMatchObject({
       type: 'failed',
-      error: { code: 'EngineCrashed', message: expect.stringMatching(message) as string },
+      error: { code: 'EngineCrashed', message: expect.stringMatching(message) as string, path: scene.slowModel },
     });
     expect(await scene.files()).toEqual([]);
     expect((await readFile(scene.slowModel)).equals(before)).toBe(true);
@@ -164,7 +164,11 @@ describe('a job that is not done', () => {
     expect(started).toEqual([
       {
         type: 'failed',
-        error: { code: 'EngineCrashed', message: expect.stringMatching(/code 1\. Its last words: Error: no such luck/) as string },
+        error: {
+          code: 'EngineCrashed',
+          message: expect.stringMatching(/code 1\. Its last words: Error: no such luck/) as string,
+          path: scene.source,
+        },
       },
     ]);
   });
