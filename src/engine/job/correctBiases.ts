@@ -6,16 +6,29 @@ import { EngineError } from '../errors';
 import { calibratedMeanOf } from '../plan/calibration';
 import type { OutputOrigin, Plan, PlannedTensor } from '../plan/plan';
 import type { TensorInfo } from '../safetensors/header';
-import type { ConversionContext } from './convertTensors';
+import type { ModelSource } from '../safetensors/modelSource';
+import type { ConvertRequest } from './convertRequest';
 import type { JobEvent } from './jobEvent';
-import type { CorrectBiasTask, FileRange, QuantizeTask, StoredCodes, TensorValues } from './quantizer';
+import type { PartialOutput } from './partialOutput';
+import type { CorrectBiasTask, FileRange, Quantizer, QuantizeTask, StoredCodes, TensorValues } from './quantizer';
+import type { ReportBuilder } from './reportBuilder';
 import { scheduleTasks } from './schedule';
 import type { StatisticsSources } from './statisticsTerms';
+
+export interface CorrectionContext {
+  readonly request: ConvertRequest;
+  readonly source: ModelSource;
+  readonly quantizer: Quantizer;
+  readonly report: ReportBuilder;
+  readonly output: PartialOutput;
+  /** Files that were read besides the source's, and what is in them. */
+  readonly statistics: { readonly files: readonly string[]; readonly sources: StatisticsSources };
+}
 
 /** The output holds everything that the plan says, biases as they were. A task's id is its bias's index in `plan.tensors`. */
 export async function* correctBiases(
   plan: Plan,
-  context: Pick<ConversionContext, 'request' | 'source' | 'quantizer' | 'report' | 'output' | 'statistics'>,
+  context: CorrectionContext,
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, void, undefined> {
   const { request, source, quantizer, report, output, statistics } = context;
