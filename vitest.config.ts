@@ -7,8 +7,8 @@ export default defineConfig({
   define: { FP8_VERSION: JSON.stringify(version) },
   test: {
     include: ['test/unit/**/*.test.ts', 'test/parity/**/*.test.ts', 'test/loaders/**/*.test.ts'],
-    // The real addon and real child processes run in these tests, on machines that may have two busy cores.
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // The real addon and real child processes run in these tests, on machines that may have two busy cores: only what hangs takes this long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

@@ -1,8 +1,8 @@
 /** help: what `fp8 --help` and `fp8 COMMAND --help` print. Pure. */
 import { flag, type OptionSpec } from './arguments';
-import { CONVERT_OPTIONS, DEVICES_OPTIONS, INSPECT_OPTIONS, VERIFY_OPTIONS } from './options';
+import { CONVERT_OPTIONS, DEQUANTIZE_OPTIONS, DEVICES_OPTIONS, INSPECT_OPTIONS, MIGRATE_OPTIONS, VERIFY_OPTIONS } from './options';
 
-export const COMMANDS = ['convert', 'inspect', 'verify', 'devices'] as const;
+export const COMMANDS = ['convert', 'inspect', 'verify', 'dequantize', 'migrate', 'devices'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 interface CommandHelp {
@@ -36,6 +36,18 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
       'Checks shapes, scales, kept bytes and what loaders need, and prints the error of every tensor and of all.',
       'Exit codes: 0 the file is good, 1 it is not, 2 wrong usage, 130 cancelled.',
     ],
+  },
+  dequantize: {
+    usage: 'fp8 dequantize FILE|FOLDER [options]',
+    summary: 'Write the numbers of a quantized model as BF16, F16 or F32.',
+    options: DEQUANTIZE_OPTIONS,
+    notes: ['Scales, markers and what describes them are left out, also from config.json.'],
+  },
+  migrate: {
+    usage: 'fp8 migrate FILE|FOLDER --to LAYOUT [options]',
+    summary: 'Store a quantized model as another layout has it; no weight changes.',
+    options: MIGRATE_OPTIONS,
+    notes: ['What the layout cannot hold is refused with the reason.'],
   },
   devices: {
     usage: 'fp8 devices [options]',

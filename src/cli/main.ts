@@ -4,8 +4,10 @@ import { version } from '../base/version';
 import { EngineError } from '../engine/errors';
 import { EXIT, type Command, type ExitCode } from './command';
 import { convert } from './commands/convert';
+import { dequantize } from './commands/dequantize';
 import { devices } from './commands/devices';
 import { inspect } from './commands/inspect';
+import { migrate } from './commands/migrate';
 import { verify } from './commands/verify';
 import { commandHelp, COMMANDS, generalHelp, type CommandName } from './help';
 import { errorText } from './output/errorText';
@@ -14,7 +16,7 @@ import { processTerminal, type Terminal } from './output/terminal';
 import { suggest } from './suggest';
 import { UsageError } from './usageError';
 
-const IMPLEMENTATIONS: Readonly<Record<CommandName, Command>> = { convert, inspect, verify, devices };
+const IMPLEMENTATIONS: Readonly<Record<CommandName, Command>> = { convert, inspect, verify, dequantize, migrate, devices };
 
 async function main(words: readonly string[], terminal: Terminal): Promise<ExitCode> {
   const [first, ...rest] = words;

@@ -57,6 +57,7 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'dry-run', help: 'only show the plan and the sizes' },
   { name: 'print_config', help: 'only print the quantization_config for config.json' },
   ...SELECTION,
+  { name: 'requantize', help: 'round weights anew that the source has quantized already (default: they are kept)' },
   { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
   { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },
   { name: 'num_iter', value: 'N', help: 'most sweeps (learned) or steps (tpec) per tensor (default: 500; rarely reached)' },
@@ -76,6 +77,27 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'json', help: 'print the events of the job, one JSON object per line' },
   { name: 'verbose', short: 'v', help: 'show every tensor' },
   HELP,
+];
+
+const WRITTEN: readonly OptionSpec[] = [
+  { name: 'output', short: 'o', value: 'FILE', help: 'a file, index or folder (default: beside the source, named after what it is)' },
+  { name: 'max-shard-size', value: 'SIZE', help: 'begin a new shard above this, e.g. 5GB (default: shards as in the source)' },
+  { name: 'force', short: 'f', help: 'overwrite an existing output' },
+  { name: 'dry-run', help: 'only show the plan and the sizes' },
+  THREADS,
+  { name: 'json', help: 'print the events of the job, one JSON object per line' },
+  { name: 'verbose', short: 'v', help: 'show every tensor' },
+  HELP,
+];
+
+export const DEQUANTIZE_OPTIONS: readonly OptionSpec[] = [
+  { name: 'dtype', value: 'bf16|f16|f32', help: 'what the numbers are written as (default: bf16)' },
+  ...WRITTEN,
+];
+
+export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
+  { name: 'to', value: 'LAYOUT', help: 'comfyui, comfyui-legacy, compressed-tensors, huggingface or plain' },
+  ...WRITTEN,
 ];
 
 export const INSPECT_OPTIONS: readonly OptionSpec[] = [

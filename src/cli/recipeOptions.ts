@@ -58,6 +58,7 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
     ...(biasCorrection === undefined ? {} : { biasCorrection }),
     ...(calibSamples === undefined ? {} : { calibSamples }),
     ...(seed === undefined ? {} : { seed }),
+    ...(given.has('requantize') ? { quantized: 'requantize' as const } : {}),
     overrides: readOverrides(given),
   };
 }

@@ -17,7 +17,7 @@ export const compareWithSource: Scenario = async ({ workbench, step }) => {
     const page = workbench.webviewFrame();
     await page.locator('h1', { hasText: 'kjv-lm.safetensors ↔' }).waitFor();
     await page.locator('.compare-status', { hasText: 'Relative error of all compared tensors together' }).waitFor({ timeout: 60_000 });
-    assert.match(await page.locator('.compare-status').innerText(), /together: 2\.\d %/);
+    assert.match(await page.locator('.compare-status').innerText(), /together: \d\.\d %/);
     assert.match(await page.locator('.totals').innerText(), /Changed\s*35[\s\S]*Equal\s*13/);
   });
   await step('find the worst first', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { FrameLocator } from 'playwright-core';
 import { accessibilityFindings } from '../support/accessibility';
 import { modelBytes, TOY_MODEL } from '../support/modelFile';
+import { takePicture } from '../support/pictures';
 import type { Scenario } from '../support/scenario';
 import { modelName } from '../support/workspace';
 
@@ -198,7 +199,8 @@ export const metadataOfFile: Scenario = async ({ workbench, workspace, step }) =
   });
 };
 
-export const everyThemeAndWidth: Scenario = async ({ workbench, repository, step }) => {
+export const everyThemeAndWidth: Scenario = async (context) => {
+  const { workbench, step } = context;
   const frame = await opened(await workbench.openInCustomEditor(modelName));
   await step('open the details of a tensor', async () => {
     await frame.locator('.row', { hasText: 'layers.0.mlp.down_proj' }).click();
@@ -218,10 +220,8 @@ export const everyThemeAndWidth: Scenario = async ({ workbench, repository, step
         [560, 'narrow'],
       ] as const) {
         await workbench.resize(width, 900);
-        await workbench.page.waitForTimeout(600);
         assert.deepEqual(serious(await accessibilityFindings(frame)), []);
-        const path = await workbench.screenshot(`inventory-${size}-${name}`);
-        if (process.env['FP8_PICTURES'] === '1') await copyFile(path, join(repository, 'docs/images', `inventory-${size}-${name}.png`));
+        await takePicture(context, `inventory-${size}-${name}`);
       }
       await workbench.resize(1280, 800);
     });

@@ -1,11 +1,12 @@
 /** The quantization panel, a conversion while it runs, its report, and a window that reloads in the middle of it. */
 import * as assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FrameLocator } from 'playwright-core';
 import { readHeader } from '../../src/engine/safetensors/reader';
 import { writeLargeModel } from '../support/largeModel';
 import { accessibilityFindings } from '../support/accessibility';
+import { takePicture } from '../support/pictures';
 import type { Scenario, ScenarioContext } from '../support/scenario';
 import type { ColorTheme } from '../support/workbench';
 import { modelName } from '../support/workspace';
@@ -13,9 +14,6 @@ import { modelName } from '../support/workspace';
 const outputName = 'kjv-lm_fp8_e4m3fn_scaled.safetensors';
 const outputStem = outputName.replace('.safetensors', '');
 const largeName = 'large.safetensors';
-const makesPictures = process.env['FP8_PICTURES'] === '1';
-/** The pictures that pages of the documentation show. */
-const DOCUMENTED = ['panel-dark', 'report-dark', 'report-light'];
 const THEMES: readonly (readonly [ColorTheme, string])[] = [
   ['Default Light Modern', 'light'],
   ['Default High Contrast', 'contrast'],
@@ -297,14 +295,4 @@ async function reportText(frame: FrameLocator): Promise<string> {
 
 async function outputsIn(workspace: string): Promise<readonly string[]> {
   return (await readdir(workspace)).filter((name) => name.includes('fp8'));
-}
-
-async function takePicture({ workbench, repository }: ScenarioContext, name: string): Promise<void> {
-  // The pointer must not colour what it left.
-  await workbench.page.mouse.move(640, 4);
-  await workbench.page.waitForTimeout(600);
-  const path = await workbench.screenshot(name);
-  if (!makesPictures || !DOCUMENTED.includes(name)) return;
-  await mkdir(join(repository, 'docs/images'), { recursive: true });
-  await copyFile(path, join(repository, 'docs/images', `${name}.png`));
 }

@@ -2,6 +2,7 @@
 import { basename, join } from 'node:path';
 import { launchBrowser } from './browser';
 import { HeldEngines } from './heldEngines';
+import { PICTURE_SCALE } from './pictures';
 import type { Scenario } from './scenario';
 import { writeTestResults, type ToldTest } from './testResults';
 import { Workbench } from './workbench';
@@ -64,8 +65,7 @@ async function tryScenario(name: string, scenario: Scenario, place: Place): Prom
   await using engines = new HeldEngines(() => server.engines());
   const browserContext = await browser.newContext({
     viewport: { width: 1280, height: 800 },
-    // The documentation's pictures are seen on screens of every density.
-    deviceScaleFactor: process.env['FP8_PICTURES'] === '1' ? 2 : 1,
+    deviceScaleFactor: PICTURE_SCALE,
   });
   const page = await browserContext.newPage();
   const workbench = new Workbench(page, server, join(repository, 'out/e2e'));

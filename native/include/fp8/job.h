@@ -66,7 +66,7 @@ struct StoredCodes {
   CodeStorage storage;
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  FileRange scales;
+  FileRange scales;  // of no length where every code stands for itself
   double tensor_scale = 1;
 };
 
@@ -132,6 +132,7 @@ struct QuantizeTask {
   std::string name;
   FileRange source;
   SourceDtype dtype = SourceDtype::bf16;
+  std::optional<StoredCodes> codes = std::nullopt;  // where the source is quantized itself; its values are F32 then
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
   CodeStorage storage;
@@ -176,6 +177,15 @@ struct DifferenceTask {
   TensorValues other;
 };
 
+// See DequantizeTask in quantizer.ts. Reports Copied.
+struct DequantizeTask {
+  std::uint32_t id = 0;
+  std::string name;
+  TensorValues values;
+  SourceDtype dtype = SourceDtype::bf16;
+  std::uint64_t output_offset = 0;
+};
+
 // One step of a PropagateTask: from registers, each of which holds `samples` vectors, to a register. See PropagateStep in quantizer.ts.
 struct PropagateStep {
   enum class Kind { gather, linear, rms_norm, layer_norm, activate, multiply, add, shuffle, repeat_heads, store };
@@ -217,7 +227,7 @@ struct CorrectBiasTask {
   std::uint64_t output_offset = 0;
 };
 
-using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask, PropagateTask, CorrectBiasTask>;
+using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask, PropagateTask, DequantizeTask, CorrectBiasTask>;
 
 struct Job {
   std::vector<std::string> files;

@@ -1,4 +1,4 @@
-// Exact scalar decode of the 16-bit source dtypes. Every other decoder is tested against this one.
+// Exact scalar decode and encode of the 16-bit source dtypes. Every other decoder is tested against this one.
 #pragma once
 
 #include <bit>
@@ -25,25 +25,27 @@ constexpr float decode_f16(std::uint16_t bits) {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
-// To nearest, ties to even; what is beyond the largest value becomes infinity.
+// Round to nearest, ties to even. A NaN stays one.
 constexpr std::uint16_t encode_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<std::uint16_t>(bits >> 16 | 0x40U);
-  return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+  return static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
 }
 
+// Round to nearest, ties to even; what is beyond the largest finite value by half a step or more becomes infinite. A NaN stays one.
 constexpr std::uint16_t encode_f16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = bits >> 16 & 0x8000U;
   const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
   if (magnitude > 0x7F800000U) return static_cast<std::uint16_t>(sign | 0x7E00U);
+  // 65520 is half-way between the largest value and the next power of two.
   if (magnitude >= 0x477FF000U) return static_cast<std::uint16_t>(sign | 0x7C00U);
   if (magnitude < 0x38800000U) {
-    // Adding 1/2 leaves a multiple of 2⁻²⁴, the place of the last bit, in the lowest bits of the sum.
-    const float sum = std::bit_cast<float>(magnitude) + 0.5F;
-    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(sum) - 0x3F000000U));
+    // Subnormal: whole numbers of 2⁻²⁴. Adding this leaves those, correctly rounded.
+    const float rounded = std::bit_cast<float>(magnitude) + 0.5F;
+    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(rounded) - 0x3F000000U));
   }
-  const std::uint32_t rounded = magnitude + 0xFFFU + ((magnitude >> 13) & 1U);
+  const std::uint32_t rounded = magnitude + 0xFFFU + (magnitude >> 13 & 1U);
   return static_cast<std::uint16_t>(sign | (rounded - 0x38000000U) >> 13);
 }
 

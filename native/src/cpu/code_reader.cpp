@@ -29,6 +29,10 @@ float decode_scale(const std::byte* at, ScaleForm form) {
 
 }  // namespace
 
+std::uint64_t code_reader_bytes(const StoredCodes& stored) {
+  return scale_shape(stored.storage, stored.rows, stored.columns).count() * sizeof(float) + stored.scales.length;
+}
+
 float decode_code(CodeGrid grid, std::uint8_t code) {
   switch (grid) {
     case CodeGrid::e4m3:
@@ -54,10 +58,14 @@ CodeReader::CodeReader(const FileRange& codes, const StoredCodes& stored, const 
 }
 
 void CodeReader::load_scales(const JobFiles& files) {
+  const auto tensor_scale = static_cast<float>(stored_.tensor_scale);
+  if (stored_.scales.length == 0) {
+    scales_.assign(static_cast<std::size_t>(shape_.count()), tensor_scale);
+    return;
+  }
   std::vector<std::byte> raw(static_cast<std::size_t>(stored_.scales.length));
   files.source(stored_.scales).read(stored_.scales.offset, raw, tensor_);
   const std::uint64_t size = byte_size(stored_.storage.scale_form);
-  const auto tensor_scale = static_cast<float>(stored_.tensor_scale);
   scales_.resize(static_cast<std::size_t>(shape_.count()));
   for (std::uint64_t row = 0; row < shape_.rows; ++row) {
     for (std::uint64_t column = 0; column < shape_.columns; ++column) {

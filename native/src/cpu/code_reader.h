@@ -38,6 +38,9 @@ class CodeReader {
 // Null where the values are no codes.
 std::shared_ptr<const CodeReader> code_reader_of(const TensorValues& values, const JobFiles& files, const std::string& tensor);
 
+// What a reader holds.
+std::uint64_t code_reader_bytes(const StoredCodes& stored);
+
 // A code of any grid; E2M1 in the low bits.
 float decode_code(CodeGrid grid, std::uint8_t code);
 

@@ -57,11 +57,12 @@ void run_correct_bias_task(const CorrectBiasTask& task, const JobFiles& files, O
   std::vector<double> correction(rows, 0.0);
   const std::size_t at_once = rows_at_once(columns);
   const std::size_t blocks = block_count(rows, at_once);
+  const auto weight_reader = code_reader_of(task.weights, files, task.name);
   const auto code_reader = code_reader_of(task.codes, files, task.name);
   context.progress.begin_phase(1, static_cast<double>(blocks));
   context.pool.parallel_for(blocks, context.stop, [&](std::size_t index) {
     const Block block = block_at(index, at_once, rows);
-    ValueReader weights(task.weights, files, task.name, block.size() * columns);
+    ValueReader weights(task.weights, files, task.name, block.size() * columns, weight_reader);
     ValueReader codes(task.codes, files, task.name, block.size() * columns, code_reader);
     const std::span<const double> w = weights.read(std::uint64_t{block.begin} * columns, block.size() * columns);
     const std::span<const double> q = codes.read(std::uint64_t{block.begin} * columns, block.size() * columns);

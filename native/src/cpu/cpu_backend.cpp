@@ -24,6 +24,7 @@
 #include "cpu/blas.h"
 #include "cpu/compare_task.h"
 #include "cpu/correct_bias_task.h"
+#include "cpu/dequantize_task.h"
 #include "cpu/difference_task.h"
 #include "cpu/inspect_task.h"
 #include "cpu/propagate_task.h"
@@ -100,6 +101,8 @@ class CpuJob {
       run_quantize_task(*quantize, files_, observer_, context);
     } else if (const auto* inspect = std::get_if<InspectTask>(&task)) {
       run_inspect_task(*inspect, files_, observer_, context);
+    } else if (const auto* dequantize = std::get_if<DequantizeTask>(&task)) {
+      run_dequantize_task(*dequantize, files_, observer_, context);
     } else if (const auto* difference = std::get_if<DifferenceTask>(&task)) {
       run_difference_task(*difference, files_, observer_, context);
     } else if (const auto* propagate = std::get_if<PropagateTask>(&task)) {
@@ -129,6 +132,7 @@ class CpuJob {
     if (const auto* inspect = std::get_if<InspectTask>(&task)) return inspect_task_bytes(*inspect, pool_.size());
     if (const auto* propagate = std::get_if<PropagateTask>(&task)) return propagate_task_bytes(*propagate);
     if (const auto* correct = std::get_if<CorrectBiasTask>(&task)) return correct_bias_task_bytes(*correct, pool_.size());
+    if (const auto* dequantize = std::get_if<DequantizeTask>(&task)) return dequantize_task_bytes(*dequantize, pool_.size());
     if (std::holds_alternative<DifferenceTask>(task)) return difference_task_bytes(pool_.size());
     return std::min<std::uint64_t>(std::get<CopyTask>(task).source.length, io_chunk_bytes);
   }

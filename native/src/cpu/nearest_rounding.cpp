@@ -22,8 +22,8 @@ bool is_one_block_of_bytes(const CodeStorage& storage) {
 // worked on while it is in a cache. What is not held is read again.
 void round_elements(QuantizeRun& run) {
   const std::size_t blocks = block_count(run.count, pass_elements);
-  const bool is_held = run.task.source.length <= held_bytes;
-  Buffer<std::byte> held(is_held ? static_cast<std::size_t>(run.task.source.length) : 0);
+  const bool is_held = source_bytes(run.task) <= held_bytes;
+  Buffer<std::byte> held(is_held ? static_cast<std::size_t>(source_bytes(run.task)) : 0);
   std::vector<Scan> scans(blocks);
   std::vector<RoundingError> errors(blocks);
   std::vector<TaskSeconds> seconds(blocks);
@@ -32,9 +32,7 @@ void round_elements(QuantizeRun& run) {
     own = Buffer<std::byte>(block.size() * run.element_bytes());
     return own.span();
   };
-  const auto read = [&](const Block& block, std::span<std::byte> bytes) {
-    run.source.read(run.task.source.offset + block.begin * run.element_bytes(), bytes, run.task.name);
-  };
+  const auto read = [&](const Block& block, std::span<std::byte> bytes) { run.source.read(block.begin, bytes); };
   run.context.progress.begin_phase(0.4, static_cast<double>(blocks));
   run.context.pool.parallel_for(blocks, run.context.stop, [&](std::size_t index) {
     Stopwatch watch;
@@ -73,8 +71,8 @@ void round_elements(QuantizeRun& run) {
 
 // The same for many scales and for codes that are not stored as they come: bands of whole rows.
 void round_rows(QuantizeRun& run) {
-  const bool is_held = run.task.source.length <= held_bytes;
-  Buffer<std::byte> held(is_held ? static_cast<std::size_t>(run.task.source.length) : 0);
+  const bool is_held = source_bytes(run.task) <= held_bytes;
+  Buffer<std::byte> held(is_held ? static_cast<std::size_t>(source_bytes(run.task)) : 0);
   BlockScans scans(run);
   std::vector<RoundingError> errors(run.bands());
   std::vector<TaskSeconds> seconds(run.bands());
@@ -86,7 +84,7 @@ void round_rows(QuantizeRun& run) {
       own = Buffer<std::byte>(rows.size() * run.row_bytes());
       bytes = own.span();
     }
-    read_range(run.source, run.task.source.offset + rows.begin * run.row_bytes(), bytes, run.task.name, run.context.stop);
+    run.source.read(rows.begin * run.columns(), bytes);
     return bytes;
   };
   run.context.progress.begin_phase(0.4, static_cast<double>(run.bands()));
@@ -135,7 +133,7 @@ void round_to_nearest(QuantizeRun& run) {
 std::uint64_t nearest_rounding_bytes(const QuantizeTask& task, std::size_t threads) {
   const std::uint64_t blocks = threads * pass_elements;
   const std::uint64_t scales = scale_shape(task.storage, task.rows, task.columns).count() * (2 * sizeof(float) + 1);
-  return scales + (task.source.length <= held_bytes ? task.source.length + blocks : blocks * (byte_size(task.dtype) + 1));
+  return scales + (source_bytes(task) <= held_bytes ? source_bytes(task) + blocks : blocks * (byte_size(task.dtype) + 1));
 }
 
 }  // namespace fp8

@@ -20,7 +20,7 @@ Scan merged(std::span<const Scan> parts) {
 QuantizeRun::QuantizeRun(const QuantizeTask& quantize_task, const JobFiles& job_files, Observer& job_observer, Context& job_context)
     : task(quantize_task),
       files(job_files),
-      source(job_files.source(quantize_task.source)),
+      source(quantize_task, job_files, job_context.stop),
       output(job_files.output()),
       observer(job_observer),
       context(job_context),

@@ -13,6 +13,7 @@
 #include "cpu/context.h"
 #include "cpu/kernels.h"
 #include "cpu/scale_table.h"
+#include "cpu/source_reader.h"
 #include "fp8/backend.h"
 #include "fp8/job.h"
 
@@ -61,7 +62,7 @@ struct QuantizeRun {
 
   const QuantizeTask& task;
   const JobFiles& files;
-  const File& source;
+  const SourceReader source;
   const File& output;
   Observer& observer;
   Context& context;

@@ -26,7 +26,7 @@ class LearnedRun {
     Stopwatch watch;
     run_.context.progress.begin_phase(0.02, 1);
     Buffer<std::byte> source(run_.count * run_.element_bytes());
-    read_range(run_.source, run_.task.source.offset, source.span(), run_.task.name, run_.context.stop);
+    run_.source.read(0, source.span());
     run_.seconds.read = watch.restart();
 
     const ScaleTable nearest = run_.task.storage.block ? scan_blocks(source.span()) : scan_whole(source.span());
@@ -170,7 +170,7 @@ std::uint64_t quantize_task_bytes(const QuantizeTask& task, std::size_t threads)
   }
   if (!is_gram_alone(task.inputs)) rounding += statistics_reading_bytes(task.inputs, static_cast<std::size_t>(task.columns));
   if (is_tpec) rounding += tpec_bytes(task.rows, task.columns, task.top_k);
-  return matrix + std::max(task.source.length, rounding);
+  return matrix + std::max(source_bytes(task), rounding);
 }
 
 }  // namespace fp8

@@ -63,6 +63,7 @@ double work_of(const QuantizeTask& task) {
 // Why a matrix is the CPU's, or nothing where the GPU rounds it.
 const char* reason_for_cpu(const QuantizeTask& task) {
   if (!is_plain_e4m3(task.storage)) return "The GPU rounds to E4M3 with one scale for each tensor; other codes and scales run on the CPU.";
+  if (task.codes) return "Sources that are quantized themselves are rounded again on the CPU.";
   if (task.rounding == Rounding::tpec) return "tpec, the reference optimiser, runs on the CPU.";
   const bool gram_of_inputs = !task.outputs && task.inputs.terms.size() == 1 && task.inputs.terms[0].kind == StatisticsTerm::Kind::gram;
   if (task.rounding == Rounding::learned && !gram_of_inputs)

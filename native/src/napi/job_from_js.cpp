@@ -98,7 +98,12 @@ QuantizeTask quantize_from(const Napi::Object& object) {
   task.dtype = dtype_from(object);
   task.rows = whole_number(object, "rows");
   task.columns = whole_number(object, "columns");
-  check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  task.codes = stored_codes_from(object, task.source);
+  if (!task.codes) {
+    check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  } else if (task.codes->rows != task.rows || task.codes->columns != task.columns || task.dtype != SourceDtype::f32) {
+    reject(object.Env(), "codes", "of the matrix's rows and columns, and dtype F32");
+  }
   task.storage = storage_from(object, task.rows, task.columns);
   if (task.storage.scale_form == ScaleForm::f16 || task.storage.scale_form == ScaleForm::bf16)
     reject(object.Env(), "scaleForm", "f32, e8m0 or e4m3");
@@ -140,6 +145,11 @@ CompareTask compare_from(const Napi::Object& object) {
     reject(object.Env(), "codes", "of the matrix's rows and columns");
   }
   return task;
+}
+
+DequantizeTask dequantize_from(const Napi::Object& object) {
+  return {small_number(object, "id"), text(object, "name"), values_from(object, "values"), dtype_from(object),
+          whole_number(object, "outputOffset")};
 }
 
 InspectTask inspect_from(const Napi::Object& object) {
@@ -239,7 +249,7 @@ CorrectBiasTask correct_bias_from(const Napi::Object& object) {
   task.inputs = values_from(object, "inputs");
   task.bias = values_from(object, "bias");
   task.output_offset = whole_number(object, "outputOffset");
-  check_matrix(object, task.weights.range, task.rows, task.columns, byte_size(task.weights.dtype));
+  if (element_count(task.weights) != task.rows * task.columns) reject(object.Env(), "weights", "a matrix of rows × columns");
   if (element_count(task.codes) != task.rows * task.columns) reject(object.Env(), "codes", "as many as there are weights");
   const std::uint64_t inputs = element_count(task.inputs);
   if (task.columns == 0 || inputs == 0 || inputs % task.columns != 0) reject(object.Env(), "inputs", "vectors of `columns` values");
@@ -255,21 +265,22 @@ Task task_from(const Napi::Value& value) {
   }
   if (kind == "quantize") return quantize_from(object);
   if (kind == "compare") return compare_from(object);
+  if (kind == "dequantize") return dequantize_from(object);
   if (kind == "inspect") return inspect_from(object);
   if (kind == "difference") return difference_from(object);
   if (kind == "propagate") return propagate_from(object);
   if (kind == "correctBias") return correct_bias_from(object);
-  reject(object.Env(), "kind", "copy, quantize, compare, inspect, difference, propagate or correctBias");
+  reject(object.Env(), "kind", "copy, quantize, dequantize, compare, inspect, difference, propagate or correctBias");
 }
 
 std::vector<FileRange> ranges_of(const TensorValues& values) {
-  if (values.codes) return {values.range, values.codes->scales};
+  if (values.codes && values.codes->scales.length != 0) return {values.range, values.codes->scales};
   return {values.range};
 }
 
 std::vector<FileRange> ranges_of(const Task& task) {
   if (const auto* compare = std::get_if<CompareTask>(&task)) {
-    if (compare->codes) return {compare->converted, compare->source, compare->codes->scales};
+    if (compare->codes && compare->codes->scales.length != 0) return {compare->converted, compare->source, compare->codes->scales};
     return {compare->converted, compare->source};
   }
   if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
@@ -286,6 +297,10 @@ std::vector<FileRange> ranges_of(const Task& task) {
     add_values(difference->other);
     return ranges;
   }
+  if (const auto* dequantize = std::get_if<DequantizeTask>(&task)) {
+    add_values(dequantize->values);
+    return ranges;
+  }
   if (const auto* propagate = std::get_if<PropagateTask>(&task)) {
     for (const PropagateStep& step : propagate->steps) {
       if (step.weight) add_values(*step.weight);
@@ -299,6 +314,7 @@ std::vector<FileRange> ranges_of(const Task& task) {
   }
   const auto& quantize = std::get<QuantizeTask>(task);
   ranges.push_back(quantize.source);
+  if (quantize.codes && quantize.codes->scales.length != 0) ranges.push_back(quantize.codes->scales);
   const auto add = [&](const Statistics& statistics) {
     for (const StatisticsTerm& term : statistics.terms) {
       if (term.kind != StatisticsTerm::Kind::gram) add_values(term.values);

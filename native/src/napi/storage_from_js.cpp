@@ -52,11 +52,12 @@ std::optional<StoredCodes> stored_codes_from(const Napi::Object& owner, const Fi
   constexpr std::uint64_t limit = std::numeric_limits<std::int32_t>::max();
   if (result.rows > limit || result.columns > limit) reject(object.Env(), "rows and columns", "below 2^31");
   result.storage = storage_from(object, result.rows, result.columns);
-  result.scales = range_from(object, "scales");
+  const bool has_scales = !object.Get("scales").IsUndefined();
+  if (has_scales) result.scales = range_from(object, "scales");
   if (!object.Get("tensorScale").IsUndefined()) result.tensor_scale = real_number(object, "tensorScale");
   if (code_bytes(result.storage, result.rows, result.columns) != codes.length)
     reject(object.Env(), "rows and columns", "the shape of the codes");
-  if (scale_bytes(result.storage, result.rows, result.columns) != result.scales.length)
+  if (has_scales && scale_bytes(result.storage, result.rows, result.columns) != result.scales.length)
     reject(object.Env(), "scales", "as many as there are blocks");
   return result;
 }

@@ -3,12 +3,14 @@ import { formatBytes, formatQuantity, formatShape } from '../../base/format';
 import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import type { Recipe } from '../../engine/plan/recipe';
+import type { StoredWork } from '../../engine/job/convertRequest';
 import { printable, table } from './text';
 import type { Style } from './terminal';
 
 export interface PlanFacts extends PlanSizes {
   readonly source: string;
   readonly output: string;
+  readonly work?: StoredWork;
 }
 
 /** Of all files together. */
@@ -22,18 +24,27 @@ export interface PlanSizes {
 const ACTIONS: readonly Action[] = ['quantize', 'keep', 'remove'];
 
 export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'every tensor', style: Style): string {
-  const { source, output, bytesIn, bytesOut, filesIn, filesOut } = facts;
+  const { source, output, work, bytesIn, bytesOut, filesIn, filesOut } = facts;
   return [
     `${style.bold('Plan')} for ${printable(source)}`,
     `  source  ${formatBytes(bytesIn)}, ${formatQuantity(plan.tensors.length, 'tensor')}${inFiles(filesIn)}`,
     `  output  ${formatBytes(bytesOut)} (${percentOf(bytesOut, bytesIn)} of the source)${inFiles(filesOut)}: ${printable(output)}`,
-    `  recipe  ${recipeText(plan.recipe)}`,
+    ...(work === undefined ? [`  recipe  ${recipeText(plan.recipe)}`] : [`  work    ${workText(work)}`]),
     '',
     ...groupTable(plan, style),
     ...(detail === 'every tensor' ? ['', ...tensorTable(plan.tensors, style)] : []),
     ...plan.warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
     '',
   ].join('\n');
+}
+
+function workText(work: StoredWork): string {
+  switch (work.kind) {
+    case 'dequantize':
+      return `dequantize to ${work.dtype}`;
+    case 'migrate':
+      return `migrate to the layout ${work.layout}`;
+  }
 }
 
 function inFiles(count: number): string {

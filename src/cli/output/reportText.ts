@@ -14,19 +14,36 @@ export function reportText(report: JobReport, reportPath: string | undefined, de
   return [
     `${style.good('Done')} in ${formatSeconds(seconds.total)}: ${printable(output)}`,
     `  size     ${formatBytes(summary.bytesIn)} → ${formatBytes(summary.bytesOut)} (${percentOf(summary.bytesOut, summary.bytesIn)})`,
-    `  error    ${errorPercent(summary.relativeError)} of the weights' norm, over ${formatQuantity(quantized.length, 'quantized tensor')}`,
+    ...errorLines(report, quantized),
     ...objectiveLines(report, quantized),
     `  time     plan ${formatSeconds(seconds.plan)}${seconds.statistics === undefined ? '' : `, statistics ${formatSeconds(seconds.statistics)}`}, convert ${formatSeconds(seconds.convert)}, finish ${formatSeconds(seconds.finish)}`,
     `           over tensors: read ${formatSeconds(seconds.read)}, compute ${formatSeconds(seconds.compute)}, write ${formatSeconds(seconds.write)}, copy ${formatSeconds(seconds.copy)}`,
     `  device   ${deviceText(report)}`,
     `  memory   ${memoryText(report)}`,
     `  tensors  ${tensorsText(tensors)}`,
-    ...(detail === 'every tensor'
-      ? ['', ...tensorTable('tensor', quantized, report, style)]
-      : ['', ...tensorTable('largest errors', worst(quantized), report, style)]),
+    ...errorTable(report, quantized, detail, style),
     ...notes.map((note) => `${style.dim('note:')} ${printable(note)}`),
     ...(reportPath === undefined ? [] : [`report: ${printable(reportPath)}`]),
   ].join('\n');
+}
+
+/** Where nothing was rounded there is no error. */
+function errorLines({ summary }: JobReport, quantized: readonly TensorReport[]): readonly string[] {
+  if (quantized.length === 0) return [];
+  return [
+    `  error    ${errorPercent(summary.relativeError)} of the weights' norm, over ${formatQuantity(quantized.length, 'quantized tensor')}`,
+  ];
+}
+
+function errorTable(
+  report: JobReport,
+  quantized: readonly TensorReport[],
+  detail: 'summary' | 'every tensor',
+  style: Style,
+): readonly string[] {
+  if (quantized.length === 0) return [];
+  if (detail === 'every tensor') return ['', ...tensorTable('tensor', quantized, report, style)];
+  return ['', ...tensorTable('largest errors', worst(quantized), report, style)];
 }
 
 /** The objective is what rounding minimises: how far the layers' outputs move. */

@@ -73,6 +73,7 @@ function timeTable({ summary: { seconds } }: JobReport): string {
     [{ title: 'Phase' }, { title: 'Time', align: 'end' }],
     [
       ['Plan', formatSeconds(seconds.plan)],
+      ...(seconds.statistics === undefined ? [] : [['Statistics', formatSeconds(seconds.statistics)]]),
       ['Convert', formatSeconds(seconds.convert)],
       ['Finish (flush and rename)', formatSeconds(seconds.finish)],
       ['**Total**', `**${formatSeconds(seconds.total)}**`],

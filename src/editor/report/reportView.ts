@@ -31,6 +31,7 @@ export function reportView(id: string, report: JobReport): ReportView {
     ],
     phases: [
       { label: 'Plan', seconds: seconds.plan },
+      ...(seconds.statistics === undefined ? [] : [{ label: 'Statistics', seconds: seconds.statistics }]),
       { label: 'Convert', seconds: seconds.convert },
       { label: 'Flush and rename', seconds: seconds.finish },
     ],

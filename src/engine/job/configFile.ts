@@ -14,7 +14,7 @@ const HOW_TO_SEE = '"fp8 convert --print_config" with the same options shows it.
 /** What goes along into an output folder: with the configuration as loaders of the layout want it. Throws EngineError Io. */
 export async function configWithin(plan: Plan, sourceFolder: string, carried: readonly CarriedFile[]): Promise<readonly CarriedFile[]> {
   const added = quantizationConfig(plan);
-  if (added === undefined) return carried;
+  if (added === undefined) return readsCodes(plan) ? carried.map(withoutFormer) : carried;
   const others = carried.filter(({ name }) => name !== NAME);
   const config = (await configOf(sourceFolder)) ?? '{}';
   return [...others, { name: NAME, bytes: configWith(config, added) }];
@@ -46,6 +46,19 @@ export async function configBeside(
   } catch (error) {
     return `${needed}, which could not be written: ${EngineError.wrap(error).message.replace(/\.$/, '')}. ${HOW_TO_SEE}`;
   }
+}
+
+/** Whether the source's own description of its quantization is true no longer. */
+function readsCodes({ tensors }: Plan): boolean {
+  return tensors.some(({ stored, rule }) => stored !== undefined || rule === 'migrated');
+}
+
+function withoutFormer(file: CarriedFile): CarriedFile {
+  if (file.name !== NAME) return file;
+  const config = parsed(typeof file.bytes === 'string' ? file.bytes : new TextDecoder().decode(file.bytes));
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) return file;
+  const others = Object.entries(config).filter(([key]) => key !== 'quantization_config' && key !== 'compression_config');
+  return { name: NAME, bytes: `${JSON.stringify(Object.fromEntries(others), undefined, 2)}\n` };
 }
 
 async function configOf(folder: string): Promise<string | undefined> {

@@ -1,5 +1,11 @@
 /** ConvertRequest: everything that one conversion is asked for. */
-import type { Recipe } from '../plan/recipe';
+import type { SourceDtype } from '../dtype';
+import type { Layout, Recipe } from '../plan/recipe';
+
+export type StoredWork =
+  | { readonly kind: 'dequantize'; readonly dtype: SourceDtype }
+  /** To another layout, with the same codes. */
+  | { readonly kind: 'migrate'; readonly layout: Layout };
 
 export interface ConvertRequest {
   /** A .safetensors file, the index of a sharded model or one of its shards, or the folder of a model. */
@@ -9,6 +15,8 @@ export interface ConvertRequest {
   /** Above this, shards are begun anew; where it is absent, they are cut as the source's. */
   readonly maxShardBytes?: number;
   readonly recipe: Recipe;
+  /** Where nothing is to be rounded; the recipe then has no say. */
+  readonly work?: StoredWork;
   /** `auto`, `cpu`, `cuda`, `cuda:0`, … */
   readonly device: string;
   /** 0 means all cores. */

@@ -13,7 +13,7 @@ import { ProgressMeter, type MeteredTask } from './progressMeter';
 import type { Quantizer, QuantizerEvent } from './quantizer';
 import type { ReportBuilder } from './reportBuilder';
 import { rewriteTasks } from './rewrite';
-import { scheduleTasks } from './schedule';
+import { placeOf, scheduleTasks } from './schedule';
 import { requireUnchanged } from './sourceUnchanged';
 import type { StatisticsSources } from './statisticsTerms';
 
@@ -49,8 +49,9 @@ export function meterOf(plans: readonly Plan[], device: ChosenDevice, sources: S
   const tasks = new Map<number, MeteredTask>();
   let first = 0;
   for (const plan of plans) {
-    for (const { id, name, source: range } of scheduleTasks(plan, sources)) {
-      tasks.set(first + id, { name, work: secondsOf(workOf(tensorOf(plan, id), plan.recipe), device.kind), bytes: range.length });
+    for (const task of scheduleTasks(plan, sources)) {
+      const work = secondsOf(workOf(tensorOf(plan, task.id), plan.recipe), device.kind);
+      tasks.set(first + task.id, { name: task.name, work, bytes: placeOf(task).length });
     }
     first += plan.tensors.length;
   }

@@ -102,7 +102,7 @@ function taskOf(
     name: bias.name,
     rows: weight.rows,
     columns: weight.columns,
-    weights: { range: weight.source, dtype: weight.dtype, scale: 1 },
+    weights: { range: weight.source, dtype: weight.dtype, scale: 1, ...(weight.codes === undefined ? {} : { codes: weight.codes }) },
     codes: codesOf(weight, plan, sources.tensorScales.get(weight.name), outputFile),
     inputs,
     bias: valuesOf(bias, bias.file ?? 0),

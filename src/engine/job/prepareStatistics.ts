@@ -53,6 +53,7 @@ export async function* prepareStatistics(
   const { byWeight, means } = await propagate(
     feeders,
     wanted,
+    new Map(plan.tensors.flatMap((tensor) => (tensor.stored === undefined ? [] : [[tensor.source.name, tensor.stored] as const]))),
     { sources: source.files, statistics: statisticsPath, index },
     { recipe, quantizer, threads: request.threads, signal },
   );

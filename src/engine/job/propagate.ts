@@ -4,11 +4,13 @@ import { resolve } from 'node:path';
 import { isSourceDtype } from '../dtype';
 import { EngineError } from '../errors';
 import type { Feeders, FeederStep } from '../families/feeders';
+import type { SourceCodes } from '../plan/plan';
 import type { Recipe } from '../plan/recipe';
 import type { TensorInfo } from '../safetensors/header';
 import { temporaryPathFor } from '../safetensors/temporaryPath';
 import type { ConvertRequest } from './convertRequest';
 import type { PropagateStep, PropagateTask, Quantizer, TensorValues } from './quantizer';
+import { sourceValuesOf } from './sourceValues';
 import type { PropagatedInput } from './statisticsTerms';
 
 export interface PropagatedInputs {
@@ -26,6 +28,8 @@ export function statisticsPathFor({ output }: ConvertRequest, token: string): st
 export async function propagate(
   feeders: Feeders,
   wanted: ReadonlySet<string>,
+  /** Weights that the source has as codes, by name. */
+  stored: ReadonlyMap<string, SourceCodes>,
   files: { readonly sources: readonly string[]; readonly statistics: string; readonly index: number },
   environment: { readonly recipe: Recipe; readonly quantizer: Quantizer; readonly threads: number; readonly signal: AbortSignal },
 ): Promise<PropagatedInputs> {
@@ -42,7 +46,7 @@ export async function propagate(
   let needed = 0;
   for (const step of feeders.steps) {
     if (step.kind !== 'reach') {
-      steps.push(nativeStep(step));
+      steps.push(nativeStep(step, (tensor) => valuesOf(tensor, stored.get(tensor.name))));
       continue;
     }
     const weights = step.weights.filter((weight) => wanted.has(weight));
@@ -86,18 +90,18 @@ export async function propagate(
   return { byWeight, means };
 }
 
-function nativeStep(step: Exclude<FeederStep, { readonly kind: 'reach' }>): PropagateStep {
+function nativeStep(step: Exclude<FeederStep, { readonly kind: 'reach' }>, values: (tensor: TensorInfo) => TensorValues): PropagateStep {
   switch (step.kind) {
     case 'gather':
-      return { ...step, weight: valuesOf(step.weight), rows: step.weight.shape[0] ?? 0 };
+      return { ...step, weight: values(step.weight), rows: step.weight.shape[0] ?? 0 };
     case 'linear': {
       const { bias, ...rest } = step;
-      return { ...rest, weight: valuesOf(step.weight), rows: step.weight.shape[0] ?? 0, ...biasOf(bias) };
+      return { ...rest, weight: values(step.weight), rows: step.weight.shape[0] ?? 0, ...biasOf(bias, values) };
     }
     case 'rmsNorm':
     case 'layerNorm': {
       const { bias, ...rest } = step;
-      return { ...rest, weight: valuesOf(step.weight), ...biasOf(bias) };
+      return { ...rest, weight: values(step.weight), ...biasOf(bias, values) };
     }
     case 'repeatHeads': {
       const { headSize, ...rest } = step;
@@ -111,11 +115,12 @@ function nativeStep(step: Exclude<FeederStep, { readonly kind: 'reach' }>): Prop
   }
 }
 
-function biasOf(bias: TensorInfo | undefined): { readonly bias?: TensorValues } {
-  return bias === undefined ? {} : { bias: valuesOf(bias) };
+function biasOf(bias: TensorInfo | undefined, values: (tensor: TensorInfo) => TensorValues): { readonly bias?: TensorValues } {
+  return bias === undefined ? {} : { bias: values(bias) };
 }
 
-function valuesOf({ name, dtype, begin, end, file = 0 }: TensorInfo): TensorValues {
+function valuesOf({ name, dtype, begin, end, file = 0 }: TensorInfo, stored: SourceCodes | undefined): TensorValues {
+  if (stored !== undefined) return sourceValuesOf(stored);
   if (!isSourceDtype(dtype)) throw new EngineError('Internal', `"${name}" cannot be read as numbers`, { tensor: name });
   return { range: { file, offset: begin, length: end - begin }, dtype, scale: 1 };
 }

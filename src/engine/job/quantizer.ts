@@ -9,7 +9,15 @@ export interface FileRange {
   readonly length: number;
 }
 
-export type QuantizerTask = CopyTask | QuantizeTask | CompareTask | InspectTask | DifferenceTask | PropagateTask | CorrectBiasTask;
+export type QuantizerTask =
+  | CopyTask
+  | QuantizeTask
+  | DequantizeTask
+  | CompareTask
+  | InspectTask
+  | DifferenceTask
+  | PropagateTask
+  | CorrectBiasTask;
 
 /** Copies a source range to `outputOffset` of the output file. */
 export interface CopyTask {
@@ -78,6 +86,8 @@ export interface QuantizeTask extends CodeStorage {
   readonly name: string;
   readonly source: FileRange;
   readonly dtype: SourceDtype;
+  /** Where the source is quantized itself: `source` is where its codes are, and `dtype` is F32. */
+  readonly codes?: StoredCodes;
   readonly rows: number;
   readonly columns: number;
   readonly weightOffset: number;
@@ -98,7 +108,8 @@ export interface QuantizeTask extends CodeStorage {
 export interface StoredCodes extends Omit<CodeStorage, 'scaleForm'> {
   readonly rows: number;
   readonly columns: number;
-  readonly scales: FileRange;
+  /** Without them every code stands for itself. */
+  readonly scales?: FileRange;
   /** Files of other tools may hold scales in two bytes. */
   readonly scaleForm?: ScaleForm | 'f16' | 'bf16';
   readonly tensorScale?: number;
@@ -119,6 +130,16 @@ export interface CompareTask {
   readonly columns: number;
   readonly scale?: number;
   readonly codes?: StoredCodes;
+}
+
+/** Writes a tensor's values as numbers of `dtype` to `outputOffset`, each rounded once. Runs on the device `cpu`, and ends in `copied`. */
+export interface DequantizeTask {
+  readonly kind: 'dequantize';
+  readonly id: number;
+  readonly name: string;
+  readonly values: TensorValues;
+  readonly dtype: SourceDtype;
+  readonly outputOffset: number;
 }
 
 /** A tensor's values: element × scale; with `codes`, those of its rows × columns codes × their scales × `scale`, whatever the `dtype`. */

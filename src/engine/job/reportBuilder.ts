@@ -41,8 +41,7 @@ export class ReportBuilder {
 
   kept(tensor: PlannedTensor, seconds: number): TensorReport {
     this.#seconds.copy += seconds;
-    const shared = common(tensor);
-    return this.#add({ ...shared, action: 'keep', targetDtype: shared.sourceDtype, bytesOut: shared.bytesIn, seconds });
+    return this.#add({ ...common(tensor), action: 'keep', targetDtype: tensor.source.dtype, bytesOut: plannedBytes(tensor), seconds });
   }
 
   /** After `kept`. */
@@ -124,8 +123,14 @@ export class ReportBuilder {
   }
 }
 
-function common({ source, reason }: PlannedTensor): Pick<TensorReport, 'name' | 'reason' | 'shape' | 'sourceDtype' | 'bytesIn'> {
-  return { name: source.name, reason, shape: source.shape, sourceDtype: source.dtype, bytesIn: source.end - source.begin };
+function common({ source, reason, stored }: PlannedTensor): Pick<TensorReport, 'name' | 'reason' | 'shape' | 'sourceDtype' | 'bytesIn'> {
+  return {
+    name: source.name,
+    reason,
+    shape: source.shape,
+    sourceDtype: stored?.weight.codes.dtype ?? source.dtype,
+    bytesIn: source.end - source.begin,
+  };
 }
 
 function requireQuantization(tensor: PlannedTensor): NonNullable<PlannedTensor['quantization']> {

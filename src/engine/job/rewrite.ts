@@ -6,12 +6,19 @@
  */
 import { EngineError } from '../errors';
 import type { OutputTensor, Plan } from '../plan/plan';
-import type { CopyTask } from './quantizer';
+import type { CopyTask, DequantizeTask } from './quantizer';
+import { dequantizeTask } from './schedule';
 
 /** `files` of the job are the source's and, behind these `sourceFiles`, the first output. Ids are indices into `to.output.tensors`. */
-export function rewriteTasks(from: Plan, to: Plan, sourceFiles = 1): readonly CopyTask[] {
+export function rewriteTasks(from: Plan, to: Plan, sourceFiles = 1): readonly (CopyTask | DequantizeTask)[] {
   const finished = new Map(from.output.tensors.map((output) => [output.name, output]));
+  const codes = new Map(to.tensors.flatMap(({ source, stored }) => (stored === undefined ? [] : [[source.name, stored] as const])));
   return to.output.tensors.flatMap((output, id) => {
+    const { origin } = output;
+    if (origin.kind === 'dequantized') {
+      const stored = codes.get(origin.source.name);
+      return stored === undefined ? [] : dequantizeTask(origin.source, stored, id, output.begin);
+    }
     const source = sourceOf(output, finished, sourceFiles);
     return source === undefined || source.length === 0 ? [] : { kind: 'copy', id, name: output.name, source, outputOffset: output.begin };
   });
@@ -21,6 +28,7 @@ function sourceOf(output: OutputTensor, finished: ReadonlyMap<string, OutputTens
   const { origin } = output;
   switch (origin.kind) {
     case 'literal':
+    case 'dequantized':
       return undefined;
     case 'copy':
       return { file: origin.source.file ?? 0, offset: origin.source.begin, length: origin.source.end - origin.source.begin };

@@ -3,11 +3,10 @@ import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../errors';
 import { cutPlan } from '../plan/cutPlan';
-import { makePlan } from '../plan/makePlan';
 import { outputParts } from '../plan/outputForm';
-import type { Plan } from '../plan/plan';
-import { calibrationOfRecipe } from '../plan/readCalibrationFile';
-import { readModelSource, type ModelSource } from '../safetensors/modelSource';
+import type { Plan, PlannedTensor } from '../plan/plan';
+import { planRequest } from './planRequest';
+import type { ModelSource } from '../safetensors/modelSource';
 import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
 import { chooseDevice, type ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
@@ -56,11 +55,8 @@ async function* convert(
 ): AsyncGenerator<JobEvent, JobEnd, undefined> {
   const { quantizer, toolVersion, token } = environment;
   const startedAt = performance.now();
-  const source = await readModelSource(request.source);
-  const { header } = source;
-  const calibration = await calibrationOfRecipe(request.recipe, header);
-  const wanted = makePlan(header, request.recipe, { toolVersion, ...calibration });
-  requireSomethingToQuantize(wanted, source);
+  const { source, plan: wanted, replan, calibration } = await planRequest(request, toolVersion);
+  if (request.work === undefined) requireSomethingToQuantize(wanted, source);
   const device = await chooseDevice(request.device, quantizer);
   const plan = planForDevice(wanted, device.kind);
   await checkReportPath(request);
@@ -76,13 +72,13 @@ async function* convert(
     for (const message of plan.warnings) yield warning(message, report);
     const plannedAt = performance.now();
 
-    const layerStatistics = yield* prepareStatistics(plan, request, source, calibration.calibration, { quantizer, statisticsPath, signal });
+    const layerStatistics = yield* prepareStatistics(plan, request, source, calibration, { quantizer, statisticsPath, signal });
     const preparedAt = performance.now();
     const keptAnyway = new Map<string, string>();
     let finalPlan = plan;
     const replanned = (part: number) => (reasons: ReadonlyMap<string, string>) => {
       for (const [name, reason] of reasons) keptAnyway.set(name, reason);
-      finalPlan = makePlan(header, plan.recipe, { toolVersion, keepAnyway: keptAnyway, ...calibration });
+      finalPlan = replan(keptAnyway);
       requireFiniteTensors(finalPlan, source);
       const [own] = cutPlan(finalPlan, shape.cut).slice(part);
       if (own === undefined) throw new EngineError('Internal', `part ${part} of the output is gone`);
@@ -107,9 +103,9 @@ async function* convert(
 
     await output.commitPart(plans.length - 1, signal);
     const isFolder = shape.form === 'folder';
-    const along = isFolder ? await configWithin(finalPlan, source.folder, carried.files) : carried.files;
+    const along = isFolder ? await configWithin(asQuantized(finalPlan), source.folder, carried.files) : carried.files;
     await output.commit(finalPlans, along, signal);
-    const missing = isFolder ? undefined : await configBeside(finalPlan, source.folder, request, token);
+    const missing = isFolder ? undefined : await configBeside(asQuantized(finalPlan), source.folder, request, token);
     if (missing !== undefined) yield warning(missing, report);
     const finishedAt = performance.now();
     const jobReport = report.build(finalPlan, {
@@ -117,7 +113,7 @@ async function* convert(
       source: request.source,
       output: request.output,
       notes: [...notesOf(finalPlan), ...carriedNotes(carried)],
-      bytesIn: header.fileSize,
+      bytesIn: source.header.fileSize,
       bytesOut: bytesOf(finalPlans),
       device: device.id,
       deviceName: device.name,
@@ -143,6 +139,14 @@ async function* convert(
     await output.discard();
     await rm(statisticsPath, { force: true });
   }
+}
+
+/** What a migration keeps is quantized all the same, as far as loaders are concerned. */
+function asQuantized(plan: Plan): Plan {
+  const tensors = plan.tensors.map((tensor): PlannedTensor =>
+    tensor.quantization === undefined ? tensor : { ...tensor, action: 'quantize' },
+  );
+  return { ...plan, tensors };
 }
 
 function bytesOf(plans: readonly Plan[]): number {

@@ -1,9 +1,14 @@
 /** schedule: a plan becomes the tasks of a quantizer, in a good order. Pure. A task's id is its tensor's index in `plan.tensors`. */
 import { EngineError } from '../errors';
-import type { OutputTensor, Plan, PlannedTensor } from '../plan/plan';
+import { isSourceDtype } from '../dtype';
+import type { OutputTensor, Plan, PlannedTensor, SourceCodes } from '../plan/plan';
+import type { TensorInfo } from '../safetensors/header';
 import { workOf } from './estimate';
-import type { CopyTask, QuantizeTask } from './quantizer';
+import type { CopyTask, DequantizeTask, FileRange, QuantizeTask } from './quantizer';
+import { rangeOf, sourceValuesOf, storedCodesOf } from './sourceValues';
 import { statisticsOf, type StatisticsSources } from './statisticsTerms';
+
+export type ConversionTask = CopyTask | QuantizeTask | DequantizeTask;
 
 /**
  * Costly matrices come first, so that none of them runs alone at the end; what only moves bytes follows in file order,
@@ -12,14 +17,19 @@ import { statisticsOf, type StatisticsSources } from './statisticsTerms';
 export function scheduleTasks(
   plan: Plan,
   sources: StatisticsSources = { propagated: new Map(), means: new Map() },
-): readonly (CopyTask | QuantizeTask)[] {
+): readonly ConversionTask[] {
   const places = outputPlaces(plan);
   const tasks = plan.tensors.flatMap((tensor, id) => taskOf(tensor, id, plan, places.get(tensor.source.name) ?? [], sources) ?? []);
-  const cost = (task: CopyTask | QuantizeTask): number => {
+  const cost = (task: ConversionTask): number => {
     const tensor = plan.tensors[task.id];
     return tensor?.quantization === undefined || tensor.quantization.rounding === 'nearest' ? 0 : workOf(tensor, plan.recipe).multiplyAdds;
   };
-  return tasks.sort((a, b) => cost(b) - cost(a) || a.source.file - b.source.file || a.source.offset - b.source.offset);
+  return tasks.sort((a, b) => cost(b) - cost(a) || placeOf(a).file - placeOf(b).file || placeOf(a).offset - placeOf(b).offset);
+}
+
+/** Where a task reads. */
+export function placeOf(task: ConversionTask): FileRange {
+  return task.kind === 'dequantize' ? task.values.range : task.source;
 }
 
 /** The source tensor's name → the output tensors that hold what becomes of it. */
@@ -41,15 +51,17 @@ function taskOf(
   plan: Plan,
   places: readonly OutputTensor[],
   sources: StatisticsSources,
-): CopyTask | QuantizeTask | undefined {
-  const { name, begin, end, file = 0 } = tensor.source;
-  const source = { file, offset: begin, length: end - begin };
-  const placesOf = (kind: 'copy' | 'codes' | 'scale' | 'tensorScale'): readonly number[] =>
+): ConversionTask | undefined {
+  const { name } = tensor.source;
+  const { stored } = tensor;
+  const source = rangeOf(tensor.source);
+  const placesOf = (kind: 'copy' | 'dequantized' | 'codes' | 'scale' | 'tensorScale'): readonly number[] =>
     places.filter(({ origin }) => origin.kind === kind).map((place) => place.begin);
   switch (tensor.action) {
     case 'remove':
       return undefined;
     case 'keep':
+      if (stored !== undefined) return dequantizeTask(tensor.source, stored, id, only(placesOf('dequantized'), name));
       return source.length === 0 ? undefined : { kind: 'copy', id, name, source, outputOffset: only(placesOf('copy'), name) };
     case 'quantize': {
       const { quantization } = tensor;
@@ -60,7 +72,7 @@ function taskOf(
         id,
         name,
         source,
-        dtype: quantization.sourceDtype,
+        ...(stored === undefined ? { dtype: quantization.sourceDtype } : { dtype: 'F32', codes: storedCodesOf(stored) }),
         rows: quantization.rows,
         columns: quantization.columns,
         weightOffset: only(placesOf('codes'), name),
@@ -75,6 +87,11 @@ function taskOf(
       };
     }
   }
+}
+
+export function dequantizeTask({ name, dtype }: TensorInfo, stored: SourceCodes, id: number, outputOffset: number): DequantizeTask {
+  if (!isSourceDtype(dtype)) throw new EngineError('Internal', `"${name}" cannot be dequantized to ${dtype}`, { tensor: name });
+  return { kind: 'dequantize', id, name, values: sourceValuesOf(stored), dtype, outputOffset };
 }
 
 function only(offsets: readonly number[], name: string): number {

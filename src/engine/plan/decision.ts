@@ -25,7 +25,9 @@ export type RuleId =
   | 'family'
   | 'layout'
   | 'convolution-on-request'
-  | 'linear';
+  | 'linear'
+  | 'dequantized'
+  | 'migrated';
 
 export interface Decision {
   readonly action: Action;

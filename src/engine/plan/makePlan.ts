@@ -16,8 +16,9 @@ import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './pl
 import type { Recipe } from './recipe';
 import { decide, ruleContext } from './rules';
 import { chooseStatistics, type KnownStatistics } from './statistics';
+import { sourceCodes, type StoredSource } from './stored/sourceCodes';
 import { tensorEncodings, type TensorEncodings } from './tensorEncodings';
-import { byteLengthOf } from './plannedBytes';
+import { byteLengthOf, plannedBytes } from './plannedBytes';
 import { layerOfWeight } from './tensorNames';
 import { planWarnings } from './warnings';
 
@@ -26,6 +27,8 @@ export interface PlanOptions {
   /** Tensors to keep although the rules would quantize them, with the reason, e.g. that they hold NaN. */
   readonly keepAnyway?: ReadonlyMap<string, string>;
   readonly calibration?: Calibration;
+  /** Weights that the source has as codes; the header is then what dequantizedHeader makes of it. */
+  readonly stored?: StoredSource;
 }
 
 type PlacedTensor = LayoutTensor & { readonly origin: OutputOrigin };
@@ -37,9 +40,15 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   const context = ruleContext(header, recipe, options.keepAnyway ?? new Map(), encodings);
   const decided = header.tensors.map((source): PlannedTensor => {
     const decision = decide(source, context);
-    if (decision.action !== 'quantize') return { source, ...decision };
+    const stored = sourceCodes(source, options.stored);
+    if (decision.action !== 'quantize') return { source, ...decision, ...stored };
     const quantization = quantizationOf(source, format, recipe, encodings);
-    return { source, ...decision, quantization: { ...quantization, ...statisticsOf(source, header, quantization, recipe, options) } };
+    return {
+      source,
+      ...decision,
+      ...stored,
+      quantization: { ...quantization, ...statisticsOf(source, header, quantization, recipe, options) },
+    };
   });
   const tensors = withCorrections(decided, recipe);
   refuseConvolutions(tensors, recipe);
@@ -104,10 +113,17 @@ function statisticsOf(
 }
 
 /** The weight, then directly what belongs to it. */
-function outputsOf({ source, action, quantization }: PlannedTensor): readonly PlacedTensor[] {
+function outputsOf(tensor: PlannedTensor): readonly PlacedTensor[] {
+  const { source, action, quantization } = tensor;
   if (action === 'remove') return [];
   if (quantization === undefined)
-    return [{ ...namedLike(source), byteLength: source.end - source.begin, origin: { kind: 'copy', source } }];
+    return [
+      {
+        ...namedLike(source),
+        byteLength: plannedBytes(tensor),
+        origin: { kind: tensor.stored === undefined ? 'copy' : 'dequantized', source },
+      },
+    ];
   const { weight, scales, tensorScales, literals } = quantization.stored;
   return [
     placed(weight, { kind: 'codes', source }),
@@ -132,7 +148,7 @@ function literal({ name, dtype, shape, bytes }: LiteralTensor): PlacedTensor {
 /** Names that come from the source are unique already, and those made for a layer differ by the layer. */
 function checkNames(outputs: readonly PlacedTensor[], header: Header): void {
   const isMade = (name: string, origin: OutputOrigin): boolean =>
-    origin.kind !== 'copy' && !(origin.kind === 'codes' && origin.source.name === name);
+    origin.kind !== 'copy' && origin.kind !== 'dequantized' && !(origin.kind === 'codes' && origin.source.name === name);
   const clash = outputs.find(({ name, origin }) => header.byName.has(name) && isMade(name, origin));
   if (clash === undefined) return;
   throw new EngineError(

@@ -12,3 +12,9 @@ export function defaultOutputPath(sourcePath: string, recipe: Recipe, kind: Mode
   const base = basename(sourcePath).replace(/\.(safetensors|sft)$/i, '');
   return join(dirname(sourcePath), `${base}${suffix}.safetensors`);
 }
+
+/** Of what is not rounded: `<base>_<suffix>.safetensors`, or a folder. */
+export function storedOutputPath(sourcePath: string, suffix: string, kind: ModelSource['kind']): string {
+  if (kind !== 'file') return `${resolve(kind === 'folder' ? sourcePath : dirname(sourcePath))}_${suffix}`;
+  return join(dirname(sourcePath), `${basename(sourcePath).replace(/\.(safetensors|sft)$/i, '')}_${suffix}.safetensors`);
+}

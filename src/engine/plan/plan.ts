@@ -6,11 +6,14 @@ import type { TensorInfo } from '../safetensors/header';
 import type { Action, Decision } from './decision';
 import type { Recipe, Rounding } from './recipe';
 import type { StatisticsChoice } from './statistics';
+import type { StoredWeight } from './stored/storedWeight';
 
 export type { Action };
 
 export interface PlannedTensor extends Decision {
   readonly source: TensorInfo;
+  /** Where the source has it as codes and scales, and these are read as the numbers that they stand for. */
+  readonly stored?: SourceCodes;
   /** Only where action is `quantize`. */
   readonly quantization?: TensorQuantization;
   /** Only of a bias that takes over what rounding does to the mean output of its layer; its action is `keep`. */
@@ -21,6 +24,12 @@ export interface BiasCorrectionPlan {
   /** The name of the layer's weight. */
   readonly weight: string;
   readonly mean: 'calibrated' | 'propagated';
+}
+
+export interface SourceCodes {
+  readonly weight: StoredWeight;
+  /** By which everything counts besides. */
+  readonly tensorScale?: number;
 }
 
 export interface TensorQuantization {
@@ -42,6 +51,8 @@ export interface TensorQuantization {
 /** Where an output tensor's bytes come from. */
 export type OutputOrigin =
   | { readonly kind: 'copy'; readonly source: TensorInfo }
+  /** The numbers that codes of the source stand for, in the output tensor's dtype. */
+  | { readonly kind: 'dequantized'; readonly source: TensorInfo }
   | { readonly kind: 'codes'; readonly source: TensorInfo }
   /** All scales; `tensorScale` is the one F32 scale that stands beside the others. */
   | { readonly kind: 'scale' | 'tensorScale'; readonly source: TensorInfo }

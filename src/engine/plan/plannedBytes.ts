@@ -3,12 +3,17 @@ import { DTYPES } from '../dtype';
 import type { StoredTensor } from './outputFormat';
 import type { PlannedTensor } from './plan';
 
-export function plannedBytes({ action, source, quantization }: Pick<PlannedTensor, 'action' | 'source' | 'quantization'>): number {
+export function plannedBytes({
+  action,
+  source,
+  quantization,
+  stored,
+}: Pick<PlannedTensor, 'action' | 'source' | 'quantization' | 'stored'>): number {
   switch (action) {
     case 'remove':
       return 0;
     case 'keep':
-      return source.end - source.begin;
+      return stored === undefined ? source.end - source.begin : byteLengthOf(source);
     case 'quantize': {
       if (quantization === undefined) return 0;
       const { weight, scales, tensorScales } = quantization.stored;

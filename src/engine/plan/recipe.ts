@@ -19,6 +19,7 @@ export type BiasCorrection = 'auto' | 'off';
 
 export const ROUNDINGS: readonly Rounding[] = ['learned', 'tpec', 'nearest'];
 export const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy', 'compressed-tensors', 'huggingface', 'plain'];
+export const QUANTIZED: readonly Recipe['quantized'][] = ['keep', 'requantize'];
 export const CONVOLUTIONS: readonly Recipe['convolutions'][] = ['keep', 'quantize'];
 export const PRESET_NAMES: readonly PresetName[] = ['auto', 't5xxl', 'keep_distillation'];
 
@@ -46,6 +47,8 @@ export interface Recipe {
   readonly calibration: string | null;
   readonly biasCorrection: BiasCorrection;
   readonly convolutions: 'keep' | 'quantize';
+  /** What becomes of weights that the source has quantized already; `requantize` rounds the numbers that they stand for anew. */
+  readonly quantized: 'keep' | 'requantize';
   /** A matrix with fewer is kept: a scale and its header entries take about as much as is saved. */
   readonly minElements: number;
   readonly seed: number;
@@ -71,6 +74,7 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
     calibration: null,
     biasCorrection: 'auto',
     convolutions: 'keep',
+    quantized: 'keep',
     minElements: 1024,
     seed: 0,
     overrides: [],

@@ -52,6 +52,8 @@ const COMPANIONS: ReadonlySet<string> = new Set([
   'weight_scale',
   'weight_scale_2',
   'weight_scale_inv',
+  'weight_global_scale',
+  'input_global_scale',
   'weight_zero_point',
   'weight_packed',
   'weight_shape',

@@ -102,8 +102,8 @@ describe('fp8 convert', () => {
       },
     });
     expect(code).toBeNull();
-    await eventually('the temporary file is removed', async () => (await scene.files()).length === 1, 5000);
-    await eventually('the engine ends', () => !runs(scene.program.engineModule), 5000);
+    await eventually('the temporary file is removed', async () => (await scene.files()).length === 1);
+    await eventually('the engine ends', () => !runs(scene.program.engineModule));
   });
 
   it('takes a recipe file, which options override and overrides add to', async () => {

@@ -1,0 +1,147 @@
+/** runRequest: shows a plan, runs its job, shows the progress and the report; the same for every command that writes a model. */
+import { resolve } from 'node:path';
+import type { ConvertRequest } from '../../engine/job/convertRequest';
+import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
+import { planRequest } from '../../engine/job/planRequest';
+import { countActions } from '../../engine/job/reportBuilder';
+import { outputParts } from '../../engine/plan/outputForm';
+import type { Plan } from '../../engine/plan/plan';
+import { EngineClient } from '../../engine/process/engineClient';
+import type { Arguments } from '../arguments';
+import { EXIT, type CommandContext, type ExitCode } from '../command';
+import { errorText } from '../output/errorText';
+import { planText, type PlanSizes } from '../output/planText';
+import { ProgressView } from '../output/progress';
+import { reportText } from '../output/reportText';
+import { printable } from '../output/text';
+
+export interface RunOptions {
+  readonly request: ConvertRequest;
+  readonly run: 'everything' | 'only plan';
+  readonly format: 'text' | 'json';
+  readonly detail: 'summary' | 'every tensor';
+}
+
+/** What the options `dry-run`, `json` and `verbose` say. */
+export function howToRun(given: Arguments): Omit<RunOptions, 'request'> {
+  return {
+    run: given.has('dry-run') ? 'only plan' : 'everything',
+    format: given.has('json') ? 'json' : 'text',
+    detail: given.has('verbose') ? 'every tensor' : 'summary',
+  };
+}
+
+/** Throws EngineError where the request cannot be planned. */
+export async function runRequest(options: RunOptions, context: CommandContext): Promise<ExitCode> {
+  if (options.run === 'only plan') return showPlan(options, context);
+  return options.format === 'json' ? convertToJson(options.request, context) : convertForPeople(options, context);
+}
+
+async function showPlan({ request, format, detail }: RunOptions, { terminal, version }: CommandContext): Promise<ExitCode> {
+  const { plan, ...sizes } = await planOf(request, version);
+  if (format === 'text') {
+    terminal.print(planText(plan, { ...request, ...sizes }, detail, terminal.style).trimEnd());
+    return EXIT.done;
+  }
+  const planned: JobEvent = {
+    type: 'planned',
+    source: request.source,
+    output: request.output,
+    device: request.device,
+    bytesIn: sizes.bytesIn,
+    bytesOut: sizes.bytesOut,
+    counts: countActions(plan),
+  };
+  terminal.print(JSON.stringify(planned));
+  for (const message of plan.warnings) terminal.print(JSON.stringify({ type: 'warning', message } satisfies JobEvent));
+  return EXIT.done;
+}
+
+export async function planOf(request: ConvertRequest, toolVersion: string): Promise<{ readonly plan: Plan } & PlanSizes> {
+  const { source, plan } = await planRequest(request, toolVersion);
+  const { parts } = outputParts(plan, source, request.output, request.maxShardBytes);
+  const bytesOut = parts.reduce((sum, part) => sum + part.plan.output.fileSize, 0);
+  return { plan, bytesIn: source.header.fileSize, bytesOut, filesIn: source.files.length, filesOut: parts.length };
+}
+
+async function convertToJson(request: ConvertRequest, context: CommandContext): Promise<ExitCode> {
+  let code: ExitCode = EXIT.error;
+  for await (const event of jobOf(request, context)) {
+    context.terminal.print(JSON.stringify(event));
+    if (event.type === 'done' || event.type === 'failed' || event.type === 'cancelled') code = finish(event, context);
+  }
+  return code;
+}
+
+async function convertForPeople({ request, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
+  const { terminal, version } = context;
+  const { style } = terminal;
+  const { plan, ...sizes } = await planOf(request, version);
+  terminal.print(planText(plan, { ...request, ...sizes }, detail, style));
+  const progress = new ProgressView(terminal);
+  const shown = new Set(plan.warnings);
+  let code: ExitCode = EXIT.error;
+  for await (const event of jobOf(request, context)) {
+    switch (event.type) {
+      case 'planned':
+      case 'tensorStarted':
+      case 'tensorFinished':
+        break;
+      case 'progress':
+        progress.show(event);
+        break;
+      case 'warning':
+        // The plan's own are part of the plan that is shown already.
+        if (!shown.has(event.message)) {
+          progress.tell(
+            `${style.warning('warning:')} ${printable(event.tensor === undefined ? event.message : `${event.tensor}: ${event.message}`)}`,
+          );
+        }
+        break;
+      case 'log':
+        if (detail === 'every tensor') progress.tell(printable(event.message));
+        break;
+      case 'done':
+        progress.clear();
+        terminal.print(reportText(event.report, request.reportPath, detail, style));
+        code = finish(event, context);
+        break;
+      case 'failed':
+      case 'cancelled':
+        progress.clear();
+        code = finish(event, context);
+        break;
+    }
+  }
+  return code;
+}
+
+/** The engine is another process, with another idea of what a relative path is relative to should one of them ever move. */
+async function* jobOf(request: ConvertRequest, { engineModule, signal }: CommandContext): AsyncGenerator<JobEvent, void, undefined> {
+  const client = new EngineClient({ modulePath: engineModule });
+  const { reportPath } = request;
+  const absolute: ConvertRequest = {
+    ...request,
+    source: resolve(request.source),
+    output: resolve(request.output),
+    ...(reportPath === undefined ? {} : { reportPath: resolve(reportPath) }),
+  };
+  try {
+    yield* client.convert(absolute, signal);
+  } finally {
+    await client.dispose();
+  }
+}
+
+function finish(end: JobEnd, { terminal }: CommandContext): ExitCode {
+  switch (end.type) {
+    case 'done':
+      return EXIT.done;
+    case 'failed':
+      terminal.tell(errorText(end.error));
+      return EXIT.error;
+    case 'cancelled':
+      terminal.tell('fp8: cancelled; nothing was written.');
+      return EXIT.cancelled;
+  }
+}

@@ -1,0 +1,57 @@
+/** planRequest: what a request comes to on its source: the plan, how to make it anew with tensors kept, and the source as it is read for it. */
+import type { Calibration } from '../plan/calibration';
+import { makePlan } from '../plan/makePlan';
+import type { Plan } from '../plan/plan';
+import { calibrationOfRecipe } from '../plan/readCalibrationFile';
+import { dequantizedHeader } from '../plan/stored/dequantizedHeader';
+import { planDequantized } from '../plan/stored/planDequantized';
+import { planMigration } from '../plan/stored/planMigration';
+import { readScales, readStored } from '../plan/stored/readStored';
+import { readModelSource, type ModelSource } from '../safetensors/modelSource';
+import type { ConvertRequest } from './convertRequest';
+
+export interface PlannedRequest {
+  /** Its header is that of the numbers, where codes are read as numbers. */
+  readonly source: ModelSource;
+  readonly plan: Plan;
+  /** The plan with these tensors kept for these reasons. */
+  readonly replan: (keepAnyway: ReadonlyMap<string, string>) => Plan;
+  readonly calibration?: Calibration;
+}
+
+/** What dequantized weights are where only some of them are wanted as numbers. */
+const NUMBERS = 'BF16';
+
+/** Reads headers, and of quantized sources what describes their codes. Throws EngineError. */
+export async function planRequest(
+  { source: path, recipe, work }: Pick<ConvertRequest, 'source' | 'recipe' | 'work'>,
+  toolVersion: string,
+): Promise<PlannedRequest> {
+  const source = await readModelSource(path);
+  switch (work?.kind) {
+    case 'dequantize': {
+      const plan = planDequantized(source.header, await readStored(source), work.dtype);
+      return { source, plan, replan: () => plan };
+    }
+    case 'migrate': {
+      const stored = await readStored(source);
+      const plan = planMigration(source.header, stored, work.layout, await readScales(source, stored, work.layout), toolVersion);
+      return { source, plan, replan: () => plan };
+    }
+    case undefined:
+      return planConversion(source, recipe, toolVersion);
+  }
+}
+
+async function planConversion(source: ModelSource, recipe: ConvertRequest['recipe'], toolVersion: string): Promise<PlannedRequest> {
+  const stored = recipe.quantized === 'requantize' ? await readStored(source) : undefined;
+  const header = stored === undefined ? source.header : dequantizedHeader(source.header, stored, NUMBERS);
+  const calibration = await calibrationOfRecipe(recipe, header);
+  const options = { toolVersion, ...calibration, ...(stored === undefined ? {} : { stored }) };
+  return {
+    source: { ...source, header },
+    plan: makePlan(header, recipe, options),
+    replan: (keepAnyway) => makePlan(header, recipe, { ...options, keepAnyway }),
+    ...calibration,
+  };
+}

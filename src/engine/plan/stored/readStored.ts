@@ -1,0 +1,103 @@
+/** readStored: what a source's own tensors, metadata and config.json say of how it is quantized. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openModel, type ModelSource } from '../../safetensors/modelSource';
+import { recogniseStored } from './recogniseStored';
+import type { Layout } from '../recipe';
+import { otherScales } from './otherScales';
+import { requireReadable } from './planDequantized';
+import { wantsOtherScales } from './planMigration';
+import type { StoredSource } from './sourceCodes';
+import type { ComfyFormat, StorageFacts } from './storedWeight';
+
+const COMFY_QUANT = '.comfy_quant';
+const MAX_DESCRIPTION_BYTES = 65_536;
+
+/** Throws EngineError where the files cannot be read. */
+export async function readStored(source: ModelSource): Promise<StoredSource> {
+  const model = await openModel(source.path);
+  try {
+    const comfyFormats = describedFormats(source.header.metadata.get('_quantization_metadata'));
+    for (const tensor of source.header.tensors) {
+      if (!tensor.name.endsWith(COMFY_QUANT)) continue;
+      const layer = tensor.name.slice(0, -COMFY_QUANT.length);
+      // The header's description is what loaders go by where there are both.
+      if (!comfyFormats.has(layer))
+        comfyFormats.set(layer, comfyFormat(parsed(new TextDecoder().decode(await model.readTensor(tensor, MAX_DESCRIPTION_BYTES)))));
+    }
+    const stored = recogniseStored(source.header, { comfyFormats, ...(await configFacts(source)), ...ownFacts(source) });
+    const tensorScales = new Map<string, number>();
+    for (const [name, { tensorScale, storage }] of stored.byName) {
+      if (tensorScale === undefined) continue;
+      const bytes = await model.readTensor(tensorScale, 4);
+      const value = new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
+      tensorScales.set(name, storage.tensorScaleForm === 'divisor' ? 1 / value : value);
+    }
+    return { ...stored, tensorScales };
+  } finally {
+    await model.close();
+  }
+}
+
+function describedFormats(text: string | undefined): Map<string, ComfyFormat> {
+  const layers = record(record(parsed(text ?? ''))?.['layers']) ?? {};
+  return new Map(Object.entries(layers).map(([layer, description]) => [layer, comfyFormat(description)]));
+}
+
+function comfyFormat(description: unknown): ComfyFormat {
+  const fields = record(description) ?? {};
+  const format = fields['format'];
+  const rotated = fields['convrot'] === true || record(fields['params'])?.['convrot'] === true;
+  return { format: typeof format === 'string' ? format : '', isRotated: rotated ? 'rotated' : 'as it is' };
+}
+
+async function configFacts({ folder }: ModelSource): Promise<Pick<StorageFacts, 'quantMethod' | 'blockSize'>> {
+  const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '');
+  const config = record(record(parsed(text))?.['quantization_config']);
+  const method = config?.['quant_method'];
+  const groups = Object.values(record(config?.['config_groups']) ?? {});
+  const structures = groups.map((group) => record(record(group)?.['weights'])?.['block_structure']);
+  const blockSize = [config?.['weight_block_size'], ...structures].map(pair).find((size) => size !== undefined);
+  return { ...(typeof method === 'string' ? { quantMethod: method } : {}), ...(blockSize === undefined ? {} : { blockSize }) };
+}
+
+/** What this tool noted of the recipe. */
+function ownFacts({ header: { metadata } }: ModelSource): Pick<StorageFacts, 'ownFile' | 'blockSize'> {
+  const recipe = record(parsed(metadata.get('fp8_quantizer.recipe') ?? ''));
+  const blockSize = recipe?.['granularity'] === 'block' || recipe?.['granularity'] === 'auto' ? pair(recipe['blockSize']) : undefined;
+  return { ownFile: recipe === undefined ? 'unknown' : 'own', ...(blockSize === undefined ? {} : { blockSize }) };
+}
+
+function pair(value: unknown): readonly [number, number] | undefined {
+  const [rows, columns] = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  return typeof rows === 'number' && typeof columns === 'number' && rows >= 1 && columns >= 1 ? [rows, columns] : undefined;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
+}
+
+/** The scales of each weight as a layout has them, where these are other bytes than the source's. Throws EngineError. */
+export async function readScales(source: ModelSource, stored: StoredSource, layout: Layout): Promise<ReadonlyMap<string, Uint8Array>> {
+  requireReadable(stored);
+  const scales = new Map<string, Uint8Array>();
+  const model = await openModel(source.path);
+  try {
+    for (const [name, weight] of stored.byName) {
+      if (!wantsOtherScales(weight, layout)) continue;
+      const bytes = weight.scales === undefined ? undefined : await model.readTensor(weight.scales);
+      scales.set(name, otherScales(weight, bytes));
+    }
+    return scales;
+  } finally {
+    await model.close();
+  }
+}

@@ -1,0 +1,17 @@
+/** sourceCodes: what a plan keeps of a weight that its source has as codes. Pure. */
+import type { TensorInfo } from '../../safetensors/header';
+import type { SourceCodes } from '../plan';
+import type { StoredWeights } from './storedWeight';
+
+/** Stored weights with what had to be read of their files. */
+export interface StoredSource extends StoredWeights {
+  /** By which every code and scale of a weight counts besides, by the weight's name. */
+  readonly tensorScales: ReadonlyMap<string, number>;
+}
+
+export function sourceCodes({ name }: TensorInfo, source: StoredSource | undefined): { readonly stored?: SourceCodes } {
+  const weight = source?.byName.get(name);
+  if (weight === undefined) return {};
+  const tensorScale = source?.tensorScales.get(name);
+  return { stored: { weight, ...(tensorScale === undefined ? {} : { tensorScale }) } };
+}

@@ -1,0 +1,197 @@
+/** Sources that are quantized already: every layout read back as numbers, stored as another layout has it, and rounded anew. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Recipe } from '../../../../src/engine/plan/recipe';
+import { openModel } from '../../../../src/engine/safetensors/modelSource';
+import type { StoredWork } from '../../../../src/engine/job/convertRequest';
+import { engineScene } from '../../../support/engineScene';
+import { writeModel, type ModelTensor } from '../../../support/modelFile';
+
+const scene = engineScene();
+
+/** Every job starts a process, on machines that may be busy with others. */
+const MANY_JOBS_MS = 180_000;
+
+const MODEL: readonly ModelTensor[] = [
+  { name: 'blocks.0.attn.qkv.weight', dtype: 'BF16', shape: [384, 128] },
+  { name: 'blocks.0.attn.qkv.bias', dtype: 'BF16', shape: [384] },
+  { name: 'blocks.0.mlp.up.weight', dtype: 'F32', shape: [256, 128] },
+  { name: 'blocks.0.mlp.down.weight', dtype: 'F16', shape: [128, 256] },
+  { name: 'blocks.0.norm.weight', dtype: 'F32', shape: [128] },
+];
+const QUANTIZED = ['blocks.0.attn.qkv.weight', 'blocks.0.mlp.up.weight', 'blocks.0.mlp.down.weight'];
+
+const FORMS: readonly Pick<Recipe, 'layout' | 'target' | 'granularity'>[] = [
+  { layout: 'comfyui', target: 'float8_e4m3fn', granularity: 'tensor' },
+  { layout: 'comfyui', target: 'float8_e5m2', granularity: 'tensor' },
+  { layout: 'comfyui', target: 'int8', granularity: 'row' },
+  { layout: 'comfyui', target: 'mxfp8', granularity: 'auto' },
+  { layout: 'comfyui', target: 'nvfp4', granularity: 'auto' },
+  { layout: 'comfyui-legacy', target: 'float8_e4m3fn', granularity: 'tensor' },
+  { layout: 'compressed-tensors', target: 'float8_e4m3fn', granularity: 'row' },
+  { layout: 'compressed-tensors', target: 'float8_e4m3fn', granularity: 'block' },
+  { layout: 'compressed-tensors', target: 'int8', granularity: 'row' },
+  { layout: 'compressed-tensors', target: 'nvfp4', granularity: 'auto' },
+  { layout: 'huggingface', target: 'float8_e4m3fn', granularity: 'block' },
+  { layout: 'plain', target: 'float8_e4m3fn', granularity: 'tensor' },
+  { layout: 'plain', target: 'float8_e4m3fn', granularity: 'row' },
+  { layout: 'plain', target: 'float8_e5m2', granularity: 'block' },
+  { layout: 'plain', target: 'mxfp8', granularity: 'auto' },
+  { layout: 'plain', target: 'nvfp4', granularity: 'auto' },
+];
+
+interface Contents {
+  readonly tensors: ReadonlyMap<string, { readonly dtype: string; readonly shape: readonly number[]; readonly bytes: Uint8Array }>;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+async function contentsOf(path: string): Promise<Contents> {
+  const model = await openModel(path);
+  const tensors = new Map<string, { readonly dtype: string; readonly shape: readonly number[]; readonly bytes: Uint8Array }>();
+  for (const tensor of model.header.tensors)
+    tensors.set(tensor.name, { dtype: tensor.dtype, shape: tensor.shape, bytes: await model.readTensor(tensor) });
+  await model.close();
+  return { tensors, metadata: model.header.metadata };
+}
+
+const path = (name: string): string => join(scene.folder, `${name}.safetensors`);
+
+async function converted(name: string, recipe: Partial<Recipe>, source = scene.source): Promise<string> {
+  await scene.convert(scene.request({ source, output: path(name) }, { rounding: 'nearest', ...recipe }));
+  return path(name);
+}
+
+async function worked(work: StoredWork, source: string, output: string): Promise<string> {
+  await scene.convert(scene.request({ source, output, work }));
+  return output;
+}
+
+function numbers({ bytes }: { readonly bytes: Uint8Array }): Float32Array {
+  return new Float32Array(bytes.slice().buffer);
+}
+
+describe.each(FORMS)('$target by $granularity in $layout', (form) => {
+  it('is read back as the numbers of the model, near what they were', async () => {
+    await writeModel(scene.source, MODEL, { format: 'pt' });
+    const file = await converted('quantized', form);
+    const back = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, file, path('back')));
+    const source = await contentsOf(scene.source);
+    expect([...back.tensors.keys()].sort()).toEqual([...source.tensors.keys()].sort());
+    expect([...back.metadata]).toEqual([['format', 'pt']]);
+    for (const [name, { dtype, shape, bytes }] of source.tensors) {
+      const found = back.tensors.get(name);
+      expect([name, found?.shape], name).toEqual([name, shape]);
+      if (QUANTIZED.includes(name)) {
+        expect(found?.dtype).toBe('F32');
+      } else expect([found?.dtype, found?.bytes]).toEqual([dtype, bytes]);
+    }
+    const up = numbers(back.tensors.get('blocks.0.mlp.up.weight')!);
+    const truth = numbers(source.tensors.get('blocks.0.mlp.up.weight')!);
+    const error = Math.sqrt(
+      up.reduce((sum, value, i) => sum + (value - truth[i]!) ** 2, 0) / truth.reduce((sum, value) => sum + value ** 2, 0),
+    );
+    expect(error).toBeGreaterThan(0.001);
+    expect(error).toBeLessThan(form.target === 'nvfp4' ? 0.13 : form.target === 'float8_e5m2' ? 0.06 : 0.04);
+  });
+});
+
+describe('migrating', () => {
+  it.each([
+    [FORMS[5]!, FORMS[0]!],
+    [FORMS[0]!, FORMS[5]!],
+    [FORMS[0]!, FORMS[11]!],
+    [FORMS[11]!, FORMS[0]!],
+    [FORMS[3]!, FORMS[14]!],
+    [FORMS[14]!, FORMS[3]!],
+    [FORMS[4]!, FORMS[15]!],
+    [FORMS[15]!, FORMS[4]!],
+    [FORMS[12]!, FORMS[6]!],
+  ])('from %o to %o gives what converting to it gives', async (from, to) => {
+    await writeModel(scene.source, MODEL, { format: 'pt' });
+    const file = await converted('from', from);
+    const direct = await contentsOf(await converted('to', to));
+    const migrated = await contentsOf(await worked({ kind: 'migrate', layout: to.layout }, file, path('migrated')));
+    expect(migrated.tensors).toEqual(direct.tensors);
+    expect(migrated.metadata.get('_quantization_metadata')).toEqual(direct.metadata.get('_quantization_metadata'));
+    expect(migrated.metadata.get('format')).toBe('pt');
+  });
+
+  it.each([
+    [FORMS[6]!, 'comfyui', /float8_e4m3fn with one scale for each row\. Stock ComfyUI reads one scale/],
+    [FORMS[4]!, 'compressed-tensors', /two codes of a byte in the other order/],
+    [FORMS[1]!, 'compressed-tensors', /float8_e5m2 with one scale for the whole tensor\. compressed-tensors knows/],
+    [FORMS[0]!, 'comfyui', /is in the layout comfyui already/],
+  ] as const)('refuses from %o to %s, and says why', async (from, layout, message) => {
+    await writeModel(scene.source, MODEL);
+    const file = await converted('from', from);
+    const events = await scene.run(scene.request({ source: file, output: path('migrated'), work: { kind: 'migrate', layout } }));
+    const end = events.at(-1);
+    expect(end).toMatchObject({ type: 'failed', error: { code: 'InvalidRecipe' } });
+    expect(end?.type === 'failed' ? end.error.message : '').toMatch(message);
+  });
+});
+
+it(
+  'rounds anew what the codes stand for: as the dequantized model would be, with and without a scale',
+  async () => {
+    await writeModel(scene.source, MODEL);
+    for (const rounding of ['nearest', 'learned'] as const) {
+      const file = await converted(`a-${rounding}`, FORMS[8]!);
+      const back = await worked({ kind: 'dequantize', dtype: 'F32' }, file, path(`b-${rounding}`));
+      const again = await converted(`c-${rounding}`, { rounding, layout: 'comfyui', quantized: 'requantize' }, file);
+      const direct = await contentsOf(await converted(`d-${rounding}`, { rounding, layout: 'comfyui' }, back));
+      expect((await contentsOf(again)).tensors).toEqual(direct.tensors);
+    }
+    const kept = await contentsOf(
+      await converted(
+        'kept',
+        { layout: 'comfyui', quantized: 'requantize', overrides: [{ match: '*.up.*', action: 'keep' }] },
+        path('a-nearest'),
+      ),
+    );
+    expect(kept.tensors.get('blocks.0.mlp.up.weight')?.dtype).toBe('BF16');
+    expect(kept.tensors.has('blocks.0.mlp.up.weight_scale')).toBe(false);
+  },
+  MANY_JOBS_MS,
+);
+
+it('takes codes without a scale for what they are', async () => {
+  await writeModel(scene.source, [{ name: 'a.weight', dtype: 'F8_E4M3', shape: [2, 32] }, MODEL[4]!]);
+  const back = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, scene.source, path('back')));
+  // Code 37 is 2^-3 · (1 + 5/8).
+  expect(numbers(back.tensors.get('a.weight')!)[1]).toBe(0.203125);
+  const again = await contentsOf(
+    await converted('again', { quantized: 'requantize', overrides: [{ match: 'a.weight', action: 'quantize' }] }),
+  );
+  expect([...again.tensors.keys()]).toContain('a.weight_scale');
+});
+
+it('leaves alone, and refuses to guess, what it does not understand', async () => {
+  await writeModel(scene.source, [
+    { name: 'a.weight', dtype: 'U8', shape: [64, 32] },
+    { name: 'a.weight_scale', dtype: 'F8_E4M3', shape: [64, 4] },
+    { name: 'a.weight_scale_2', dtype: 'F32', shape: [] },
+    { name: 'b.weight', dtype: 'BF16', shape: [64, 64] },
+  ]);
+  const refused = await scene.run(scene.request({ output: path('back'), work: { kind: 'dequantize', dtype: 'F32' } }));
+  expect(refused.at(-1)).toMatchObject({ type: 'failed', error: { tensor: 'a.weight' } });
+  const report = await scene.convert(scene.request({}, { quantized: 'requantize', rounding: 'nearest' }));
+  expect(report.tensors.find(({ name }) => name === 'a.weight')).toMatchObject({ action: 'keep', targetDtype: 'U8' });
+});
+
+it('describes a folder anew: without quantization_config once it is numbers, with another for another layout', async () => {
+  const folder = join(scene.folder, 'model');
+  await mkdir(folder);
+  await writeModel(join(folder, 'model.safetensors'), MODEL);
+  await writeFile(join(folder, 'config.json'), '{"model_type":"toy"}');
+  const quantized = join(scene.folder, 'quantized');
+  await scene.convert(scene.request({ source: folder, output: quantized }, { rounding: 'nearest', layout: 'huggingface' }));
+  const configOf = async (from: string): Promise<Record<string, unknown>> =>
+    JSON.parse(await readFile(join(from, 'config.json'), 'utf8')) as Record<string, unknown>;
+  expect(await configOf(quantized)).toMatchObject({ model_type: 'toy', quantization_config: { quant_method: 'fp8' } });
+  const back = await worked({ kind: 'dequantize', dtype: 'BF16' }, quantized, join(scene.folder, 'back'));
+  expect(await configOf(back)).toEqual({ model_type: 'toy' });
+  const migrated = await worked({ kind: 'migrate', layout: 'compressed-tensors' }, quantized, join(scene.folder, 'migrated'));
+  expect(await configOf(migrated)).toMatchObject({ quantization_config: { quant_method: 'compressed-tensors' } });
+});
