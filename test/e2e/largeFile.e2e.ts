@@ -38,6 +38,12 @@ export const twentyThousandTensors: Scenario = async ({ workbench, workspace, st
     return owner;
   });
 
+  await step('wait for the plan, which comes after the rows', async () => {
+    const start = performance.now();
+    await workbench.webviewFrame().locator('.totals', { hasText: 'Quantize' }).waitFor({ timeout: 90_000 });
+    console.log(`            planned ${ms(performance.now() - start)} after that`);
+  });
+
   await step('type into the search box', async () => {
     const times = await keystrokes(frame, ['a', 'at', 'att', 'attn', 'attn 1', 'attn 17', '*.q.weight', '/blocks\\.1[0-9]+\\./', '']);
     console.log(`            keystroke to rows: median ${ms(median(times))}, worst ${ms(Math.max(...times))}`);

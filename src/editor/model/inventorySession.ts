@@ -37,12 +37,16 @@ export interface InventoryServices {
   wanted(uri: vscode.Uri): { readonly recipe: Recipe; readonly device: string; readonly threads: number };
 }
 
+const IDLE_MILLISECONDS = 300;
+
 const NO_ROWS: RowsReply = { count: 0, tensors: 0, bytes: 0, rows: [] };
 
 type KnownFile = Extract<ModelState, { readonly kind: 'valid' | 'listed' }>;
 
 export class InventorySession implements InventoryApi {
   #current: { readonly state: KnownFile; readonly inventory: Inventory } | undefined;
+
+  #planning: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly document: ModelDocument,
@@ -51,17 +55,25 @@ export class InventorySession implements InventoryApi {
 
   /** The first rows are on the screen: there is time for what is asked next. */
   drawn(): void {
-    setImmediate(() => {
-      this.document.plan();
-      this.#at(this.document.state.value.revision)?.inventory.prepare();
-    });
+    this.#planWhenIdle();
   }
 
   firstRows(revision: number, query: Query): Promise<RowsReply> {
     return this.rows({ revision, query, start: 0, end: FIRST_ROWS });
   }
 
+  /** Planning keeps everything else waiting: whoever types or scrolls at once goes first. */
+  #planWhenIdle(): void {
+    clearTimeout(this.#planning);
+    this.#planning = setTimeout(() => {
+      this.#planning = undefined;
+      this.document.plan();
+      this.#at(this.document.state.value.revision)?.inventory.prepare();
+    }, IDLE_MILLISECONDS);
+  }
+
   async rows({ revision, query, start, end }: RowsRequest): Promise<RowsReply> {
+    if (this.#planning !== undefined) this.#planWhenIdle();
     return this.#at(revision)?.inventory.rows(query, start, Math.min(end, start + MAX_ROWS_PER_REQUEST)) ?? NO_ROWS;
   }
 

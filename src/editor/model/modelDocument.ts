@@ -37,7 +37,7 @@ const SETTLE_MILLISECONDS = 250;
 /** Planning more tensors takes longer than people like to wait for the first rows, so those come first. */
 const TENSORS_PLANNED_AT_ONCE = 2000;
 /** The plan is made without a page that has drawn, too. */
-const PLANNING_DELAY_MILLISECONDS = 3000;
+const PLANNING_DELAY_MILLISECONDS = 10_000;
 
 export class ModelDocument implements vscode.CustomDocument {
   readonly #owned = new DisposableStore();
