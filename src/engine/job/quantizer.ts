@@ -10,14 +10,7 @@ export interface FileRange {
 }
 
 export type QuantizerTask =
-  | CopyTask
-  | QuantizeTask
-  | DequantizeTask
-  | CompareTask
-  | InspectTask
-  | DifferenceTask
-  | PropagateTask
-  | CorrectBiasTask;
+  CopyTask | QuantizeTask | DequantizeTask | CompareTask | InspectTask | DifferenceTask | PropagateTask | CorrectBiasTask;
 
 /** Copies a source range to `outputOffset` of the output file. */
 export interface CopyTask {
