@@ -1,11 +1,13 @@
 // Builds the native addon, build/Release/fp8.node, through cmake-js; does next to nothing when it is up to date.
-// Options: --cuda=auto|on|off (or FP8_CUDA in the environment), --cuda-architectures=LIST (semicolons between, "all" for packages), --verbose.
+// Options: --cuda=auto|on|off (or FP8_CUDA in the environment), --cuda-architectures=LIST (or FP8_CUDA_ARCHITECTURES; semicolons between, "all"
+// for packages, else those of this machine's GPUs), --verbose.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { ownCudaArchitectures } from './setup/cudaArchitectures.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'build');
@@ -28,8 +30,11 @@ function build() {
     console.error(`The native addon needs ${missing.join(', ')}. On Debian and Ubuntu:\n  ${installCommand(missing)}`);
     return 1;
   }
-  const definitions = [`--CDFP8_CUDA=${options.cuda.toUpperCase()}`];
-  if (options['cuda-architectures'] !== '') definitions.push(`--CDFP8_CUDA_ARCHITECTURES=${options['cuda-architectures']}`);
+  // Both always, for CMake would go on with those of the build before.
+  const definitions = [
+    `--CDFP8_CUDA=${options.cuda.toUpperCase()}`,
+    `--CDFP8_CUDA_ARCHITECTURES=${options['cuda-architectures'] || ownCudaArchitectures()}`,
+  ];
   forgetOtherConfiguration();
   const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
   if (!existsSync(cmakeJs)) {

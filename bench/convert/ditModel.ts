@@ -1,6 +1,5 @@
 /** A model in the shapes of a large diffusion transformer: BF16 weights with biases, 226 million parameters a block. */
-import { open } from 'node:fs/promises';
-import { layOut } from '../../src/engine/safetensors/layout';
+import { randomTensor, writeRandomModel, type RandomModel, type RandomTensor } from './randomModel';
 
 /** Out × in. */
 const SHAPES: readonly (readonly [name: string, rows: number, columns: number])[] = [
@@ -11,75 +10,22 @@ const SHAPES: readonly (readonly [name: string, rows: number, columns: number])[
   ['single.linear1', 21504, 3072],
   ['single.linear2', 3072, 15360],
 ];
-const PIECE_ELEMENTS = 1 << 22;
 
-interface DitTensor {
-  readonly name: string;
-  readonly dtype: 'BF16';
-  readonly shape: readonly number[];
-  readonly byteLength: number;
-}
-
-export interface DitModel {
-  readonly parameters: number;
-  readonly fileSize: number;
-}
-
-/** Adds tensors until there are at least `bytes` of them. The same bytes every time. */
-export async function writeDitModel(path: string, bytes: number): Promise<DitModel> {
-  const { headerBytes, tensors, fileSize } = layOut(ditTensors(bytes), new Map([['format', 'pt']]));
-  const values = normalBfloat16(PIECE_ELEMENTS);
-  const file = await open(path, 'w');
-  try {
-    await file.write(headerBytes, 0, headerBytes.length, 0);
-    for (const { begin, end } of tensors) {
-      for (let position = begin, piece = 0; position < end; piece++) {
-        // Every piece begins elsewhere in the values, so that no two rows of a matrix are alike.
-        const start = 2 * ((piece * 1_299_709 + begin) % (PIECE_ELEMENTS / 2));
-        const length = Math.min(end - position, values.length - start);
-        await file.write(values, start, length, position);
-        position += length;
-      }
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return { parameters: tensors.reduce((sum, { byteLength }) => sum + byteLength / 2, 0), fileSize };
-}
-
-function ditTensors(bytes: number): readonly DitTensor[] {
-  const tensors: DitTensor[] = [];
+/** Adds tensors until there are at least `bytes` of them. */
+export async function writeDitModel(path: string, bytes: number): Promise<RandomModel> {
+  const tensors: RandomTensor[] = [];
   let total = 0;
   const add = (name: string, shape: readonly number[]): void => {
-    const byteLength = 2 * shape.reduce((product, dimension) => product * dimension, 1);
-    tensors.push({ name, dtype: 'BF16', shape, byteLength });
-    total += byteLength;
+    const tensor = randomTensor(name, shape);
+    tensors.push(tensor);
+    total += tensor.byteLength;
   };
-  for (let block = 0; ; block++) {
+  for (let block = 0; total < bytes; block++) {
     for (const [name, rows, columns] of SHAPES) {
+      if (total >= bytes) break;
       add(`blocks.${block}.${name}.weight`, [rows, columns]);
       add(`blocks.${block}.${name}.bias`, [rows]);
-      if (total >= bytes) return tensors;
     }
   }
-}
-
-/** Standard deviation 0.02, as trained weights have it. Truncated to BF16. */
-function normalBfloat16(count: number): Uint8Array {
-  const bytes = new Uint8Array(2 * count);
-  const bits = new Uint16Array(bytes.buffer);
-  const float = new Float32Array(1);
-  const floatBits = new Uint32Array(float.buffer);
-  let state = 1;
-  const uniform = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-  for (let i = 0; i < count; i++) {
-    // Box and Muller.
-    float[0] = 0.02 * Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-    bits[i] = (floatBits[0] ?? 0) >>> 16;
-  }
-  return bytes;
+  return writeRandomModel(path, tensors);
 }

@@ -2,18 +2,19 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { JobReport } from '../../src/engine/job/report';
 import { convertModel } from '../quality/convert';
 import { readEvaluationText, SAMPLE_MODEL } from '../quality/evaluationText';
 import { measureOriginal, measureVariant } from '../quality/measure';
 import type { RowPool } from '../quality/rowPool';
 import { mean } from '../quality/statistics';
-import { LEARNED, NEAREST, type Variant } from '../quality/variants';
+import { DEFAULT_VARIANTS, NEAREST, type Variant } from '../quality/variants';
 
 export interface Parity {
   readonly variant: string;
   readonly tensors: number;
-  /** Largest (objective on the GPU ÷ on the CPU) − 1, and the tensor it is found in. */
+  /** (Objective on the GPU ÷ on the CPU) − 1 where it is farthest from 0, and the tensor it is found in. */
   readonly worstObjective: number;
   readonly worstTensor: string;
   readonly worstObjectiveNearest: number;
@@ -23,12 +24,28 @@ export interface Parity {
   readonly sameBytes: boolean;
 }
 
-const TOP_K: Variant = { name: 'learned, top_k 64', convertOptions: ['--rounding', 'learned', '--top_k', '64'] };
+/** Every variant that both devices round; with a calibration file, by that as well. */
+function variantsOf(calibration: string | undefined): readonly Variant[] {
+  const own = DEFAULT_VARIANTS.filter(({ convertOptions }) => !convertOptions.includes('tpec'));
+  if (calibration === undefined) return own;
+  const calibrated = ['--rounding', 'learned', '--calibration', calibration, '--sides'];
+  return [
+    ...own,
+    { name: 'calibrated', convertOptions: [...calibrated, 'input'] },
+    { name: 'calibrated, both sides', convertOptions: [...calibrated, 'both'] },
+  ];
+}
 
-export async function measureParity(pool: RowPool, folder: string, device: string): Promise<readonly Parity[]> {
+export async function measureParity(
+  pool: RowPool,
+  folder: string,
+  device: string,
+  options: { readonly calibration?: string | undefined; readonly variant?: readonly string[] | undefined },
+): Promise<readonly Parity[]> {
+  const variants = variantsOf(options.calibration === undefined ? undefined : resolve(options.calibration));
   const original = await measureOriginal(pool, await readEvaluationText());
   const results: Parity[] = [];
-  for (const variant of [NEAREST, LEARNED, TOP_K]) {
+  for (const variant of variants.filter(({ name }) => options.variant?.includes(name) ?? true)) {
     const cpu = await measureVariant(pool, original, variant, { folder, name: `cpu-${variant.name}`, device: 'cpu' });
     const gpu = await measureVariant(pool, original, variant, { folder, name: `gpu-${variant.name}`, device });
     const again = await convertModel(SAMPLE_MODEL, folder, `again-${variant.name}`, [...variant.convertOptions, '--device', device]);
@@ -71,8 +88,8 @@ function compareObjectives(
     if (tensor.device === 'cpu') throw new Error(`${tensor.name} was rounded on the CPU`);
     if (tensor.scale !== other.scale) throw new Error(`${tensor.name}: scale ${tensor.scale} on the GPU, ${other.scale} on the CPU`);
     tensors += 1;
-    const difference = Math.abs((tensor.objective ?? 0) / (other.objective ?? 1) - 1);
-    if (tensor.objective !== undefined && difference > worstObjective) {
+    const difference = (tensor.objective ?? 0) / (other.objective ?? 1) - 1;
+    if (tensor.objective !== undefined && Math.abs(difference) > Math.abs(worstObjective)) {
       worstObjective = difference;
       worstTensor = tensor.name;
     }

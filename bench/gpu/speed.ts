@@ -5,13 +5,15 @@ import { timeConversion } from '../convert/conversion';
 import { measureDiskFloor, type DiskFloor } from '../convert/diskFloor';
 import { writeDitModel } from '../convert/ditModel';
 import { canDropCaches, prepareCache, type CacheState } from '../convert/pageCache';
-import { LEARNED } from '../quality/variants';
+import { LEARNED, type Variant } from '../quality/variants';
 import { sameBytesTwice } from './parity';
 
 export interface Round {
   readonly floor: DiskFloor;
   readonly seconds: number;
   readonly convertSeconds: number;
+  /** Before the first tensor, where samples are sent through the model. */
+  readonly statisticsSeconds: number;
   readonly finishSeconds: number;
   readonly busySeconds: number;
   readonly hostBytes: number;
@@ -38,14 +40,19 @@ export interface SpeedOptions {
   readonly rounds: number;
   readonly caches: readonly CacheState[];
   readonly compareBytes: 'compare' | 'skip';
+  /** Default: gram statistics of the inputs. */
+  readonly variant?: Variant;
+  /** Default: the shapes of a diffusion transformer. */
+  readonly writeModel?: typeof writeDitModel;
 }
 
 /** Conversion and floor take turns; the model is removed afterwards. */
 export async function measureSpeed(options: SpeedOptions): Promise<{ readonly speeds: readonly Speed[]; readonly sameBytes?: boolean }> {
   const { folder, device } = options;
-  const source = join(folder, 'dit.safetensors');
-  const { parameters, fileSize } = await writeDitModel(source, options.bytes);
-  const convertOptions = [...LEARNED.convertOptions, '--device', device];
+  const { variant = LEARNED, writeModel = writeDitModel } = options;
+  const source = join(folder, 'model.safetensors');
+  const { parameters, fileSize } = await writeModel(source, options.bytes);
+  const convertOptions = [...variant.convertOptions, '--device', device];
   const speeds: Speed[] = [];
   for (const cache of options.caches) {
     if (cache === 'cold' && !canDropCaches()) continue;
@@ -61,6 +68,7 @@ export async function measureSpeed(options: SpeedOptions): Promise<{ readonly sp
         floor,
         seconds,
         convertSeconds: summary.seconds.convert,
+        statisticsSeconds: summary.seconds.statistics ?? 0,
         finishSeconds: summary.seconds.finish,
         busySeconds: summary.deviceBusySeconds ?? NaN,
         hostBytes: summary.peakMemoryBytes,
@@ -74,7 +82,7 @@ export async function measureSpeed(options: SpeedOptions): Promise<{ readonly sp
     }
     speeds.push({ fileSize, parameters, cache, rounds, tensors: tensors.slice(0, 12) });
   }
-  const sameBytes = options.compareBytes === 'compare' ? await sameBytesTwice(source, folder, LEARNED, device) : undefined;
+  const sameBytes = options.compareBytes === 'compare' ? await sameBytesTwice(source, folder, variant, device) : undefined;
   await rm(source);
   return { speeds, ...(sameBytes === undefined ? {} : { sameBytes }) };
 }

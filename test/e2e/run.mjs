@@ -7,7 +7,7 @@ import { hostFolder, installHost } from '../../scripts/setup/host.mjs';
 import { findBrowser } from '../../scripts/setup/programs.mjs';
 import { bundleTests, root } from '../support/bundleTests.mjs';
 
-if (!existsSync(packagePath)) throw new Error(`${packagePath} is missing; make it with: npm run package`);
+if (!existsSync(packagePath)) throw new Error(`${packagePath} is missing; make it with: npm run build && node scripts/package.mjs`);
 const e2eFolder = join(root, 'test/e2e');
 const files = readdirSync(e2eFolder).filter((name) => name.endsWith('.e2e.ts'));
 const names = files.map((name) => name.slice(0, -'.ts'.length));

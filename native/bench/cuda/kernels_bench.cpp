@@ -138,6 +138,57 @@ void bench_factorise(GemmPath path) {
   }
 }
 
+// The whole of a matrix for one source of statistics; `load` copies what stands for a file from device memory.
+void bench_sources(GemmPath path, int capability, int rows, int columns) {
+  constexpr int samples = 3072;
+  const std::int64_t count = std::int64_t{rows} * columns;
+  const Memory source(count * 2), codes(count), partial(column_statistics_scratch(rows, columns) * 8), squares(std::int64_t{columns} * 8),
+      summary(64), inputs(std::int64_t{samples} * columns * 2);
+  fill(source.data, count, true);
+  fill(inputs.data, std::int64_t{samples} * columns, true);
+  void* mailbox = nullptr;
+  check(cudaMallocHost(&mailbox, 4096), "cudaMallocHost");
+  cudaStream_t stream{};
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  Execution execution{stream, path, capability, mailbox};
+  execution.load = [&](const FileRange&, std::uint64_t offset, std::uint64_t bytes, void* destination) {
+    check(cudaMemcpyAsync(destination, static_cast<const std::byte*>(inputs.data) + offset, bytes, cudaMemcpyDeviceToDevice, stream),
+          "cudaMemcpyAsync");
+  };
+  column_statistics(source.data, SourceDtype::bf16, rows, columns, static_cast<double*>(partial.data), static_cast<double*>(squares.data),
+                    static_cast<MatrixSummary*>(summary.data), stream);
+  check(cudaMemcpyAsync(mailbox, summary.data, sizeof(MatrixSummary), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+  check(cudaStreamSynchronize(stream), "statistics");
+  const auto found = *static_cast<MatrixSummary*>(mailbox);
+  const StatisticsTerm gram;
+  const StatisticsTerm sampled{
+      StatisticsTerm::Kind::samples, 1, {{0, 0, static_cast<std::uint64_t>(samples) * columns * 2}, ValueDtype::bf16, 1}};
+  const Statistics gram_inputs{{gram}, 1}, propagated{{gram, sampled}, 0.15}, gram_outputs{{gram}, 2};
+  const auto measure = [&](const char* name, const Sources& sources) {
+    const Memory memory(learned_rounding_bytes(SourceDtype::bf16, rows, columns, 0, rows, sources));
+    LearnedResult result;
+    double best = 1e9;
+    for (int i = 0; i < 2; ++i) {
+      check(cudaDeviceSynchronize(), "a kernel");
+      timespec begin{}, end{};
+      clock_gettime(CLOCK_MONOTONIC, &begin);
+      result = round_learned({source.data, SourceDtype::bf16, rows, columns}, static_cast<double*>(squares.data), found,
+                             e4m3_scale(std::bit_cast<float>(found.amax_bits)), {500, 0, 0, rows, sources, "matrix"},
+                             static_cast<std::uint8_t*>(codes.data), memory.data, execution);
+      clock_gettime(CLOCK_MONOTONIC, &end);
+      best = std::min(best, 1e3 * static_cast<double>(end.tv_sec - begin.tv_sec) + 1e-6 * static_cast<double>(end.tv_nsec - begin.tv_nsec));
+    }
+    std::printf("{\"sources\":[%d,%d],\"statistics\":\"%s\",\"ms\":%.2f,\"sweeps\":%u,\"objective_ratio\":%.5f,\"bytes\":%lld}\n", rows,
+                columns, name, best, result.sweeps, result.objective / result.objective_nearest,
+                static_cast<long long>(learned_rounding_bytes(SourceDtype::bf16, rows, columns, 0, rows, sources)));
+  };
+  measure("gram", {&gram_inputs, nullptr});
+  measure("gram and samples", {&propagated, nullptr});
+  measure("gram on both sides", {&gram_inputs, &gram_outputs});
+  check(cudaStreamDestroy(stream), "cudaStreamDestroy");
+  check(cudaFreeHost(mailbox), "cudaFreeHost");
+}
+
 // Feedback and one sweep on their own, then the whole.
 void bench_solve(GemmPath path, int capability, int rows, int columns) {
   const std::int64_t count = std::int64_t{rows} * columns;
@@ -242,6 +293,8 @@ int main(int argc, char** argv) {
       bench_gemm(GemmPath::portable, "portable");
     } else if (what == "factorise") {
       bench_factorise(path);
+    } else if (what == "sources") {
+      for (int i = 2; i + 1 < argc; i += 2) bench_sources(path, capability, std::atoi(argv[i]), std::atoi(argv[i + 1]));
     } else {
       for (int i = 2; i + 1 < argc; i += 2) bench_solve(path, capability, std::atoi(argv[i]), std::atoi(argv[i + 1]));
     }

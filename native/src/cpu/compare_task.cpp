@@ -4,12 +4,14 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "core/half_float.h"
 #include "cpu/buffer.h"
 #include "cpu/code_reader.h"
 #include "cpu/grid.h"
+#include "cpu/kernels.h"
 #include "fp8/fp8.h"
 #include "fp8/storage.h"
 
@@ -43,15 +45,26 @@ Compared compare_bytes(const CompareTask& task, const JobFiles& files, Context& 
   return result;
 }
 
+// The smallest error that codes with these scales could have, Σ(nearest − source)². Both hold whole quanta.
+double nearest_error(std::span<const float> source, std::span<float> scales, std::size_t count, const Grid& grid) {
+  std::fill(scales.begin() + static_cast<std::ptrdiff_t>(count), scales.end(), 1.0F);
+  Buffer<float> errors(source.size());
+  kernels().nearest_error(source.data(), source.size(), grid, scales.data(), errors.data());
+  double sum = 0;
+  for (const float error : errors.span().first(count)) {
+    if (std::isfinite(error)) sum += static_cast<double>(error) * static_cast<double>(error);
+  }
+  return sum;
+}
+
 // `scales` are those of the values.
-Compared compare_block(const float* values, const float* scales, const std::byte* source, SourceDtype dtype, std::size_t count,
-                       double half_step) {
+Compared compare_block(const float* values, const float* scales, const float* source, std::size_t count, double half_step) {
   Compared part;
   part.equal = true;
   double largest = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const float ours = values[i];
-    const float theirs = decode_source(source, i, dtype);
+    const float theirs = source[i];
     if (!std::isfinite(ours) || !std::isfinite(theirs)) {
       ++part.non_finite_count;
       part.equal = false;
@@ -95,16 +108,22 @@ template <typename Codes>
 Compared compare_values(const CompareTask& task, const Codes& codes, CodeGrid grid, const JobFiles& files, Context& context) {
   const auto count = static_cast<std::size_t>(task.rows * task.columns);
   const std::size_t element = byte_size(task.dtype);
-  const double half_step = static_cast<double>(widest_step(grid_of(grid))) / 2;
+  const Grid values_of_codes = grid_of(grid);
+  const double half_step = static_cast<double>(widest_step(values_of_codes)) / 2;
   std::vector<Compared> parts(block_count(count, pass_elements));
   context.progress.begin_phase(1, static_cast<double>(parts.size()));
   context.pool.parallel_for(parts.size(), context.stop, [&](std::size_t index) {
     const Block block = block_at(index, pass_elements, count);
     Buffer<float> values(block.size());
-    Buffer<float> scales(block.size());
+    const std::size_t quanta = (block.size() + row_quantum - 1) / row_quantum * row_quantum;
+    Buffer<float> scales(quanta);
+    Buffer<float> theirs(quanta);
     codes.read(block.begin, block.size(), values.data(), scales.data());
     const Buffer<std::byte> source = read_part(files, task.source, block.begin * element, block.size() * element, task.name);
-    parts[index] = compare_block(values.data(), scales.data(), source.data(), task.dtype, block.size(), half_step);
+    for (std::size_t i = 0; i < block.size(); ++i) theirs.data()[i] = decode_source(source.data(), i, task.dtype);
+    std::fill(theirs.data() + block.size(), theirs.data() + quanta, 0.0F);
+    parts[index] = compare_block(values.data(), scales.data(), theirs.data(), block.size(), half_step);
+    parts[index].squared_nearest = nearest_error(theirs.span(), scales.span(), block.size(), values_of_codes);
     context.progress.advance();
   });
   Compared total;
@@ -114,6 +133,7 @@ Compared compare_values(const CompareTask& task, const Codes& codes, CodeGrid gr
     total.equal = total.equal && part.equal;
     total.squared_error += part.squared_error;
     total.squared_source += part.squared_source;
+    total.squared_nearest = total.squared_nearest.value_or(0) + part.squared_nearest.value_or(0);
     total.max_absolute_error = std::max(total.max_absolute_error, part.max_absolute_error);
     total.non_finite_count += part.non_finite_count;
     largest = std::max(largest, part.largest_step_error.value_or(0));
@@ -142,7 +162,7 @@ std::uint64_t compare_task_bytes(const CompareTask& task, std::size_t threads) {
   if (!task.scale && !task.codes) return threads * 2 * std::min<std::uint64_t>(io_chunk_bytes, task.source.length);
   const std::uint64_t scales = task.codes ? scale_shape(task.codes->storage, task.rows, task.columns).count() * 2 * sizeof(float) : 0;
   return scales +
-         std::min<std::uint64_t>(threads * pass_elements, task.rows * task.columns) * (byte_size(task.dtype) + 1 + 2 * sizeof(float));
+         std::min<std::uint64_t>(threads * pass_elements, task.rows * task.columns) * (byte_size(task.dtype) + 1 + 4 * sizeof(float));
 }
 
 }  // namespace fp8

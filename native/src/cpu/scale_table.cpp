@@ -39,9 +39,10 @@ void set_code(const CodeStorage& storage, std::size_t index, std::uint8_t code, 
   table.values[index] = storage.scale_form == ScaleForm::e8m0 ? decode_e8m0(code) : decode_e4m3(code) * table.tensor_scale;
 }
 
-// What a block's scale may be instead of its own. F32: the values; else the codes.
+// What a block's scale may be, its own first. Never less: to cut off a block's largest weights lowers the sum of squared errors of a block
+// of whole numbers, but moves the model's predictions further than it gains.
 struct Candidates {
-  static constexpr std::size_t most = 10;
+  static constexpr std::size_t most = 8;
   std::size_t count = 0;
   float values[most];
   std::uint8_t codes[most];
@@ -54,32 +55,17 @@ Candidates candidates_of(const CodeStorage& storage, const ScaleTable& table, st
     out.codes[out.count++] = code;
   };
   const float own = table.values[index];
-  switch (storage.scale_form) {
-    case ScaleForm::e8m0: {
-      const std::uint8_t code = table.codes[index];
-      add(own, code);
-      if (code > 1 && decode_e8m0(static_cast<std::uint8_t>(code - 1)) >= table.unit * smallest_scale)
-        add(decode_e8m0(static_cast<std::uint8_t>(code - 1)), static_cast<std::uint8_t>(code - 1));
-      break;
+  if (storage.scale_form == ScaleForm::e4m3) {
+    const int code = table.codes[index];
+    for (int other = code; other <= std::min(code + 5, 0x7E); ++other) {
+      add(decode_e4m3(static_cast<std::uint8_t>(other)) * table.tensor_scale, static_cast<std::uint8_t>(other));
     }
-    case ScaleForm::e4m3: {
-      const int code = table.codes[index];
-      for (int other = std::max(code - 4, 1); other <= std::min(code + 5, 0x7E); ++other) {
-        add(decode_e4m3(static_cast<std::uint8_t>(other)) * table.tensor_scale, static_cast<std::uint8_t>(other));
-      }
-      break;
-    }
-    default: {
-      // Floating grids lose little at their small end, so that larger scales, with which large weights fall between other values, may do
-      // better as well; equally spaced ones only gain by cutting off.
-      constexpr float floating[] = {1.0F, 0.94F, 1.1F, 1.2F, 1.32F, 1.45F, 1.6F, 1.75F};
-      constexpr float uniform[] = {1.0F, 0.96F, 0.92F, 0.88F, 0.84F, 0.8F};
-      const bool is_uniform = storage.grid == CodeGrid::int8;
-      for (const float factor : is_uniform ? std::span<const float>(uniform) : std::span<const float>(floating)) {
-        const float scaled = std::bit_cast<float>(std::bit_cast<std::uint32_t>(own * factor) & 0xFFFF0000U);
-        if (std::isfinite(scaled * grid_of(storage.grid).largest) && scaled >= table.unit * smallest_scale && scaled > 0) add(scaled, 0);
-      }
-    }
+    return out;
+  }
+  constexpr float factors[] = {1.0F, 1.1F, 1.2F, 1.32F, 1.45F, 1.6F, 1.75F};
+  for (const float factor : factors) {
+    const float scaled = std::bit_cast<float>(std::bit_cast<std::uint32_t>(own * factor) & 0xFFFF0000U);
+    if (std::isfinite(scaled * grid_of(storage.grid).largest)) add(scaled, 0);
   }
   return out;
 }
@@ -117,6 +103,8 @@ ScaleTable nearest_scales(const CodeStorage& storage, const ScaleShape& shape, s
 
 ScaleTable search_scales(const CodeStorage& storage, const ScaleTable& table, std::span<const std::byte> source, SourceDtype dtype,
                          const ScaledMatrix& matrix, double damping, Context& context) {
+  // A larger scale of whole numbers or of a power of two is only coarser.
+  if (storage.grid == CodeGrid::int8 || storage.scale_form == ScaleForm::e8m0) return table;
   const auto columns_of_block = static_cast<std::size_t>(table.shape.block_columns);
   const auto per_row = static_cast<std::size_t>(table.shape.columns);
   std::vector<float> weights(matrix.columns);
@@ -142,8 +130,7 @@ ScaleTable search_scales(const CodeStorage& storage, const ScaleTable& table, st
     for (std::size_t b = 0; b < per_row; ++b) {
       const double* of_block = errors.data() + b * Candidates::most;
       std::size_t least = 0;
-      while (candidates[b].values[least] != table.values[block_row * per_row + b]) ++least;
-      for (std::size_t k = 0; k < candidates[b].count; ++k) {
+      for (std::size_t k = 1; k < candidates[b].count; ++k) {
         if (of_block[k] < of_block[least]) least = k;
       }
       best.values[block_row * per_row + b] = candidates[b].values[least];

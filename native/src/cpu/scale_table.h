@@ -29,8 +29,9 @@ struct ScaleTable {
 // · the grid's largest), but is never 0. A block's scale is never below 2⁻¹²⁰ of the unit.
 ScaleTable nearest_scales(const CodeStorage& storage, const ScaleShape& shape, std::span<const float> largest_magnitudes);
 
-// Of a few scales about each block's own, those with the least error of nearest rounding, weighted by the columns' weights in the objective
-// plus damping. `source` is the matrix that `matrix` was made from, in units of table.unit.
+// Of a few scales from each block's own up to nearly twice as much, those with the least error of nearest rounding, weighted by the
+// columns' weights in the objective plus damping: floating grids lose little at their small end, and large weights may fall closer to their
+// values. Whole numbers and powers of two stay as they are. `source` is the matrix that `matrix` was made from, in units of table.unit.
 ScaleTable search_scales(const CodeStorage& storage, const ScaleTable& table, std::span<const std::byte> source, SourceDtype dtype,
                          const ScaledMatrix& matrix, double damping, Context& context);
 

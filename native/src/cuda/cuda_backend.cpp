@@ -27,6 +27,7 @@
 #include "fp8/error.h"
 #include "quantize_on_device.h"
 #include "resources.h"
+#include "term_stream.h"
 #include "transfer.h"
 
 namespace fp8 {
@@ -36,6 +37,8 @@ namespace {
 using namespace cuda;  // this file joins both
 
 constexpr std::size_t lane_count = 4;
+// Sweeps over both sides keep a few of the GPU's multiprocessors busy for each tensor.
+constexpr std::size_t coupled_lane_count = 10;
 // With what the context itself takes, a job stays within 8 GB.
 constexpr std::int64_t default_budget_bytes = std::int64_t{6656} << 20;
 // Left for the display and for kernels' own needs.
@@ -65,9 +68,9 @@ const char* reason_for_cpu(const QuantizeTask& task) {
   if (!is_plain_e4m3(task.storage)) return "The GPU rounds to E4M3 with one scale for each tensor; other codes and scales run on the CPU.";
   if (task.codes) return "Sources that are quantized themselves are rounded again on the CPU.";
   if (task.rounding == Rounding::tpec) return "tpec, the reference optimiser, runs on the CPU.";
-  const bool gram_of_inputs = !task.outputs && task.inputs.terms.size() == 1 && task.inputs.terms[0].kind == StatisticsTerm::Kind::gram;
-  if (task.rounding == Rounding::learned && !gram_of_inputs)
-    return "Rounding by statistics other than the weights' Gram matrix runs on the CPU.";
+  const bool reads_all = reads_values_of(task.inputs) && (!task.outputs || reads_values_of(*task.outputs));
+  if (task.rounding == Rounding::learned && !reads_all)
+    return "Statistics of other dtypes than F32, F16 and BF16 are the CPU's to round by.";
   return nullptr;
 }
 
@@ -99,7 +102,7 @@ class CudaJob {
         Uploader uploader(ordinal_, transfers, stop(), on_failure);
         uploader_ = &uploader;
         std::vector<std::jthread> lanes;
-        for (std::size_t i = 0; i < std::min(lane_count, gpu_.size()); ++i) lanes.emplace_back([this] { take_tasks(); });
+        for (std::size_t i = 0; i < std::min(lanes_at_once(), gpu_.size()); ++i) lanes.emplace_back([this] { take_tasks(); });
         lanes.clear();
       }
       downloader.finish();
@@ -155,6 +158,11 @@ class CudaJob {
     }
   }
 
+  std::size_t lanes_at_once() const {
+    const auto is_coupled = [](const Planned& planned) { return planned.task->rounding == Rounding::learned && planned.task->outputs; };
+    return std::any_of(gpu_.begin(), gpu_.end(), is_coupled) ? coupled_lane_count : lane_count;
+  }
+
   void to_cpu(const QuantizeTask& task, const std::string& reason) {
     observer_.on_event(Note{task.id, "\"" + task.name + "\": " + reason + "."});
     cpu_job_.tasks.push_back(task);
@@ -180,7 +188,7 @@ class CudaJob {
       if (!memory_limit() && !needs_within(*planned.task, budget)) least = std::max(least, wishes.back());
     }
     std::sort(wishes.begin(), wishes.end(), std::greater<>());
-    const std::size_t together = std::min(wishes.size(), lane_count + 2);  // codes wait for the disk while the next tensor is on
+    const std::size_t together = std::min(wishes.size(), lanes_at_once() + 2);  // codes wait for the disk while the next tensor is on
     std::int64_t wanted = std::accumulate(wishes.begin(), wishes.begin() + static_cast<std::ptrdiff_t>(together), std::int64_t{0});
     wanted = std::min(std::max(std::min(wanted, budget), least), available);
     if (wanted > 0) {
@@ -291,6 +299,11 @@ class CudaJob {
         observer_.on_event(Progress{task.id, fraction});
         since_progress.restart();
       }
+    };
+    execution.load = [&](const FileRange& range, std::uint64_t offset, std::uint64_t bytes, void* destination) {
+      const auto loaded = std::make_shared<Countdown>(Uploader::chunks(bytes));
+      uploader_->upload(files_.source(range), range.offset + offset, bytes, destination, execution.stream, task.name, loaded);
+      if (!loaded->wait(stop())) throw Cancelled{};
     };
     DeviceResult result;
     {

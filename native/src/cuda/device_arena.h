@@ -46,6 +46,7 @@ class DeviceArena {
 
   // What `take` accounts for a piece.
   static std::int64_t rounded(std::int64_t bytes) { return (bytes + granularity - 1) / granularity * granularity; }
+  static std::int64_t rounded_down(std::int64_t bytes) { return bytes / granularity * granularity; }
 
  private:
   static constexpr std::int64_t granularity = 64 << 10;

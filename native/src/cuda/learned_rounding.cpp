@@ -4,14 +4,17 @@
 #include <bit>
 #include <cmath>
 #include <optional>
+#include <vector>
 
 #include "bump.h"
 #include "check.h"
 #include "column_order.h"
+#include "coupled_sweeps.h"
 #include "factorise.h"
 #include "halves.h"
 #include "hessian.h"
 #include "solver.h"
+#include "term_stream.h"
 #include "top_k_hessian.h"
 #include "transpose.h"
 
@@ -22,8 +25,22 @@ namespace {
 // With as many components as WᵀW has directions, the approximation is H itself.
 bool steers_by_all(std::int64_t rows, std::int64_t columns, std::uint32_t top_k) { return top_k == 0 || top_k >= std::min(rows, columns); }
 
+bool is_gram_alone(const Sources& sources) {
+  return sources.inputs == nullptr || (sources.inputs->terms.size() == 1 && sources.inputs->terms[0].kind == StatisticsTerm::Kind::gram);
+}
+
+// The diagonal of H where it is no multiple of the column energies.
+struct WeightBuffers {
+  WeightBuffers(Bump& bump, const Statistics& inputs, std::int64_t columns)
+      : terms(bump, inputs, columns), diagonal(bump.take<double>(columns)), summary(bump.take<DiagonalSummary>(1)) {}
+  TermBuffers terms;
+  double* diagonal;
+  DiagonalSummary* summary;
+};
+
 struct Buffers {
-  Buffers(Bump& bump, SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t row_block)
+  Buffers(Bump& bump, SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t row_block,
+          const Sources& sources)
       : leading(round_up(columns, 128)),
         position(bump.take<std::int32_t>(columns)),
         square(bump.take<float>(columns * leading)),
@@ -36,6 +53,8 @@ struct Buffers {
         // The Gram product's operands are dead before the factor is written; they only fit there when rows are few.
         halves(bump.take<__half>(columns * round_up(row_block, 64))),
         solver(bump, row_block, rows, columns, dtype) {
+    if (!is_gram_alone(sources)) inputs.emplace(bump, *sources.inputs, columns);
+    if (sources.outputs != nullptr) outputs.emplace(bump, *sources.outputs, rows, columns);
     if (steers_by_all(rows, columns, top_k)) return;
     top.emplace(bump, columns, top_k);
     steering = {bump.take<__half>(columns * leading), nullptr, leading, 1.0F};
@@ -53,6 +72,8 @@ struct Buffers {
   CodeSums* sums;
   __half* halves;
   Solver solver;
+  std::optional<WeightBuffers> inputs;
+  std::optional<CoupledSweeps> outputs;
   std::optional<TopKBuffers> top;
   SplitMatrix steering;
   float* steering_diagonal = nullptr;
@@ -72,15 +93,23 @@ class LearnedRun {
         stream_(execution.stream),
         bump_(memory),
         row_block_(std::min(options.row_block, source.rows)),
-        buffers_(bump_, source.dtype, source.rows, source.columns, options.top_k, row_block_) {}
+        damping_(options.sources.inputs == nullptr ? gram_damping : static_cast<float>(options.sources.inputs->damping)),
+        buffers_(bump_, source.dtype, source.rows, source.columns, options.top_k, row_block_, options.sources) {
+    if (buffers_.inputs) {
+      terms_.emplace(*options.sources.inputs, source.columns, buffers_.inputs->terms, execution, options.tensor);
+    }
+  }
 
   LearnedResult run() {
-    column_order(squares_, source_.columns, buffers_.position, stream_);
+    largest_diagonal_ = (terms_ ? weigh_columns() : order_by_energy()) + static_cast<double>(damping_);
     make_hessian();
+    if (buffers_.outputs) {
+      buffers_.outputs->begin(source_, summary_, *options_.sources.outputs, buffers_.solver, execution_, options_.tensor);
+    }
     execution_.tick(0.1);
     const Steering steering = make_steering();
     // Rounding may lift an entry a little; top_k's H by as much as its mean.
-    const double largest = buffers_.top ? 2 * largest_diagonal() : 1.001 * largest_diagonal();
+    const double largest = buffers_.top ? 2 * largest_diagonal_ : 1.001 * largest_diagonal_;
     factorise(buffers_.square, buffers_.leading, static_cast<int>(source_.columns), largest, buffers_.factor, buffers_.factor_scratch,
               execution_.path, stream_, [&] { execution_.tick(0.1); });
     for (std::int64_t first = 0; first < source_.rows; first += row_block_) {
@@ -97,7 +126,27 @@ class LearnedRun {
  private:
   double mean_energy() const { return summary_.sum_of_squares / static_cast<double>(source_.columns); }
 
-  double largest_diagonal() const { return summary_.largest_column / mean_energy() + static_cast<double>(gram_damping); }
+  // Both return the largest diagonal entry of H before damping.
+  double order_by_energy() {
+    column_order(squares_, source_.columns, buffers_.position, stream_);
+    return summary_.largest_column / mean_energy();
+  }
+
+  double weigh_columns() {
+    terms_->read_diagonals(squares_, summary_.sum_of_squares);
+    const WeightBuffers& inputs = *buffers_.inputs;
+    terms_->add_diagonals(inputs.diagonal);
+    column_order(inputs.diagonal, source_.columns, buffers_.position, stream_);
+    summarise_diagonal(inputs.diagonal, source_.columns, inputs.summary, stream_);
+    return fetch(inputs.summary).largest;
+  }
+
+  template <typename T>
+  T fetch(const T* value) {
+    check(cudaMemcpyAsync(execution_.mailbox, value, sizeof(T), cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
+    check(cudaStreamSynchronize(stream_), "learned rounding");
+    return *static_cast<const T*>(execution_.mailbox);
+  }
 
   const std::byte* source_row(std::int64_t row) const {
     return static_cast<const std::byte*>(source_.data) + row * source_.columns * static_cast<std::int64_t>(byte_size(source_.dtype));
@@ -123,10 +172,35 @@ class LearnedRun {
   }
 
   void make_hessian() {
+    const int columns = static_cast<int>(source_.columns);
+    double unit = 1;
+    if (!terms_) {
+      unit = 1.0 / (mean_energy() * add_gram(1.0, 0.0F));
+    } else {
+      const SquareWindow window{buffers_.square, buffers_.leading, 0, columns, true};
+      check(cudaMemsetAsync(window.data, 0, static_cast<std::size_t>(source_.columns * window.leading) * sizeof(float), stream_),
+            "cudaMemsetAsync");
+      const std::vector<StatisticsTerm>& terms = options_.sources.inputs->terms;
+      for (std::size_t i = 0; i < terms.size(); ++i) {
+        if (terms[i].kind == StatisticsTerm::Kind::gram) {
+          (void)add_gram(terms_->factor(i), 1.0F);
+        } else {
+          terms_->add(i, buffers_.position, window);
+        }
+      }
+    }
+    buffers_.hessian.scale = split_scale(largest_diagonal_);
+    normalise_hessian(buffers_.square, buffers_.leading, columns, static_cast<float>(unit), damping_, buffers_.hessian, buffers_.diagonal,
+                      stream_);
+  }
+
+  // square = beta · square + factor · WᵀW. A factor of 1 is left out, and what it would have to be divided by is returned.
+  double add_gram(double factor, float beta) {
     const bool direct = multiplies_directly();
     const float amax = std::bit_cast<float>(summary_.amax_bits);
     const double lift = direct ? 1.0 : std::exp2(8 - std::ceil(std::log2(static_cast<double>(amax))));
     const int columns = static_cast<int>(source_.columns);
+    const bool is_raw = beta == 0.0F;
     for (std::int64_t first = 0; first < source_.rows; first += row_block_) {
       const ColumnMatrix w = transpose_rows(first, std::min(row_block_, source_.rows - first));
       const void* operand = w.data;
@@ -142,23 +216,22 @@ class LearnedRun {
             .b = {operand, w.leading},
             .c = buffers_.square,
             .c_leading = buffers_.leading,
-            .beta = first == 0 ? 0.0F : 1.0F,
+            .alpha = is_raw ? 1.0F : static_cast<float>(factor / (lift * lift)),
+            .beta = first == 0 ? beta : 1.0F,
             .triangle = Triangle::lower},
            execution_.path, stream_);
       execution_.tick(0.05);
     }
-    buffers_.hessian.scale = split_scale(largest_diagonal());
-    normalise_hessian(buffers_.square, buffers_.leading, columns, static_cast<float>(1.0 / (mean_energy() * lift * lift)), gram_damping,
-                      buffers_.hessian, buffers_.diagonal, stream_);
+    return lift * lift;
   }
 
   // The square holds what is to be factorised afterwards.
   Steering make_steering() {
     if (!buffers_.top) return {buffers_.hessian, buffers_.diagonal, buffers_.factor};
     const int columns = static_cast<int>(source_.columns);
-    top_k_hessian(buffers_.hessian, columns, static_cast<int>(options_.top_k), gram_damping, options_.seed, buffers_.square,
-                  buffers_.leading, *buffers_.top, execution_.path, stream_, [&] { execution_.tick(0.1); });
-    buffers_.steering.scale = split_scale(2 * largest_diagonal());
+    top_k_hessian(buffers_.hessian, columns, static_cast<int>(options_.top_k), damping_, options_.seed, buffers_.square, buffers_.leading,
+                  *buffers_.top, execution_.path, stream_, [&] { execution_.tick(0.1); });
+    buffers_.steering.scale = split_scale(2 * largest_diagonal_);
     split_symmetric(buffers_.square, buffers_.leading, columns, buffers_.steering, buffers_.steering_diagonal, stream_);
     return {buffers_.steering, buffers_.steering_diagonal, buffers_.factor};
   }
@@ -166,7 +239,12 @@ class LearnedRun {
   void solve_rows(const Steering& steering, std::int64_t first, std::int64_t rows) {
     Solver& solver = buffers_.solver;
     solver.begin(transpose_rows(first, rows), execution_);
-    result_.objective_nearest += solver.objective_of_nearest(buffers_.hessian);
+    const double nearest = solver.objective_of_nearest(buffers_.hessian);
+    if (buffers_.outputs) {
+      result_.objective_nearest = buffers_.outputs->objective_of_nearest(solver, buffers_.hessian, nearest, largest_diagonal_);
+    } else {
+      result_.objective_nearest += nearest;
+    }
     solver.feed_back(steering);
     std::uint32_t sweeps = 0;
     bool more = true;
@@ -175,16 +253,28 @@ class LearnedRun {
       ++sweeps;
     }
     result_.sweeps = std::max(result_.sweeps, sweeps);
-    result_.objective += solver.objective_of_codes(buffers_.hessian);
+    const double objective = solver.objective_of_codes(buffers_.hessian);
+    if (buffers_.outputs) {
+      sweep_both_sides(*buffers_.outputs, objective);
+    } else {
+      result_.objective += objective;
+    }
     transpose_from_order(solver.codes(), solver.columns_leading(), rows, source_.columns, buffers_.position,
                          codes_ + first * source_.columns, stream_);
   }
 
-  void read_sums() {
-    check(cudaMemcpyAsync(execution_.mailbox, buffers_.sums, sizeof(CodeSums), cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
-    check(cudaStreamSynchronize(stream_), "learned rounding");
-    result_.sums = *static_cast<const CodeSums*>(execution_.mailbox);
+  // objective: tr(E H Eᵀ) of the codes at hand.
+  void sweep_both_sides(CoupledSweeps& outputs, double objective) {
+    Solver& solver = buffers_.solver;
+    // H itself: `top_k` steers the one-sided steps alone.
+    const SplitMatrix& h = buffers_.hessian;
+    const double before = outputs.objective_of_codes(solver, h, objective, largest_diagonal_);
+    result_.sweeps += outputs.sweep(solver, h, buffers_.diagonal, before, largest_diagonal_, options_.sweep_limit);
+    // As in CoupledSweeps::sweep.
+    result_.objective = outputs.objective_of_codes(solver, h, 1.01 * before / outputs.damping(), largest_diagonal_);
   }
+
+  void read_sums() { result_.sums = fetch(buffers_.sums); }
 
   void keep_nearest() {
     result_.kept_nearest = true;
@@ -205,7 +295,10 @@ class LearnedRun {
   cudaStream_t stream_;
   Bump bump_;
   std::int64_t row_block_;
+  const float damping_;
   Buffers buffers_;
+  std::optional<TermStream> terms_;
+  double largest_diagonal_ = 0;
   LearnedResult result_;
   std::int64_t loaded_first_ = -1;
   std::int64_t loaded_rows_ = 0;
@@ -213,19 +306,21 @@ class LearnedRun {
 
 }  // namespace
 
-std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k,
-                                    std::int64_t row_block) {
+std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t row_block,
+                                    const Sources& sources) {
   Bump bump;
-  const Buffers buffers(bump, dtype, rows, columns, top_k, std::min(rows, row_block));
+  const Buffers buffers(bump, dtype, rows, columns, top_k, std::min(rows, row_block), sources);
   return bump.used();
 }
 
-std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t bytes) {
-  if (learned_rounding_bytes(dtype, rows, columns, top_k, rows) <= bytes) return rows;
+std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t bytes,
+                                 const Sources& sources) {
+  if (learned_rounding_bytes(dtype, rows, columns, top_k, rows, sources) <= bytes) return rows;
+  if (sources.outputs != nullptr) return 0;
   std::int64_t block = round_up(rows, 256);
   while (block > 256) {
     block = round_up(block / 2, 256);
-    if (learned_rounding_bytes(dtype, rows, columns, top_k, block) <= bytes) return block;
+    if (learned_rounding_bytes(dtype, rows, columns, top_k, block, sources) <= bytes) return block;
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "column_statistics.h"
 #include "encode.h"
@@ -25,6 +26,12 @@ struct SourceMatrix {
   std::int64_t columns = 0;
 };
 
+// Where H and G come from. Without `inputs`, H is the weights' Gram matrix; without `outputs` every output counts for itself.
+struct Sources {
+  const Statistics* inputs = nullptr;
+  const Statistics* outputs = nullptr;
+};
+
 struct LearnedOptions {
   std::uint32_t sweep_limit = 500;
   // Components that steer; 0: all.
@@ -32,10 +39,12 @@ struct LearnedOptions {
   std::uint64_t seed = 0;
   // Rows that are solved at a time; see row_block_that_fits.
   std::int64_t row_block = 0;
+  Sources sources = {};
+  std::string tensor = {};  // for errors
 };
 
 struct LearnedResult {
-  // tr(E H Eᵀ) in units of scale².
+  // tr(E H Eᵀ), or tr(G E H Eᵀ), in units of scale².
   double objective = 0;
   double objective_nearest = 0;
   std::uint32_t sweeps = 0;
@@ -51,14 +60,17 @@ struct Execution {
   void* mailbox = nullptr;  // pinned, 4 KiB: small results arrive here
   // Called often while work is enqueued; throws to stop it. `fraction` of the matrix done, 0–1.
   std::function<void(double fraction)> tick = [](double) {};
+  // Copies bytes of a file's range to device memory, for work enqueued from now on. Needed where statistics lie in files.
+  std::function<void(const FileRange& range, std::uint64_t offset, std::uint64_t bytes, void* destination)> load = nullptr;
 };
 
 // Device memory for `row_block` rows at a time.
-std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k,
-                                    std::int64_t row_block);
+std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t row_block,
+                                    const Sources& sources = {});
 
-// The largest row block with which the solver stays within `bytes`; 0 where none does.
-std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t bytes);
+// The largest row block with which the solver stays within `bytes`; 0 where none does. Outputs couple all rows: then it is all or none.
+std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t bytes,
+                                 const Sources& sources = {});
 
 // squares and summary: of column_statistics, summary not all zero. codes: rows × columns, out. memory: learned_rounding_bytes.
 // Returns when the work is done.

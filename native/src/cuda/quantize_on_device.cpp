@@ -45,6 +45,8 @@ std::int64_t fixed_work(const Shape& shape) {
   return bump.used();
 }
 
+Sources sources_of(const QuantizeTask& task) { return {&task.inputs, task.outputs ? &*task.outputs : nullptr}; }
+
 template <typename T>
 T fetch(const T* value, const Execution& execution) {
   check(cudaMemcpyAsync(execution.mailbox, value, sizeof(T), cudaMemcpyDeviceToHost, execution.stream), "cudaMemcpyAsync");
@@ -60,14 +62,15 @@ std::optional<DeviceNeeds> needs_within(const QuantizeTask& task, std::int64_t c
   needs.source = static_cast<std::int64_t>(task.source.length);
   needs.codes = shape.count;
   needs.work = fixed_work(shape);
-  const auto left = [&] {
-    return capacity - DeviceArena::rounded(needs.source) - DeviceArena::rounded(needs.codes) - DeviceArena::rounded(needs.work);
-  };
-  if (left() < 0) return std::nullopt;
+  // What is left for all work is handed out whole granules at a time.
+  const std::int64_t for_work =
+      DeviceArena::rounded_down(capacity - DeviceArena::rounded(needs.source) - DeviceArena::rounded(needs.codes));
+  const std::int64_t left = for_work - needs.work;
+  if (left < 0) return std::nullopt;
   if (task.rounding == Rounding::learned) {
-    needs.row_block = row_block_that_fits(task.dtype, shape.rows, shape.columns, task.top_k, left());
+    needs.row_block = row_block_that_fits(task.dtype, shape.rows, shape.columns, task.top_k, left, sources_of(task));
     if (needs.row_block == 0) return std::nullopt;
-    needs.work += learned_rounding_bytes(task.dtype, shape.rows, shape.columns, task.top_k, needs.row_block);
+    needs.work += learned_rounding_bytes(task.dtype, shape.rows, shape.columns, task.top_k, needs.row_block, sources_of(task));
   }
   return needs;
 }
@@ -94,8 +97,9 @@ DeviceResult quantize_on_device(const QuantizeTask& task, const DeviceNeeds& nee
     return result;
   }
   void* memory = static_cast<std::byte*>(work) + bump.used();
-  result.learned = round_learned({source, task.dtype, shape.rows, shape.columns}, statistics.squares, summary, result.scale,
-                                 {task.num_iter, task.top_k, task.seed, needs.row_block}, codes, memory, execution);
+  result.learned =
+      round_learned({source, task.dtype, shape.rows, shape.columns}, statistics.squares, summary, result.scale,
+                    {task.num_iter, task.top_k, task.seed, needs.row_block, sources_of(task), task.name}, codes, memory, execution);
   return result;
 }
 

@@ -10,8 +10,6 @@ namespace fp8::cuda {
 
 namespace {
 
-constexpr int outer_block = 1024;
-
 // A sweep that lowers the objective of a block of rows by less than this share of it is the block's last.
 constexpr double smallest_gain = 1e-3;
 
@@ -75,14 +73,35 @@ double Solver::read_sum(std::int64_t count, const double* values) {
   return *static_cast<const double*>(execution_.mailbox);
 }
 
+void Solver::split_codes() { split_errors(w_, codes_, row_leading_, high_, low_, column_leading_, execution_.stream); }
+
+void Solver::split_nearest() { split_errors(w_, nullptr, 0, high_, low_, column_leading_, execution_.stream); }
+
 double Solver::objective_of_codes(const SplitMatrix& hessian) {
-  split_errors(w_, codes_, row_leading_, high_, low_, column_leading_, execution_.stream);
+  split_codes();
   return objective(hessian);
 }
 
 double Solver::objective_of_nearest(const SplitMatrix& hessian) {
-  split_errors(w_, nullptr, 0, high_, low_, column_leading_, execution_.stream);
+  split_nearest();
   return objective(hessian);
+}
+
+void Solver::multiply_errors(const SplitMatrix& hessian, int begin, int width) {
+  float beta = 0;
+  const auto product = [&](const __half* h, const __half* e) {
+    multiply(h + begin * hessian.leading, hessian.leading, width, e, column_leading_, static_cast<int>(columns_), y_, 1.0F / hessian.scale,
+             beta);
+    beta = 1;
+  };
+  product(hessian.high, high_);
+  product(hessian.high, low_);
+  product(hessian.low, high_);
+}
+
+void Solver::add_inner_products(const float* y, int begin, int width) {
+  inner_products(high_ + begin, low_ + begin, column_leading_, y, row_leading_, w_.rows, width, parts_end_, execution_.stream);
+  parts_end_ += inner_product_parts(w_.rows, width);
 }
 
 // H is symmetric: a pair of different blocks counts twice and is multiplied once. (high + low)(high + low) without low · low.

@@ -14,6 +14,9 @@
 
 namespace fp8::cuda {
 
+// Columns whose products are at hand at once.
+inline constexpr int outer_block = 1024;
+
 // What steers the rounding: H for the sweeps and its factor for the feedback.
 struct Steering {
   SplitMatrix hessian;  // high alone is used
@@ -40,9 +43,26 @@ class Solver {
   std::int64_t columns_leading() const { return row_leading_; }
   const std::uint8_t* codes() const { return codes_; }
 
+  // What sweeps over both sides need besides; see coupled_sweeps.h.
+  const ColumnMatrix& matrix() const { return w_; }
+  std::uint8_t* mutable_codes() const { return codes_; }
+  // E in FP16, row-major.
+  __half* errors() const { return high_; }
+  std::int64_t errors_leading() const { return column_leading_; }
+  // E of nearest rounding, or of the codes at hand, in two halves.
+  void split_nearest();
+  void split_codes();
+  // products() = (H E^T) of columns [begin, begin + width), to FP32 accuracy: one row for each, columns_leading() apart.
+  void multiply_errors(const SplitMatrix& hessian, int begin, int width);
+  const float* products() const { return y_; }
+  // The sum over blocks of columns of E ∘ y, y as products().
+  void start_inner_products() { parts_end_ = parts_; }
+  void add_inner_products(const float* y, int begin, int width);
+  double read_inner_products() { return read_sum(parts_end_ - parts_, parts_); }
+  double read_sum(std::int64_t count, const double* values);
+
  private:
   double objective(const SplitMatrix& hessian);
-  double read_sum(std::int64_t count, const double* values);
   void multiply(const __half* a, std::int64_t a_leading, int a_rows, const __half* b, std::int64_t b_leading, int depth, float* y,
                 float alpha, float beta);
 
@@ -57,6 +77,7 @@ class Solver {
   __half* changes_;
   double* row_objective_;
   double* parts_;
+  double* parts_end_ = nullptr;
   double* sum_;
   StopState stop_;
 

@@ -29,7 +29,9 @@ __global__ void to_order_kernel(const T* __restrict__ in, std::int64_t rows, std
   for (int i = y; i < tile; i += lines) {
     const std::int64_t column = first_column + i;
     const std::int64_t row = first_row + x;
-    if (column < columns && row < out_leading) out[position_of_column[column] * out_leading + row] = values[x][i];
+    if (column >= columns || row >= out_leading) continue;
+    const std::int64_t position = position_of_column == nullptr ? column : position_of_column[column];
+    out[position * out_leading + row] = values[x][i];
   }
 }
 

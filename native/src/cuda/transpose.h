@@ -9,7 +9,8 @@
 
 namespace fp8::cuda {
 
-// out[position_of_column[c]][i] = in[i][c], for elements of 2 or 4 bytes. in: rows × columns; out: columns × out_leading, zero beyond rows.
+// out[position_of_column[c]][i] = in[i][c], for elements of 2 or 4 bytes; c itself without positions. in: rows × columns; out: columns ×
+// out_leading, zero beyond rows.
 void transpose_to_order(const void* in, SourceDtype dtype, std::int64_t rows, std::int64_t columns, const std::int32_t* position_of_column,
                         void* out, std::int64_t out_leading, cudaStream_t stream);
 

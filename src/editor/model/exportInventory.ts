@@ -7,12 +7,12 @@ import { makePlan } from '../../engine/plan/makePlan';
 import type { PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 import type { Header } from '../../engine/safetensors/header';
-import { readHeader } from '../../engine/safetensors/reader';
+import { readModelSource } from '../../engine/safetensors/modelSource';
 import { inventoryText, type ExportFormat } from './inventoryText';
 
 /** The whole of a file, which need not be open. */
 export async function exportModel(uri: vscode.Uri, recipe: Recipe): Promise<void> {
-  const header = await readHeader(uri.fsPath);
+  const { header } = await readModelSource(uri.fsPath);
   await exportInventory(uri, header, makePlan(header, recipe, { toolVersion: version }).tensors);
 }
 

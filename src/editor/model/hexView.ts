@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { TensorInfo } from '../../engine/safetensors/header';
-import { openSafetensors } from '../../engine/safetensors/reader';
+import { openModel } from '../../engine/safetensors/modelSource';
 import { hexDump } from './hexDump';
 
 const SCHEME = 'fp8-hex';
@@ -23,15 +23,13 @@ export function registerHexViews(): vscode.Disposable {
 async function hexText({ query }: vscode.Uri): Promise<string> {
   const asked: unknown = JSON.parse(query);
   if (!isAsked(asked)) return 'This link does not name a tensor.\n';
-  const file = await openSafetensors(asked.file);
+  const model = await openModel(asked.file);
   try {
-    const tensor = file.header.byName.get(asked.tensor);
+    const tensor = model.header.byName.get(asked.tensor);
     if (tensor === undefined) return `${asked.file} has no tensor "${asked.tensor}".\n`;
-    const end = Math.min(tensor.end, tensor.begin + SHOWN_BYTES);
-    const bytes = await file.readRange(tensor.begin, end);
-    return hexDump(tensor, bytes);
+    return hexDump(tensor, await model.readTensor(tensor, SHOWN_BYTES));
   } finally {
-    await file.close();
+    await model.close();
   }
 }
 

@@ -11,7 +11,7 @@ import { makePlan } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import type { Header } from '../../engine/safetensors/header';
-import { readHeader } from '../../engine/safetensors/reader';
+import { readModelSource } from '../../engine/safetensors/modelSource';
 import { defaultRecipe, type Recipe } from '../../engine/plan/recipe';
 
 /** What the user wants of a file, which may change. */
@@ -137,7 +137,7 @@ async function readModel(
         `This file is not on a disk of this machine (${uri.scheme}:). Save it to a folder, then open it there.`,
       );
     }
-    const header = await readHeader(uri.fsPath);
+    const { header } = await readModelSource(uri.fsPath);
     if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE) return { kind: 'listed', revision, header };
     const { calibration, problem } = await calibrationFor(recipe, header);
     return { kind: 'valid', revision, header, ...planned(header, recipe, calibration), ...(problem === undefined ? {} : { problem }) };

@@ -3,6 +3,7 @@ import { EngineError } from '../errors';
 import { isValueDtype } from '../dtype';
 import type { InspectTask, Quantizer } from '../job/quantizer';
 import type { TensorInfo } from '../safetensors/header';
+import { fileOf, readModelSource, sourceKind } from '../safetensors/modelSource';
 import { openSafetensors, type SafetensorsFile } from '../safetensors/reader';
 import type { InspectEvent, InspectInterruption, InspectRequest, TensorStatistics } from './inspectEvent';
 import { readTensorScale } from './tensorScales';
@@ -40,14 +41,14 @@ async function* inspect(
   quantizer: Quantizer,
   signal: AbortSignal,
 ): AsyncGenerator<InspectEvent, TensorStatistics, undefined> {
-  const file = await openSafetensors(path);
+  const file = await openSafetensors(await fileWith(path, name));
   try {
     const tensor = tensorNamed(file, name);
     const scale = await readTensorScale(file, tensor);
     if (scale.kind === 'unsupported') throw unreadable(path, name, scale.reason);
     const task = inspectTask(tensor, scale.value, path);
     let result: TensorStatistics | undefined;
-    for await (const event of quantizer.run({ files: [path], tasks: [task], device: 'cpu', threads }, signal)) {
+    for await (const event of quantizer.run({ files: [file.path], tasks: [task], device: 'cpu', threads }, signal)) {
       if (event.type === 'progress') yield { type: 'progress', fraction: event.fraction };
       else if (event.type === 'inspected') {
         result = { ...event, ...(scale.tensor === undefined ? {} : { scale: { value: scale.value, tensor: scale.tensor } }) };
@@ -58,6 +59,14 @@ async function* inspect(
   } finally {
     await file.close();
   }
+}
+
+/** Of a model in shards, the one that has the tensor. */
+async function fileWith(path: string, tensor: string): Promise<string> {
+  if ((await sourceKind(path)) === 'file') return path;
+  const source = await readModelSource(path);
+  const found = source.header.byName.get(tensor);
+  return found === undefined ? path : fileOf(source, found);
 }
 
 function inspectTask({ name, dtype, shape, begin, end }: TensorInfo, scale: number, path: string): InspectTask {

@@ -7,7 +7,7 @@ import type { QuantizedResult, Quantizer, QuantizeTask } from '../job/quantizer'
 import { makePlan } from '../plan/makePlan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import type { Recipe } from '../plan/recipe';
-import { readHeader } from '../safetensors/reader';
+import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { PreviewEvent, PreviewRequest, RoundingPreview } from './inspectEvent';
 import { interruption } from './runInspect';
 
@@ -37,14 +37,15 @@ async function* preview(
   signal: AbortSignal,
 ): AsyncGenerator<PreviewEvent, RoundingPreview, undefined> {
   const rounding = recipe.rounding === 'nearest' ? 'learned' : recipe.rounding;
-  const task = await taskOf(path, tensor, { ...recipe, rounding }, toolVersion);
+  const source = await readModelSource(path);
+  const task = await taskOf(source, tensor, { ...recipe, rounding }, toolVersion);
   const device = await chooseDevice(wanted, quantizer);
   const results: QuantizedResult[] = [];
   const tasks = [
     { ...task, id: NEAREST, rounding: 'nearest' as const },
     { ...task, id: BETTER },
   ];
-  const files = recipe.calibration === null ? [path] : [path, recipe.calibration];
+  const files = recipe.calibration === null ? source.files : [...source.files, recipe.calibration];
   const job = { files, output: devNull, tasks, device: device.id, threads };
   for await (const event of quantizer.run(job, signal)) {
     if (event.type === 'progress' && event.id === BETTER) {
@@ -73,15 +74,14 @@ async function* preview(
 }
 
 /** Without samples sent through the whole model, which would take longer than anybody wants to wait for a preview. */
-async function taskOf(path: string, tensor: string, recipe: Recipe, toolVersion: string): Promise<QuantizeTask> {
-  const header = await readHeader(path);
+async function taskOf({ path, header, files }: ModelSource, tensor: string, recipe: Recipe, toolVersion: string): Promise<QuantizeTask> {
   const { calibration } = await calibrationOfRecipe(recipe, header);
   const inputs = calibration?.byWeight.get(tensor)?.inputs === undefined ? 'gram' : 'calibrated';
   const plan = makePlan(header, { ...recipe, statistics: inputs }, { toolVersion, ...(calibration === undefined ? {} : { calibration }) });
   const sources = {
     propagated: new Map(),
     means: new Map(),
-    ...(calibration === undefined ? {} : { calibration: { calibration, file: 1 } }),
+    ...(calibration === undefined ? {} : { calibration: { calibration, file: files.length } }),
   };
   const task = scheduleTasks(plan, sources).find(({ kind, name }) => kind === 'quantize' && name === tensor);
   if (task?.kind === 'quantize') return task;

@@ -12,7 +12,10 @@ import { propagate } from './propagate';
 import type { Quantizer, QuantizerDevice } from './quantizer';
 import type { StatisticsSources } from './statisticsTerms';
 
-/** What is left to `auto` is what the device itself computes: a GPU rounds by gram statistics of the inputs. */
+/**
+ * What is left to `auto` on a GPU is what keeps a conversion at the disk's speed: samples go through the model on the CPU, and sweeps over both
+ * sides take several times as long as the rest, so both are done where they are asked for. Recorded output gradients are asked for by the file.
+ */
 export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan {
   if (device === 'cpu') return plan;
   const { recipe } = plan;
@@ -23,7 +26,11 @@ export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan
     const statistics = {
       ...choice,
       ...(byItself
-        ? ({ inputs: 'gram', mean: 'unknown', reason: 'Gram: it is what the GPU rounds by unless asked otherwise.' } as const)
+        ? ({
+            inputs: 'gram',
+            mean: 'unknown',
+            reason: 'Gram: on a GPU, samples are sent through the model only where that is asked for.',
+          } as const)
         : {}),
       ...(recipe.sides === 'auto' && choice.outputs === 'gram' ? ({ outputs: 'none' } as const) : {}),
     };

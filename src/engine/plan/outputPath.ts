@@ -9,12 +9,15 @@ export function defaultOutputPath(sourcePath: string, recipe: Recipe, kind: Mode
   const { suffix: target } = TARGET_FACTS[recipe.target];
   const suffix = `_${target}${recipe.presets.includes('keep_distillation') ? '_nodistill' : ''}`;
   if (kind !== 'file') return `${resolve(kind === 'folder' ? sourcePath : dirname(sourcePath))}${suffix}`;
-  const base = basename(sourcePath).replace(/\.(safetensors|sft)$/i, '');
+  const base = basename(sourcePath).replace(/\.(safetensors\.index\.json|safetensors|sft)$/i, '');
   return join(dirname(sourcePath), `${base}${suffix}.safetensors`);
 }
 
 /** Of what is not rounded: `<base>_<suffix>.safetensors`, or a folder. */
 export function storedOutputPath(sourcePath: string, suffix: string, kind: ModelSource['kind']): string {
   if (kind !== 'file') return `${resolve(kind === 'folder' ? sourcePath : dirname(sourcePath))}_${suffix}`;
-  return join(dirname(sourcePath), `${basename(sourcePath).replace(/\.(safetensors|sft)$/i, '')}_${suffix}.safetensors`);
+  return join(
+    dirname(sourcePath),
+    `${basename(sourcePath).replace(/\.(safetensors\.index\.json|safetensors|sft)$/i, '')}_${suffix}.safetensors`,
+  );
 }

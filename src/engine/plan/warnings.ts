@@ -14,7 +14,7 @@ export function planWarnings(tensors: readonly PlannedTensor[], recipe: Recipe):
     idleOverrides(tensors, recipe.overrides),
     quantizedConvolutions(tensors),
     legacyCasts(tensors, recipe),
-    diffusersNames(tensors),
+    diffusersNamed(tensors.filter(({ action }) => action === 'quantize').map(({ source: { name } }) => name)),
   ].filter((warning) => warning !== undefined);
 }
 
@@ -65,11 +65,11 @@ function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string 
 }
 
 /** Their loaders rename and fuse weights, and leave the scales behind. */
-function diffusersNames(tensors: readonly PlannedTensor[]): string | undefined {
+export function diffusersNamed(quantized: readonly string[]): string | undefined {
   const pattern = /(^|\.)(single_transformer_blocks|joint_transformer_blocks)\.|(^|\.)transformer_blocks\.0\.norm1_context\.linear\./;
-  const named = tensors.find(({ action, source: { name } }) => action === 'quantize' && pattern.test(name));
+  const named = quantized.find((name) => pattern.test(name));
   if (named === undefined) return undefined;
-  return `The tensors are named as in diffusers (e.g. "${named.source.name}"): ComfyUI renames them on loading and loses the scales. Convert the model in its original naming.`;
+  return `The tensors are named as in diffusers (e.g. "${named}"): ComfyUI renames them on loading and loses the scales. Convert the model in its original naming.`;
 }
 
 function count(tensors: readonly PlannedTensor[], rule: RuleId): number {

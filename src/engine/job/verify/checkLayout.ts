@@ -1,27 +1,37 @@
 /** checkLayout: does a converted file tell its loaders what they need, and nothing that misleads them? Pure. */
-import { layerOfCompanion, isScaledFp8Marker } from '../../plan/tensorNames';
+import type { Dtype } from '../../dtype';
+import { COMFY_FORMATS } from '../../plan/formats/comfyui';
+import { isScaledFp8Marker, layerOfCompanion } from '../../plan/tensorNames';
+import { diffusersNamed } from '../../plan/warnings';
 import type { Header } from '../../safetensors/header';
+import { checkConfig, type LayoutFindings } from './checkConfig';
 import type { TensorCheck } from './checkTensors';
 import { formatOf, layerOf, parsed, type ConvertedFile } from './convertedFile';
 
-export interface LayoutFindings {
-  readonly problems: readonly string[];
-  readonly warnings: readonly string[];
-}
-
-const FORMAT = 'float8_e4m3fn';
+/** What ComfyUI's reader of files has no name for. */
+const UNREADABLE: readonly Dtype[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ'];
 
 export function checkLayout(source: Header, converted: ConvertedFile, checks: readonly TensorCheck[]): LayoutFindings {
-  const quantized = new Set(checks.filter(({ state }) => state === 'quantized').map((check) => layerOf(check.source)));
-  const findings = { problems: [...strangers(source, converted)], warnings: [...roundedScales(converted, quantized)] };
+  const quantized = new Map(checks.filter(({ state }) => state === 'quantized').map((check) => [layerOf(check.source), check]));
+  const findings = { problems: [...strangers(source, converted)], warnings: [] as string[] };
   if (quantized.size === 0) findings.problems.push('No tensor is quantized: this is no converted file of that source.');
   switch (converted.layout) {
     case 'comfyui':
-      findings.problems.push(...comfyuiProblems(source, converted, quantized));
+      findings.problems.push(...comfyuiProblems(source, converted, quantized), ...unreadableDtypes(converted));
+      findings.warnings.push(...roundedScales(quantized, converted), ...diffusersWarning(quantized));
       break;
     case 'comfyui-legacy':
-      findings.problems.push(...legacyProblems(converted));
+      findings.problems.push(...legacyProblems(converted), ...unreadableDtypes(converted));
+      findings.warnings.push(...roundedScales(quantized, converted), ...diffusersWarning(quantized));
       break;
+    case 'compressed-tensors':
+    case 'huggingface': {
+      const config = checkConfig(converted, checks);
+      findings.problems.push(...config.problems);
+      findings.warnings.push(...config.warnings);
+      break;
+    }
+    case 'plain':
     case 'unknown':
       break;
   }
@@ -33,16 +43,28 @@ function* strangers(source: Header, { header }: ConvertedFile): Generator<string
     if (source.byName.has(name) || isScaledFp8Marker(name)) continue;
     const layer = layerOfCompanion(name);
     if (layer === undefined) yield `${name}: the source has no such tensor.`;
-    else if (!header.byName.has(`${layer}.weight`)) yield `${name}: it describes a weight that the file does not have.`;
+    else if (!header.byName.has(`${layer}.weight`) && !header.byName.has(`${layer}.weight_packed`))
+      yield `${name}: it describes a weight that the file does not have.`;
   }
 }
 
-function* roundedScales({ scales }: ConvertedFile, quantized: ReadonlySet<string>): Generator<string> {
-  const rounded = [...scales].filter(([layer, { value }]) => quantized.has(layer) && !isBf16(value)).map(([, { tensor }]) => tensor.name);
+function* unreadableDtypes({ header }: ConvertedFile): Generator<string> {
+  const found = header.tensors.find(({ dtype }) => UNREADABLE.includes(dtype));
+  if (found !== undefined) yield `${found.name}: ComfyUI's reader does not know the dtype ${found.dtype}, and refuses the whole file.`;
+}
+
+function* roundedScales(quantized: ReadonlyMap<string, TensorCheck>, { stored }: ConvertedFile): Generator<string> {
+  const rounded = [...quantized.values()].filter(({ scale }) => scale !== undefined && !isBf16(scale));
   const [first] = rounded;
   if (first === undefined) return;
+  const name = stored.byName.get(first.source.name)?.scales?.name ?? first.source.name;
   const others = rounded.length === 1 ? '' : ` and ${rounded.length - 1} others`;
-  yield `${first}${others}: BF16 does not hold the scale exactly, so a loader that computes in BF16 changes it by up to 0.4 %.`;
+  yield `${name}${others}: BF16 does not hold the scale exactly, so a loader that computes in BF16 changes it by up to 0.4 %.`;
+}
+
+function* diffusersWarning(quantized: ReadonlyMap<string, TensorCheck>): Generator<string> {
+  const named = diffusersNamed([...quantized.values()].map(({ source: { name } }) => name));
+  if (named !== undefined) yield named;
 }
 
 /** BF16 is the upper half of F32. */
@@ -52,21 +74,22 @@ function isBf16(value: number): boolean {
   return view.getUint16(2) === 0;
 }
 
-function* comfyuiProblems(source: Header, converted: ConvertedFile, quantized: ReadonlySet<string>): Generator<string> {
+function* comfyuiProblems(source: Header, converted: ConvertedFile, quantized: ReadonlyMap<string, TensorCheck>): Generator<string> {
   const { describedLayers, comfyQuant, marker, header } = converted;
   if (describedLayers === 'unreadable') yield '_quantization_metadata is not the JSON that loaders expect.';
   const described = describedLayers === 'unreadable' ? undefined : describedLayers;
   if (marker !== undefined && described === undefined && !source.byName.has(marker.name)) {
     yield `${marker.name}: the marker of the layout comfyui-legacy beside scales of the layout comfyui.`;
   }
-  for (const layer of quantized) {
+  for (const [layer, { encoding }] of quantized) {
+    const format = encoding === undefined ? '' : COMFY_FORMATS[encoding.target];
     const tensorFormat = comfyQuant.has(layer) ? formatOf(parsed(comfyQuant.get(layer) ?? '')) : undefined;
     const headerFormat = described?.get(layer);
     if (tensorFormat === undefined && headerFormat === undefined) {
-      yield `${layer}: neither ${layer}.comfy_quant nor _quantization_metadata says that it is FP8, so its scale is ignored.`;
+      yield `${layer}: neither ${layer}.comfy_quant nor _quantization_metadata says that it is ${format}, so its scale is ignored.`;
     }
-    if (tensorFormat !== undefined && tensorFormat !== FORMAT) yield `${layer}.comfy_quant does not say ${FORMAT}.`;
-    if (headerFormat !== undefined && headerFormat !== FORMAT) yield `_quantization_metadata does not say ${FORMAT} of ${layer}.`;
+    if (tensorFormat !== undefined && tensorFormat !== format) yield `${layer}.comfy_quant does not say ${format}.`;
+    if (headerFormat !== undefined && headerFormat !== format) yield `_quantization_metadata does not say ${format} of ${layer}.`;
   }
   for (const layer of new Set([...(described?.keys() ?? []), ...comfyQuant.keys()])) {
     if (quantized.has(layer)) continue;

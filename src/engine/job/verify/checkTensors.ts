@@ -1,9 +1,16 @@
 /** checkTensors: source header against converted file → what has become of every tensor, and what must still be compared. Pure. */
 import { formatShape } from '../../../base/format';
 import { isSourceDtype } from '../../dtype';
+import type { Encoding } from '../../plan/encoding';
+import { FORMATS } from '../../plan/formats/formats';
+import { matrixOf } from '../../plan/matrix';
+import type { Matrix, OutputFormat, StoredTensor } from '../../plan/outputFormat';
+import { defaultRecipe, type Rounding } from '../../plan/recipe';
 import { decide, ruleContext } from '../../plan/rules';
+import type { StoredWeight } from '../../plan/stored/storedWeight';
+import { tensorEncodings } from '../../plan/tensorEncodings';
 import type { Header, TensorInfo } from '../../safetensors/header';
-import type { CompareTask, DifferenceTask, TensorValues } from '../quantizer';
+import type { CompareTask, DifferenceTask, FileRange, TensorValues } from '../quantizer';
 import { layerOf, type ConvertedFile } from './convertedFile';
 import type { VerifiedState } from './verifyEvent';
 
@@ -11,6 +18,10 @@ export interface TensorCheck {
   readonly source: TensorInfo;
   readonly state: VerifiedState;
   readonly problems: readonly string[];
+  readonly encoding?: Encoding;
+  /** By which it was made, where the file tells. */
+  readonly rounding?: Rounding;
+  /** Of a weight with a single one. */
   readonly scale?: number;
   /** Absent where there is nothing to compare. `id` is the check's index. */
   readonly task?: CompareTask | DifferenceTask;
@@ -18,23 +29,23 @@ export interface TensorCheck {
   readonly changed?: 'on purpose';
 }
 
-/** Files of the compare tasks. */
-export const SOURCE_FILE = 0;
-export const CONVERTED_FILE = 1;
-
-/** One check per source tensor, in order. */
-export function checkTensors(source: Header, converted: ConvertedFile): readonly TensorCheck[] {
+/** One check per source tensor, in order. The compare tasks' files are the source's, `sourceFiles` many, and then those of the converted model. */
+export function checkTensors(source: Header, sourceFiles: number, converted: ConvertedFile): readonly TensorCheck[] {
   const isRemoved = removals(source, converted);
+  const roundingOf = roundings(converted);
   return source.tensors.map((tensor, id) => {
+    const weight = converted.stored.byName.get(tensor.name);
+    if (weight !== undefined && isSourceDtype(tensor.dtype)) {
+      return checkQuantized(tensor, weight, { id, sourceFiles, converted, rounding: roundingOf(tensor.name) });
+    }
     const found = converted.header.byName.get(tensor.name);
     if (found === undefined) {
       return isRemoved(tensor) ? { source: tensor, state: 'removed', problems: [] } : wrong(tensor, 'It is missing in the converted file.');
     }
-    if (found.shape.join() !== tensor.shape.join()) {
-      return wrong(tensor, `Its shape is ${formatShape(found.shape)} instead of ${formatShape(tensor.shape)}.`);
-    }
-    if (found.dtype === tensor.dtype) return checkKept(tensor, found, id, converted);
-    if (found.dtype === 'F8_E4M3' && isSourceDtype(tensor.dtype)) return checkQuantized(tensor, found, id, converted);
+    const unreadable = converted.stored.unreadable.get(tensor.name);
+    if (unreadable !== undefined && isSourceDtype(tensor.dtype)) return wrong(tensor, unreadable);
+    if (found.shape.join() !== tensor.shape.join()) return wrong(tensor, otherShape(found.shape, tensor.shape));
+    if (found.dtype === tensor.dtype) return checkKept(tensor, found, id, sourceFiles, converted);
     return wrong(tensor, `Its dtype is ${found.dtype}, which cannot stand for the source's ${tensor.dtype}.`);
   });
 }
@@ -46,77 +57,152 @@ function removals(source: Header, { provenance }: ConvertedFile): (tensor: Tenso
   return (tensor) => decide(tensor, context).action === 'remove';
 }
 
-function checkKept(tensor: TensorInfo, found: TensorInfo, id: number, converted: ConvertedFile): TensorCheck {
+function roundings({ provenance }: ConvertedFile): (tensor: string) => Rounding | undefined {
+  if (provenance === undefined) return () => undefined;
+  const { rounding, overrides } = provenance.recipe;
+  const particular = tensorEncodings(defaultRecipe({ layout: 'plain', rounding, overrides: overrides.map(roundingAlone) }));
+  return (tensor) => particular.of(tensor).rounding;
+}
+
+/** Targets need a layout that holds them, and are not what is asked here. */
+function roundingAlone({
+  match,
+  action,
+  rounding,
+}: {
+  readonly match: string;
+  readonly action: 'quantize' | 'keep' | 'remove';
+  readonly rounding?: Rounding;
+}) {
+  return { match, action, ...(rounding === undefined ? {} : { rounding }) };
+}
+
+function checkKept(tensor: TensorInfo, found: TensorInfo, id: number, sourceFiles: number, converted: ConvertedFile): TensorCheck {
   const layer = layerOf(tensor);
-  const isWeight = layer !== tensor.name && isSourceDtype(tensor.dtype);
-  if (isWeight && converted.scales.has(layer)) {
+  const scale = ['weight_scale', 'scale_weight', 'weight_scale_inv'].find((suffix) => converted.header.byName.has(`${layer}.${suffix}`));
+  if (layer !== tensor.name && isSourceDtype(tensor.dtype) && scale !== undefined) {
     return wrong(tensor, `It is ${tensor.dtype} but has a scale: loaders would cast it to FP8 unscaled.`);
   }
   const length = tensor.end - tensor.begin;
   const kept: TensorCheck = { source: tensor, state: 'kept', problems: [] };
   if (length === 0) return kept;
+  const ranges = { converted: rangeOf(found, sourceFiles), source: rangeOf(tensor, 0) };
   const { dtype } = tensor;
-  if (converted.correctedBiases.has(tensor.name) && isSourceDtype(dtype)) {
-    const values = (range: CompareTask['source']): TensorValues => ({ range, dtype, scale: 1 });
-    const task: DifferenceTask = {
-      kind: 'difference',
-      id,
-      name: tensor.name,
-      reference: values(rangeOf(tensor, SOURCE_FILE)),
-      other: values(rangeOf(found, CONVERTED_FILE)),
-    };
+  if (isCorrected(tensor, converted) && isSourceDtype(dtype)) {
+    const values = (range: FileRange): TensorValues => ({ range, dtype, scale: 1 });
+    const task = { kind: 'difference', id, name: tensor.name, reference: values(ranges.source), other: values(ranges.converted) } as const;
     return { ...kept, changed: 'on purpose', task };
   }
-  return {
-    ...kept,
-    task: {
-      kind: 'compare',
-      id,
-      name: tensor.name,
-      converted: rangeOf(found, CONVERTED_FILE),
-      source: rangeOf(tensor, SOURCE_FILE),
-      // Without a scale bytes are compared, and these say nothing.
-      dtype: 'BF16',
-      rows: 1,
-      columns: length,
-    },
-  };
+  // Without codes bytes are compared, and dtype and shape say nothing.
+  return { ...kept, task: { kind: 'compare', id, name: tensor.name, ...ranges, dtype: 'BF16', rows: 1, columns: length } };
 }
 
-function checkQuantized(tensor: TensorInfo, found: TensorInfo, id: number, converted: ConvertedFile): TensorCheck {
-  const scale = converted.scales.get(layerOf(tensor));
-  if (scale === undefined) return wrong(tensor, 'It is FP8 but has no scale.');
-  const scaleProblem = problemOfScale(scale.tensor, scale.value);
-  if (scaleProblem !== undefined) return wrong(tensor, scaleProblem);
-  const elements = found.end - found.begin;
-  const rows = tensor.shape[0] ?? 1;
-  const checked: TensorCheck = { source: tensor, state: 'quantized', problems: [], scale: scale.value };
-  if (elements === 0 || !isSourceDtype(tensor.dtype)) return checked;
+/** Only the rounding of its layer's weight is a reason to change a bias. */
+function isCorrected({ name }: TensorInfo, { correctedBiases, stored }: ConvertedFile): boolean {
+  return correctedBiases.has(name) && stored.byName.has(name.replace(/\.bias$/, '.weight'));
+}
+
+interface QuantizedFacts {
+  readonly id: number;
+  readonly sourceFiles: number;
+  readonly converted: ConvertedFile;
+  readonly rounding: Rounding | undefined;
+}
+
+function checkQuantized(tensor: TensorInfo, weight: StoredWeight, { id, sourceFiles, converted, rounding }: QuantizedFacts): TensorCheck {
+  const problem = problemOfStorage(tensor, weight, converted) ?? converted.scales.get(tensor.name)?.problem;
+  if (problem !== undefined) return wrong(tensor, problem);
+  const { encoding, storage, codes, scales } = weight;
+  const { rows, columns } = matrixOf(tensor);
+  const scale = converted.scales.get(tensor.name)?.value;
+  const checked: TensorCheck = {
+    source: tensor,
+    state: 'quantized',
+    problems: [],
+    encoding,
+    ...(rounding === undefined ? {} : { rounding }),
+    ...(scale === undefined ? {} : { scale }),
+  };
+  if (rows * columns === 0 || !isSourceDtype(tensor.dtype) || scales === undefined) return checked;
+  const tensorScale = converted.stored.tensorScales.get(tensor.name);
+  const block = encoding.granularity.kind === 'row' ? { block: { rows: 1, columns } } : {};
   return {
     ...checked,
     task: {
       kind: 'compare',
       id,
       name: tensor.name,
-      converted: rangeOf(found, CONVERTED_FILE),
-      source: rangeOf(tensor, SOURCE_FILE),
+      converted: rangeOf(codes, sourceFiles),
+      source: rangeOf(tensor, 0),
       dtype: tensor.dtype,
       rows,
-      columns: elements / rows,
-      scale: scale.value,
+      columns,
+      codes: {
+        ...storage,
+        ...block,
+        rows,
+        columns,
+        scales: rangeOf(scales, sourceFiles),
+        ...(weight.rows === rows ? {} : { storedRows: weight.rows }),
+        ...(weight.columns === columns ? {} : { storedColumns: weight.columns }),
+        ...(tensorScale === undefined ? {} : { tensorScale }),
+      },
     },
   };
 }
 
-function problemOfScale({ name, dtype, shape }: TensorInfo, value: number): string | undefined {
-  const elements = shape.reduce((product, dimension) => product * dimension, 1);
-  if (dtype !== 'F32' || elements !== 1) return `Its scale ${name} is ${dtype} ${formatShape(shape)} instead of one F32 number.`;
-  if (!Number.isFinite(value) || value <= 0) return `Its scale ${name} is ${value}, which is no positive number.`;
+/** What is stored against what the layout's own table says of this weight. */
+function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, header, provenance }: ConvertedFile): string | undefined {
+  const { codes, scales } = weight;
+  const format = FORMATS[layout === 'unknown' ? weight.layout : layout];
+  if (scales === undefined) return `It is ${codes.dtype} but has no scale.`;
+  const matrix = matrixOf(tensor);
+  const encoding = withinOneBlock(weight.encoding, format, matrix);
+  if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true) {
+    return `Its scale ${scales.name} is ${scales.dtype} ${formatShape(scales.shape)}, which its loader does not take. ${format.limits}`;
+  }
+  const obstacle = format.obstacle(matrix, encoding);
+  if (obstacle !== undefined) return obstacle;
+  const wanted = format.store(layerOf(tensor), matrix, encoding, provenance?.recipe ?? defaultRecipe());
+  if (!sameShape(codes.shape, wanted.weight.shape)) return otherShape(codes.shape, wanted.weight.shape);
+  for (const [found, expected] of [
+    [codes, wanted.weight],
+    [scales, wanted.scales[0]],
+    [weight.tensorScale, wanted.tensorScales[0]],
+  ] as const) {
+    if (expected === undefined) continue;
+    if (found === undefined) return `It has no ${expected.name}.`;
+    const other = header.byName.get(found.name);
+    if (other !== undefined && !isStoredAs(other, expected)) {
+      const [have, want] = [found, expected].map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`);
+      return `Its ${found.name} is ${have ?? ''} instead of ${expected.name}, ${want ?? ''}.`;
+    }
+  }
   return undefined;
 }
 
-function rangeOf({ begin, end }: TensorInfo, file: number): CompareTask['source'] {
-  return { file, offset: begin, length: end - begin };
+/** The one scale of a matrix that is no larger than a block, in layouts that have blocks only. */
+function withinOneBlock(encoding: Encoding, { holds }: OutputFormat, { rows, columns }: Matrix): Encoding {
+  const kinds = holds[encoding.target] ?? [];
+  if (encoding.granularity.kind !== 'tensor' || kinds.includes('tensor') || !kinds.includes('block')) return encoding;
+  return { ...encoding, granularity: { kind: 'block', rows, columns } };
+}
+
+/** A single number may have any shape of one element. */
+function isStoredAs({ name, dtype, shape }: TensorInfo, expected: StoredTensor): boolean {
+  return name === expected.name && dtype === expected.dtype && sameShape(shape, expected.shape);
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.join() === b.join() || (a.every((size) => size === 1) && b.every((size) => size === 1));
+}
+
+function otherShape(found: readonly number[], wanted: readonly number[]): string {
+  return `Its shape is ${formatShape(found)} instead of ${formatShape(wanted)}.`;
+}
+
+function rangeOf({ begin, end, file = 0 }: TensorInfo, firstFile: number): FileRange {
+  return { file: firstFile + file, offset: begin, length: end - begin };
 }
 
 function wrong(source: TensorInfo, problem: string): TensorCheck {

@@ -1,78 +1,114 @@
-/** ConvertedFile: what a converted file says of its own quantization: layout, scales, markers, and the recipe it was made with. */
-import { PRESETS } from '../../plan/presets';
+/** ConvertedFile: what a converted model says of its own quantization: layout, codes and scales, descriptions, and the recipe it was made with. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Override } from '../../plan/overrides';
-import { defaultRecipe, type PresetName, type Recipe } from '../../plan/recipe';
 import { CORRECTED_BIASES_KEY } from '../../plan/outputMetadata';
+import { PRESETS } from '../../plan/presets';
+import { defaultRecipe, LAYOUTS, ROUNDINGS, type Layout, type PresetName, type Recipe } from '../../plan/recipe';
 import { parseRecipeFile } from '../../plan/recipeFile';
+import { readStored } from '../../plan/stored/readStored';
+import type { StoredSource } from '../../plan/stored/sourceCodes';
 import { isScaledFp8Marker, layerOfWeight } from '../../plan/tensorNames';
 import type { Header, TensorInfo } from '../../safetensors/header';
-import type { SafetensorsFile } from '../../safetensors/reader';
+import { openModel } from '../../safetensors/modelSource';
 import type { VerifyReport } from './verifyEvent';
 
 export interface ConvertedFile {
+  readonly files: readonly string[];
   readonly header: Header;
   readonly layout: VerifyReport['layout'];
-  /** By layer, e.g. `blocks.0.qkv`. */
-  readonly scales: ReadonlyMap<string, LayerScale>;
+  readonly stored: StoredSource;
+  /** What is wrong with the numbers of scales, as a sentence, and whether BF16 would round them; by the weight's name. */
+  readonly scales: ReadonlyMap<string, ScaleCheck>;
   /** What `<layer>.comfy_quant` says, as text. */
   readonly comfyQuant: ReadonlyMap<string, string>;
   /** Layers of the header's `_quantization_metadata` and their formats; undefined where it is absent, `unreadable` where it is no such JSON. */
   readonly describedLayers: ReadonlyMap<string, string> | 'unreadable' | undefined;
   readonly marker: TensorInfo | undefined;
-  /** Biases that this tool says it corrected: they differ from the source on purpose. */
+  /** `quantization_config` of the config.json beside it. */
+  readonly config: Readonly<Record<string, unknown>> | undefined;
+  /** Biases that this tool says it corrected: they may differ from the source. */
   readonly correctedBiases: ReadonlySet<string>;
   /** What this tool noted of its making; absent in files of other tools. */
-  readonly provenance?: { readonly version: string; /** As far as it decides what is removed. */ readonly recipe: Recipe };
+  readonly provenance?: { readonly version: string; /** As far as it decides what is looked for. */ readonly recipe: Recipe };
 }
 
-export interface LayerScale {
-  readonly tensor: TensorInfo;
-  /** NaN where the tensor is not one F32 number. */
-  readonly value: number;
+export interface ScaleCheck {
+  readonly problem?: string;
+  /** Of a weight with a single one. */
+  readonly value?: number;
 }
 
-const SCALE = /^(.+)\.(weight_scale|scale_weight)$/;
 const COMFY_QUANT = /^(.+)\.comfy_quant$/;
 const MAX_COMFY_QUANT_BYTES = 65_536;
 
-export async function readConverted(file: SafetensorsFile): Promise<ConvertedFile> {
-  const { header } = file;
-  const scales = new Map<string, LayerScale>();
-  const comfyQuant = new Map<string, string>();
-  for (const tensor of header.tensors) {
-    const scaled = SCALE.exec(tensor.name)?.[1];
-    if (scaled !== undefined) scales.set(scaled, { tensor, value: await readScale(file, tensor) });
-    const described = COMFY_QUANT.exec(tensor.name)?.[1];
-    if (described !== undefined) comfyQuant.set(described, await readText(file, tensor));
+export async function readConverted(path: string): Promise<ConvertedFile> {
+  const model = await openModel(path);
+  try {
+    const { header, files, folder } = model;
+    const stored = await readStored(model);
+    const scales = new Map<string, ScaleCheck>();
+    for (const [name, weight] of stored.byName) {
+      if (weight.scales !== undefined) {
+        scales.set(name, checkScales(weight.scales, weight.storage.scaleForm, await model.readTensor(weight.scales)));
+      }
+    }
+    const comfyQuant = new Map<string, string>();
+    for (const tensor of header.tensors) {
+      const layer = COMFY_QUANT.exec(tensor.name)?.[1];
+      if (layer !== undefined) comfyQuant.set(layer, new TextDecoder().decode(await model.readTensor(tensor, MAX_COMFY_QUANT_BYTES)));
+    }
+    const marker = header.tensors.find(({ name }) => isScaledFp8Marker(name));
+    const provenance = provenanceOf(header.metadata);
+    return {
+      files,
+      header,
+      layout: provenance?.recipe.layout ?? layoutOf(stored, comfyQuant, header),
+      stored,
+      scales,
+      comfyQuant,
+      describedLayers: describedLayersOf(header.metadata.get('_quantization_metadata')),
+      marker,
+      config: await configBeside(folder),
+      correctedBiases: correctedBiasesOf(header.metadata),
+      ...(provenance === undefined ? {} : { provenance }),
+    };
+  } finally {
+    await model.close();
   }
-  const marker = header.tensors.find(({ name }) => isScaledFp8Marker(name));
-  const provenance = provenanceOf(header.metadata);
-  return {
-    header,
-    layout: layoutOf(header, marker),
-    scales,
-    comfyQuant,
-    describedLayers: describedLayersOf(header.metadata.get('_quantization_metadata')),
-    marker,
-    correctedBiases: correctedBiasesOf(header.metadata),
-    ...(provenance === undefined ? {} : { provenance }),
-  };
 }
 
-async function readScale(file: SafetensorsFile, { dtype, begin, end }: TensorInfo): Promise<number> {
-  if (dtype !== 'F32' || end - begin !== 4) return NaN;
-  const bytes = await file.readRange(begin, end);
-  return new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
+/** Every scale must be a positive, finite number. */
+function checkScales({ name }: TensorInfo, form: 'f32' | 'e8m0' | 'e4m3' | 'f16' | 'bf16', bytes: Uint8Array): ScaleCheck {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  switch (form) {
+    case 'f32': {
+      const count = bytes.length / 4;
+      for (let i = 0; i < count; i += 1) {
+        const value = view.getFloat32(4 * i, true);
+        if (Number.isFinite(value) && value > 0) continue;
+        const which = count === 1 ? `Its scale ${name} is ${value}` : `Number ${i} of its scales ${name} is ${value}`;
+        return { problem: `${which}, which is no positive number.` };
+      }
+      return count === 1 ? { value: view.getFloat32(0, true) } : {};
+    }
+    case 'e8m0':
+      return bytes.includes(0xff) ? { problem: `One of its scales ${name} is NaN.` } : {};
+    case 'e4m3':
+      return bytes.some((code) => code >= 0x7f) ? { problem: `One of its scales ${name} is NaN or negative.` } : {};
+    case 'f16':
+    case 'bf16':
+      return {};
+  }
 }
 
-async function readText(file: SafetensorsFile, { begin, end }: TensorInfo): Promise<string> {
-  return new TextDecoder().decode(await file.readRange(begin, Math.min(end, begin + MAX_COMFY_QUANT_BYTES)));
-}
-
-function layoutOf(header: Header, marker: TensorInfo | undefined): VerifyReport['layout'] {
-  if (header.tensors.some(({ name }) => name.endsWith('.weight_scale'))) return 'comfyui';
-  if (marker !== undefined || header.tensors.some(({ name }) => name.endsWith('.scale_weight'))) return 'comfyui-legacy';
-  return 'unknown';
+/** By what describes it, else by how most of its weights look. */
+function layoutOf(stored: StoredSource, comfyQuant: ReadonlyMap<string, string>, header: Header): VerifyReport['layout'] {
+  if (comfyQuant.size > 0 || header.metadata.has('_quantization_metadata')) return 'comfyui';
+  if (header.tensors.some(({ name }) => isScaledFp8Marker(name))) return 'comfyui-legacy';
+  const counts = new Map<Layout, number>();
+  for (const { layout, scales } of stored.byName.values()) if (scales !== undefined) counts.set(layout, (counts.get(layout) ?? 0) + 1);
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0] ?? 'unknown';
 }
 
 function describedLayersOf(text: string | undefined): ConvertedFile['describedLayers'] {
@@ -96,6 +132,11 @@ export function parsed(text: string): unknown {
   }
 }
 
+async function configBeside(folder: string): Promise<ConvertedFile['config']> {
+  const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '');
+  return record(record(parsed(text))?.['quantization_config']);
+}
+
 /** Of every conversion that the file has gone through. */
 function correctedBiasesOf(metadata: ReadonlyMap<string, string>): ReadonlySet<string> {
   const texts = [...metadata].flatMap(([key, text]) => (key.replace(/\.\d+$/, '') === CORRECTED_BIASES_KEY ? [text] : []));
@@ -114,8 +155,17 @@ function provenanceOf(metadata: ReadonlyMap<string, string>): ConvertedFile['pro
     const recipe = count === null ? undefined : record(parsed(text));
     if (recipe === undefined) continue;
     const version = metadata.get(`fp8_quantizer.version${count?.[1] ?? ''}`) ?? 'unknown';
-    const presets = knownPresets(recipe['presets']);
-    provenance = { version, recipe: defaultRecipe({ presets, overrides: knownOverrides(recipe['overrides']) }) };
+    const layout = LAYOUTS.find((name) => name === recipe['layout']);
+    const rounding = ROUNDINGS.find((name) => name === recipe['rounding']);
+    provenance = {
+      version,
+      recipe: defaultRecipe({
+        presets: knownPresets(recipe['presets']),
+        overrides: knownOverrides(recipe['overrides']),
+        ...(layout === undefined ? {} : { layout }),
+        ...(rounding === undefined ? {} : { rounding }),
+      }),
+    };
   }
   return provenance;
 }
@@ -134,10 +184,10 @@ function knownOverrides(overrides: unknown): readonly Override[] {
   }
 }
 
-function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
+export function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
 }
 
-export function layerOf(tensor: TensorInfo): string {
+export function layerOf(tensor: Pick<TensorInfo, 'name'>): string {
   return layerOfWeight(tensor.name) ?? tensor.name;
 }

@@ -1,20 +1,16 @@
 /** runVerify: one converted file against its source, from the request to its terminal event. Reads only. */
 import { EngineError } from '../../errors';
-import { openSafetensors } from '../../safetensors/reader';
+import { encodingText } from '../../plan/chooseEncoding';
+import { readModelSource } from '../../safetensors/modelSource';
 import { ProgressMeter, type MeteredTask } from '../progressMeter';
 import type { ComparedResult, Quantizer } from '../quantizer';
 import { checkLayout } from './checkLayout';
 import { checkTensors, type TensorCheck } from './checkTensors';
 import { readConverted } from './convertedFile';
+import { problemOfError } from './errorLimits';
 import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from './verifyEvent';
 
 const PROGRESS_INTERVAL_SECONDS = 0.1;
-
-/**
- * E4M3 keeps four significant bits, and learned rounding may take the neighbour of the nearest value: the error of a whole tensor
- * cannot reach this unless its codes or its scale are not its own.
- */
-const LARGEST_RELATIVE_ERROR = 0.2;
 
 /** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. */
 export async function* runVerify(
@@ -38,37 +34,29 @@ async function* verify(
   signal: AbortSignal,
 ): AsyncGenerator<VerifyEvent, VerifyReport, undefined> {
   const startedAt = performance.now();
-  const source = await openSafetensors(request.source);
-  const converted = await openSafetensors(request.converted).catch(async (error: unknown) => {
-    await source.close();
-    throw error;
-  });
-  try {
-    const file = await readConverted(converted);
-    const checks = checkTensors(source.header, file);
-    const layout = checkLayout(source.header, file, checks);
-    const compared = yield* compare(checks, request, quantizer, signal);
-    const tensors = checks.map((check, id) => verificationOf(check, compared.get(id)));
-    const quantized = [...compared].filter(([id]) => checks[id]?.state === 'quantized').map(([, result]) => result);
-    return {
-      converted: request.converted,
-      source: request.source,
-      layout: file.layout,
-      ...(file.provenance === undefined ? {} : { writtenBy: file.provenance.version }),
-      ok: layout.problems.length === 0 && tensors.every(({ problems }) => problems.length === 0),
-      tensors,
-      ...layout,
-      relativeError: relativeError(sum(quantized, 'squaredError'), sum(quantized, 'squaredSource')),
-      seconds: (performance.now() - startedAt) / 1000,
-    };
-  } finally {
-    await source.close();
-    await converted.close();
-  }
+  const source = await readModelSource(request.source);
+  const file = await readConverted(request.converted);
+  const checks = checkTensors(source.header, source.files.length, file);
+  const layout = checkLayout(source.header, file, checks);
+  const compared = yield* compare(checks, [...source.files, ...file.files], request, quantizer, signal);
+  const tensors = checks.map((check, id) => verificationOf(check, compared.get(id)));
+  const quantized = [...compared].filter(([id]) => checks[id]?.state === 'quantized').map(([, result]) => result);
+  return {
+    converted: request.converted,
+    source: request.source,
+    layout: file.layout,
+    ...(file.provenance === undefined ? {} : { writtenBy: file.provenance.version }),
+    ok: layout.problems.length === 0 && tensors.every(({ problems }) => problems.length === 0),
+    tensors,
+    ...layout,
+    relativeError: relativeError(sum(quantized, 'squaredError'), sum(quantized, 'squaredSource')),
+    seconds: (performance.now() - startedAt) / 1000,
+  };
 }
 
 async function* compare(
   checks: readonly TensorCheck[],
+  files: readonly string[],
   request: VerifyRequest,
   quantizer: Quantizer,
   signal: AbortSignal,
@@ -76,7 +64,7 @@ async function* compare(
   const compared = new Map<number, ComparedResult>();
   const tasked = checks
     .flatMap(({ task, source }) => (task === undefined ? [] : [{ task, source }]))
-    .sort((a, b) => a.source.begin - b.source.begin);
+    .sort((a, b) => (a.source.file ?? 0) - (b.source.file ?? 0) || a.source.begin - b.source.begin);
   const tasks = tasked.map(({ task }) => task);
   for (const check of checks) {
     if (check.task === undefined) yield { type: 'tensorVerified', tensor: verificationOf(check, undefined) };
@@ -90,7 +78,7 @@ async function* compare(
       ]),
     ),
   );
-  const job = { files: [request.source, request.converted], tasks, device: 'cpu', threads: request.threads };
+  const job = { files, tasks, device: 'cpu', threads: request.threads };
   let lastProgress = -Infinity;
   for await (const event of quantizer.run(job, signal)) {
     if (event.type === 'started') meter.started(event.id);
@@ -112,8 +100,12 @@ async function* compare(
 }
 
 function verificationOf(check: TensorCheck, result: ComparedResult | undefined): TensorVerification {
-  const { source, state, problems, scale, changed } = check;
-  const common = { name: source.name, ...(scale === undefined ? {} : { scale }) };
+  const { source, state, problems, scale, encoding, changed } = check;
+  const common = {
+    name: source.name,
+    ...(encoding === undefined ? {} : { encoding: encodingText(encoding) }),
+    ...(scale === undefined ? {} : { scale }),
+  };
   if (result === undefined) return { ...common, state, problems };
   if (changed === 'on purpose' && !result.equal) {
     if (result.nonFiniteCount === 0) return { ...common, state, problems, maxAbsoluteError: result.maxAbsoluteError };
@@ -127,8 +119,9 @@ function verificationOf(check: TensorCheck, result: ComparedResult | undefined):
   const error = relativeError(result.squaredError, result.squaredSource);
   const found = [...problems];
   if (result.nonFiniteCount > 0) found.push(`${result.nonFiniteCount} of its values are NaN or infinite.`);
-  else if (!(error <= LARGEST_RELATIVE_ERROR)) {
-    found.push(`It differs from the source by ${(error * 100).toFixed(0)} %, so its codes or its scale are not its own.`);
+  else {
+    const problem = encoding === undefined ? undefined : problemOfError(result, encoding, check.rounding);
+    if (problem !== undefined) found.push(problem);
   }
   return {
     ...common,

@@ -1,5 +1,6 @@
 /** VerifyEvent: the stream of one verification, and the report that ends it. */
 import type { SerializedError } from '../../errors';
+import type { Layout } from '../../plan/recipe';
 
 export interface VerifyRequest {
   readonly converted: string;
@@ -16,6 +17,9 @@ export interface TensorVerification {
   readonly state: VerifiedState;
   /** What is wrong with it, in sentences; empty for a good one. */
   readonly problems: readonly string[];
+  /** Target and granularity of a quantized tensor, e.g. `int8 row`. */
+  readonly encoding?: string;
+  /** Where it has a single one. */
   readonly scale?: number;
   /** ‖converted − source‖_F / ‖source‖_F. */
   readonly relativeError?: number;
@@ -25,7 +29,7 @@ export interface TensorVerification {
 export interface VerifyReport {
   readonly converted: string;
   readonly source: string;
-  readonly layout: 'comfyui' | 'comfyui-legacy' | 'unknown';
+  readonly layout: Layout | 'unknown';
   /** The version of this tool that wrote the file, where the file says so. */
   readonly writtenBy?: string;
   readonly ok: boolean;

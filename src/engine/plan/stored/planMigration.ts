@@ -106,7 +106,7 @@ function addScales(
       throw new EngineError('InvalidRecipe', `"${source.name}" has another size than the layout wants of "${to.name}".`, {
         tensor: source.name,
       });
-    tensors.push({ source, action: 'keep', rule: 'migrated', reason: `Scales of ${name}.` });
+    tensors.push({ source, action: 'keep', rule: 'migrated', reason: `Scales: those of ${name}.` });
     outputs.push({ ...to, byteLength: source.end - source.begin, origin: { kind: 'copy', source } });
   };
   const [place] = target.scales;

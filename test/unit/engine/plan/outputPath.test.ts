@@ -7,6 +7,7 @@ it.each([
   ['/models/flux.safetensors', '/models/flux_fp8_e4m3fn_scaled.safetensors'],
   ['/models/flux.v1.0.safetensors', '/models/flux.v1.0_fp8_e4m3fn_scaled.safetensors'],
   ['flux.SAFETENSORS', 'flux_fp8_e4m3fn_scaled.safetensors'],
+  ['/models/model.safetensors.index.json', '/models/model_fp8_e4m3fn_scaled.safetensors'],
   ['flux.sft', 'flux_fp8_e4m3fn_scaled.safetensors'],
   ['/models/no-ending', '/models/no-ending_fp8_e4m3fn_scaled.safetensors'],
   ['/models.safetensors/x', '/models.safetensors/x_fp8_e4m3fn_scaled.safetensors'],

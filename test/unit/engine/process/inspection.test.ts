@@ -6,6 +6,7 @@ import type { ComparedTensor } from '../../../../src/engine/inspect/compareEvent
 import type { RoundingPreview, TensorStatistics } from '../../../../src/engine/inspect/inspectEvent';
 import { defaultRecipe } from '../../../../src/engine/plan/recipe';
 import { engineScene } from '../../../support/engineScene';
+import { writeShardedModel } from '../../../support/shardedModel';
 import { modelBytes, TOY_MODEL, writeModel } from '../../../support/modelFile';
 
 const scene = engineScene();
@@ -39,6 +40,14 @@ describe('inspect', () => {
     const converted = await statisticsOf(scene.output, fc1);
     expect(converted.scale).toEqual({ value: source.fp8Scale, tensor: 'layers.0.mlp.fc1.weight_scale' });
     expect(Math.abs(converted.deviation / source.deviation - 1)).toBeLessThan(0.02);
+  });
+
+  it('finds a tensor in the shard that has it', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    const alone = await statisticsOf(scene.source, fc1);
+    const { index, shards } = await writeShardedModel(scene.folder, TOY_MODEL, 3);
+    expect(await statisticsOf(index, fc1)).toEqual({ ...alone, id: 0 });
+    expect(await statisticsOf(shards[0] ?? '', fc1)).toEqual({ ...alone, id: 0 });
   });
 
   it('says why the values of a tensor cannot be read', async () => {

@@ -1,0 +1,418 @@
+// One block sweeps a tile, 32 columns at a time in shared memory; what the columns before them moved is added first.
+//
+// A step has four warps of 32 rows decide, one column apart: at step t, warp g decides about its rows of column t − g. There, rows that
+// want to move do so one after the other, each only as far as it still helps. What the warps do not see of each other within a step is G_ik
+// H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are made only as
+// far as they lower the objective together, the first warp's first. Four more warps bring the moves of the step before to columns that are
+// not due yet.
+#include <algorithm>
+
+#include "check.h"
+#include "coupled_columns.h"
+#include "grid.cuh"
+#include "source.cuh"
+#include "split.cuh"
+
+namespace fp8::cuda {
+
+namespace {
+
+constexpr int sub = 32;
+constexpr int warps = coupled_tile / 32;  // that decide
+constexpr int threads = 2 * coupled_tile;
+// Columns that the deciding warps bring up to date themselves.
+constexpr int near = 8;
+constexpr unsigned all_lanes = 0xFFFFFFFFU;
+
+struct Shared {
+  __half g[coupled_tile][coupled_tile];
+  float gamma[sub][coupled_tile];
+  float h[sub][sub];
+  std::uint8_t codes[sub][coupled_tile];
+  float arrived[warps][coupled_tile];
+  // Of the step before and of this one: a barrier lies between.
+  float steps[2][warps][32];
+  unsigned movers[2][warps];
+  float changes[2][warps];
+  float crossed[warps][warps];
+};
+
+// Σ over the lanes of two values, in all of them.
+__device__ inline float2 warp_sums(float2 value) {
+#pragma unroll
+  for (int offset = 16; offset > 0; offset /= 2) {
+    value.x += __shfl_xor_sync(all_lanes, value.x, offset);
+    value.y += __shfl_xor_sync(all_lanes, value.y, offset);
+  }
+  return value;
+}
+
+// Σ g[mover][row] · steps[mover] over the movers of one warp; `g` starts at its first row.
+__device__ inline float arriving(const __half (*g)[coupled_tile], const float* steps, unsigned movers, int row) {
+  float sum = 0;
+  if (__popc(movers) > 8) {
+#pragma unroll
+    for (int first = 0; first < 32; first += 4) {
+      const float4 move = *reinterpret_cast<const float4*>(steps + first);
+      sum += move.x * __half2float(g[first][row]) + move.y * __half2float(g[first + 1][row]) + move.z * __half2float(g[first + 2][row]) +
+             move.w * __half2float(g[first + 3][row]);
+    }
+    return sum;
+  }
+  // Four at a time, so that their loads are in flight together.
+  while (movers != 0) {
+    float part = 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int mover = movers == 0 ? 0 : __ffs(static_cast<int>(movers)) - 1;
+      const float move = movers == 0 ? 0.0F : steps[mover];
+      part += move * __half2float(g[mover][row]);
+      movers &= movers - 1;
+    }
+    sum += part;
+  }
+  return sum;
+}
+
+// Γ of a row's columns [begin, end) += what arrived of the columns step, step − 1, …; begin is a multiple of 4, and so many are written.
+__device__ inline void bring(Shared& shared, const float (&arrived)[warps], int step, int row, int begin, int end) {
+#pragma unroll 2
+  for (int column = begin; column < end; column += 4) {
+    float sum[4] = {};
+#pragma unroll
+    for (int from = 0; from < warps; ++from) {
+      const float4 factor = *reinterpret_cast<const float4*>(&shared.h[max(0, step - from) % sub][column]);
+      sum[0] += arrived[from] * factor.x;
+      sum[1] += arrived[from] * factor.y;
+      sum[2] += arrived[from] * factor.z;
+      sum[3] += arrived[from] * factor.w;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) shared.gamma[column + i][row] += sum[i];
+  }
+}
+
+// H of rows [first_row, + sub) and columns [first_column, + sub), zero beyond the tile; the diagonal in full precision.
+__device__ inline void load_h(Shared& shared, const CoupledTile& tile, int first_row, int first_column) {
+  const float inverse = 1.0F / tile.h_scale;
+#pragma unroll
+  for (int part = 0; part < sub * sub / threads; ++part) {
+    const int index = static_cast<int>(threadIdx.x) + part * threads;
+    const int row = first_row + index / sub;
+    const int column = first_column + index % sub;
+    float value = 0;
+    if (row < tile.columns && column < tile.columns)
+      value = row == column ? tile.h_diagonal[row] : __half2float(tile.h[row * tile.h_leading + column]) * inverse;
+    shared.h[index / sub][index % sub] = value;
+  }
+}
+
+// What a row wants to do in one column.
+struct Row {
+  float value;      // of its code
+  float gradient;   // Γ
+  float curvature;  // G_ii H_jj
+
+  __device__ float change(float move) const { return move * (2.0F * gradient + move * curvature); }
+};
+
+template <SourceDtype dtype>
+__global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile tile) {
+  extern __shared__ uint4 memory[];
+  Shared& shared = *reinterpret_cast<Shared*>(memory);
+  const int row = static_cast<int>(threadIdx.x) % coupled_tile;
+  const int side = static_cast<int>(threadIdx.x) / coupled_tile;  // 0 decides, 1 helps
+  const int warp = row / 32;
+  const int lane = row % 32;
+  const bool active = row < tile.rows;
+  const float g_inverse = 1.0F / tile.g_scale;
+  const float own = active ? tile.g_diagonal[row] : 1.0F;
+  const auto* w = static_cast<const typename Source<dtype>::Bits*>(tile.w) + (active ? row : 0);
+  const float lift = tile.scale < 0x1p-64F ? 0x1p64F : 1.0F;
+  const float inverse_scale = 1.0F / (tile.scale * lift);
+  double objective = 0;
+
+#pragma unroll 32
+  for (int k = side; k < coupled_tile; k += 2) {
+    shared.g[k][row] = active && k < tile.rows ? tile.g[k * tile.g_leading + row] : __half{};
+  }
+  const int parts = (tile.columns + sub - 1) / sub;
+  for (int part = 0; part < parts; ++part) {
+    const int first = part * sub;
+    const int width = min(sub, tile.columns - first);
+    // Half of the columns each.
+    constexpr int share = sub / 2;
+    const int mine = side * share;
+    float y[share];
+#pragma unroll
+    for (int c = 0; c < share; ++c) {
+      const bool inside = active && mine + c < width;
+      y[c] = inside ? tile.gamma[(first + mine + c) * static_cast<std::int64_t>(coupled_tile) + row] : 0.0F;
+      shared.codes[mine + c][row] = inside ? tile.codes[(first + mine + c) * tile.codes_leading + row] : std::uint8_t{0};
+    }
+    for (int before = 0; before < first; before += sub) {
+      __syncthreads();
+      load_h(shared, tile, before, first);
+      __syncthreads();
+#pragma unroll 8
+      for (int j = 0; j < sub; ++j) {
+        const float moved = tile.scratch[(before + j) * coupled_tile + row];
+#pragma unroll
+        for (int c = 0; c < share; c += 4) {
+          const float4 factor = *reinterpret_cast<const float4*>(&shared.h[j][mine + c]);
+          y[c] += moved * factor.x;
+          y[c + 1] += moved * factor.y;
+          y[c + 2] += moved * factor.z;
+          y[c + 3] += moved * factor.w;
+        }
+      }
+    }
+    __syncthreads();
+    load_h(shared, tile, first, first);
+#pragma unroll
+    for (int c = 0; c < share; ++c) shared.gamma[mine + c][row] = y[c];
+    __syncthreads();
+
+    // What the columns t − 1 … t − 3 moved at this row so far; the last is complete at step t.
+    float moved[warps] = {};
+    float arrived[warps] = {};
+    for (int step = 0; step < width + warps - 1; ++step) {
+      const int parity = step & 1;
+      const int column = step - warp;
+      float value = 0;
+      if (side == 1) {
+        const int done = max(0, column) & ~3;
+        bring(shared, arrived, step - 1, row, done + near, width);
+      } else {
+        float taken = 0;
+        float gained = 0;
+        if (column >= 0 && column < width) {  // the same for the whole warp
+          const float h = shared.h[column][column];
+          const float push = h * g_inverse;
+          value = grid_value_of_code(shared.codes[column][row]);
+          Row state{value, shared.gamma[column][row], own * h};
+          const float inverse_curvature = __fdividef(1.0F, state.curvature);
+          // Twice: what the others did may call for a move that was not wanted before.
+#pragma unroll
+          for (int round = 0; round < 2; ++round) {
+            const float move = active ? round_to_grid(state.value - state.gradient * inverse_curvature) - state.value : 0.0F;
+            unsigned wish = __ballot_sync(all_lanes, state.change(move) < 0.0F);
+            while (wish != 0) {
+              const int mover = __ffs(static_cast<int>(wish)) - 1;
+              wish &= wish - 1;
+              const float factor = push * __half2float(shared.g[warp * 32 + mover][row]);
+              const float change = state.change(move);
+              const float accepted = __shfl_sync(all_lanes, change < 0.0F ? move : 0.0F, mover);
+              if (lane == mover && change < 0.0F) {
+                state.value += move;
+                gained += change;
+              }
+              state.gradient += accepted * factor;
+            }
+          }
+          taken = state.value - value;
+        }
+        const unsigned movers = __ballot_sync(all_lanes, taken != 0.0F);
+        shared.steps[parity][warp][lane] = taken;
+        const float warp_gained = movers == 0 ? 0.0F : warp_sums({gained, 0.0F}).x;
+        if (lane == 0) {
+          shared.movers[parity][warp] = movers;
+          shared.changes[parity][warp] = warp_gained;
+        }
+      }
+      __syncthreads();
+      const auto* moves = &shared.movers[parity][0];
+      const bool anyone = (moves[0] | moves[1] | moves[2] | moves[3]) != 0;
+      if (anyone) {  // the same for the whole block
+        // Each side sums up two warps' moves, and what they mean to the moves of the warps after them.
+        const float taken = shared.steps[parity][warp][lane];
+        const int here = min(max(column, 0), sub - 1);
+        float2 crossing = {0.0F, 0.0F};
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          const int from = 2 * side + i;
+          const float sum = g_inverse * arriving(&shared.g[from * 32], shared.steps[parity][from], moves[from], row);
+          shared.arrived[from][row] = sum;
+          const float product = taken == 0.0F ? 0.0F : 2.0F * taken * sum * shared.h[max(0, step - from) % sub][here];
+          (i == 0 ? crossing.x : crossing.y) = product;
+        }
+        crossing = warp_sums(crossing);
+        if (lane == 0) {
+          shared.crossed[2 * side][warp] = crossing.x;
+          shared.crossed[2 * side + 1][warp] = crossing.y;
+        }
+        __syncthreads();
+        unsigned accepted = 0;
+        float change = 0;
+#pragma unroll
+        for (int to = 0; to < warps; ++to) {
+          float together = shared.changes[parity][to];
+#pragma unroll
+          for (int from = 0; from < to; ++from) together += (accepted >> from & 1U) != 0 ? shared.crossed[from][to] : 0.0F;
+          if (together < 0.0F) {
+            accepted |= 1U << to;
+            change += together;
+          }
+        }
+        objective += static_cast<double>(change);
+#pragma unroll
+        for (int from = 0; from < warps; ++from) arrived[from] = (accepted >> from & 1U) != 0 ? shared.arrived[from][row] : 0.0F;
+        if (side == 0) {
+          if (taken != 0.0F && (accepted >> warp & 1U) != 0) shared.codes[column][row] = code_of_grid_value(value + taken);
+          // Columns that are done get their part too: nobody reads it, and four at a time are aligned.
+          const int due = max(0, column + 1) & ~3;
+          bring(shared, arrived, step, row, due, min(due + near, width));
+        }
+      } else {
+#pragma unroll
+        for (int from = 0; from < warps; ++from) arrived[from] = 0;
+      }
+      if (side == 0) {
+        if (step >= warps - 1) tile.scratch[(first + step - (warps - 1)) * coupled_tile + row] = moved[warps - 2] + arrived[warps - 1];
+#pragma unroll
+        for (int age = warps - 2; age > 0; --age) moved[age] = moved[age - 1] + arrived[age];
+        moved[0] = arrived[0];
+      }
+    }
+    __syncthreads();
+
+    // E and G d of these columns, half of them each.
+#pragma unroll
+    for (int chunk = 0; chunk < share / 8; ++chunk) {
+      __half2 errors[4];
+      __half2 moves[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        float error[2];
+        float move[2];
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const int c = mine + 8 * chunk + 2 * i + half;
+          const bool inside = active && c < width;
+          const float weight = inside ? Source<dtype>::decode(w[(first + c) * tile.w_leading]) * lift * inverse_scale : 0.0F;
+          error[half] = inside ? grid_value_of_code(shared.codes[c][row]) - weight : 0.0F;
+          move[half] = inside ? tile.scratch[(first + c) * coupled_tile + row] : 0.0F;
+          if (inside) tile.codes[(first + c) * tile.codes_leading + row] = shared.codes[c][row];
+        }
+        errors[i] = __floats2half2_rn(error[0], error[1]);
+        moves[i] = __floats2half2_rn(move[0], move[1]);
+      }
+      const int at = first + mine + 8 * chunk;
+      if (active) *reinterpret_cast<uint4*>(tile.errors + row * tile.errors_leading + at) = *reinterpret_cast<const uint4*>(errors);
+      *reinterpret_cast<uint4*>(tile.moved + row * coupled_tile + at) = *reinterpret_cast<const uint4*>(moves);
+    }
+  }
+  if (threadIdx.x == 0) *tile.objective += objective;
+}
+
+__device__ inline float kept_finite(float value) { return fminf(fmaxf(value, -65504.0F), 65504.0F); }
+
+template <bool two>
+__global__ void products_kernel(const float* __restrict__ in, std::int64_t in_leading, std::int64_t count, float factor,
+                                __half* __restrict__ high, __half* __restrict__ low, std::int64_t out_leading) {
+  const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (index >= count) return;
+  const std::int64_t line = blockIdx.y;
+  const float value = kept_finite(in[line * in_leading + index] * factor);
+  if constexpr (two) {
+    const Split parts = split(value);
+    high[line * out_leading + index] = parts.high;
+    low[line * out_leading + index] = parts.low;
+  } else {
+    high[line * out_leading + index] = __float2half_rn(value);
+  }
+}
+
+template <SourceDtype dtype>
+__global__ void halves_by_rows_kernel(const typename Source<dtype>::Bits* __restrict__ in, std::int64_t columns, float factor,
+                                      __half* __restrict__ out, std::int64_t out_leading) {
+  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (column >= out_leading) return;
+  const std::int64_t row = blockIdx.y;
+  out[row * out_leading + column] =
+      column < columns ? __float2half_rn(Source<dtype>::decode(in[row * columns + column]) * factor) : __half{};
+}
+
+__global__ void finish_rows_kernel(const float* __restrict__ square, std::int64_t square_leading, int first, int size, float damping,
+                                   float scale, __half* __restrict__ high, __half* __restrict__ low, std::int64_t leading,
+                                   float* __restrict__ diagonal) {
+  const int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (column >= leading) return;
+  const int row = first + static_cast<int>(blockIdx.y);
+  float value = column < size ? square[blockIdx.y * square_leading + column] : 0.0F;
+  if (row == column) {
+    value += damping;
+    diagonal[row] = value;
+  }
+  const Split parts = split(value * scale);
+  high[row * leading + column] = parts.high;
+  low[row * leading + column] = parts.low;
+}
+
+constexpr int line_threads = 256;
+// Of a launch's second dimension.
+constexpr std::int64_t most_lines = 65535;
+
+// launch(first, lines, grid) for all lines of `count` elements.
+template <typename Launch>
+void for_lines(std::int64_t lines, std::int64_t count, Launch launch) {
+  for (std::int64_t first = 0; first < lines; first += most_lines) {
+    const std::int64_t now = std::min(most_lines, lines - first);
+    launch(first, dim3(static_cast<unsigned>((count + line_threads - 1) / line_threads), static_cast<unsigned>(now)));
+  }
+}
+
+}  // namespace
+
+void sweep_coupled_tile(const CoupledTile& tile, cudaStream_t stream) {
+  with_dtype(tile.dtype, [&]<SourceDtype dtype>() {
+    static const bool prepared = [] {
+      check(cudaFuncSetAttribute(coupled_tile_kernel<dtype>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(sizeof(Shared))),
+            "sweep_coupled_tile");
+      return true;
+    }();
+    (void)prepared;
+    coupled_tile_kernel<dtype><<<1, threads, sizeof(Shared), stream>>>(tile);
+  });
+  check_launch("sweep_coupled_tile");
+}
+
+void store_products(const float* in, std::int64_t in_leading, std::int64_t columns, std::int64_t count, float factor, __half* out,
+                    std::int64_t out_leading, cudaStream_t stream) {
+  for_lines(columns, count, [&](std::int64_t first, dim3 grid) {
+    products_kernel<false><<<grid, line_threads, 0, stream>>>(in + first * in_leading, in_leading, count, factor, out + first * out_leading,
+                                                              nullptr, out_leading);
+  });
+  check_launch("store_products");
+}
+
+void split_products(const float* in, std::int64_t in_leading, std::int64_t columns, std::int64_t count, float factor, __half* high,
+                    __half* low, std::int64_t out_leading, cudaStream_t stream) {
+  for_lines(columns, count, [&](std::int64_t first, dim3 grid) {
+    products_kernel<true><<<grid, line_threads, 0, stream>>>(in + first * in_leading, in_leading, count, factor, high + first * out_leading,
+                                                             low + first * out_leading, out_leading);
+  });
+  check_launch("split_products");
+}
+
+void halves_by_rows(const void* in, SourceDtype dtype, std::int64_t rows, std::int64_t columns, float factor, __half* out,
+                    std::int64_t out_leading, cudaStream_t stream) {
+  with_dtype(dtype, [&]<SourceDtype d>() {
+    for_lines(rows, out_leading, [&](std::int64_t first, dim3 grid) {
+      halves_by_rows_kernel<d><<<grid, line_threads, 0, stream>>>(static_cast<const typename Source<d>::Bits*>(in) + first * columns,
+                                                                  columns, factor, out + first * out_leading, out_leading);
+    });
+  });
+  check_launch("halves_by_rows");
+}
+
+void finish_output_rows(const float* square, std::int64_t square_leading, int first, int rows, int size, float damping, float scale,
+                        __half* high, __half* low, std::int64_t leading, float* diagonal, cudaStream_t stream) {
+  for_lines(rows, leading, [&](std::int64_t begin, dim3 grid) {
+    finish_rows_kernel<<<grid, line_threads, 0, stream>>>(square + begin * square_leading, square_leading, first + static_cast<int>(begin),
+                                                          size, damping, scale, high, low, leading, diagonal);
+  });
+  check_launch("finish_output_rows");
+}
+
+}  // namespace fp8::cuda

@@ -1,0 +1,228 @@
+#include "coupled_sweeps.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "check.h"
+#include "coupled_columns.h"
+#include "gemm.h"
+
+namespace fp8::cuda {
+
+namespace {
+
+// As on the CPU: a sweep that lowers the objective by less than this share of it is the last.
+constexpr double smallest_gain = 5e-3;
+constexpr std::int64_t square_bytes = std::int64_t{64} << 20;
+
+// Rows of G that are formed at a time, and room for G times an outer block of Yᵀ.
+std::int64_t rows_at_once(std::int64_t rows, std::int64_t leading) {
+  const std::int64_t fitting = std::max<std::int64_t>(coupled_tile, square_bytes / 4 / leading / coupled_tile * coupled_tile);
+  return std::min(fitting, round_up(rows, coupled_tile));
+}
+
+// The power of two that brings what is at most `largest` below 2¹⁵.
+float scale_below_overflow(double largest) {
+  return largest > 0 ? static_cast<float>(std::exp2(15 - std::ceil(std::log2(largest)))) : 1.0F;
+}
+
+}  // namespace
+
+CoupledSweeps::CoupledSweeps(Bump& bump, const Statistics& outputs, std::int64_t rows, std::int64_t columns)
+    : rows_(rows),
+      columns_(columns),
+      row_leading_(round_up(rows, 64)),
+      square_rows_(rows_at_once(rows, row_leading_)),
+      g_{bump.take<__half>(rows * row_leading_), bump.take<__half>(rows * row_leading_), row_leading_, 1.0F},
+      g_diagonal_(bump.take<float>(rows)),
+      square_(bump.take<float>(std::max(square_rows_, std::min<std::int64_t>(outer_block, columns)) * row_leading_)),
+      products_(bump.take<__half>(columns * row_leading_)),
+      low_(bump.take<__half>(std::min<std::int64_t>(outer_block, columns) * row_leading_)),
+      gamma_(bump.take<float>(columns * coupled_tile)),
+      moved_(bump.take<__half>(std::int64_t{coupled_tile} * coupled_tile)),
+      scratch_(bump.take<float>(std::int64_t{coupled_tile} * coupled_tile)),
+      changes_(bump.take<double>((rows + coupled_tile - 1) / coupled_tile)),
+      terms_(bump, outputs, rows) {}
+
+void CoupledSweeps::begin(const SourceMatrix& source, const MatrixSummary& summary, const Statistics& outputs, Solver& solver,
+                          const Execution& execution, const std::string& tensor) {
+  execution_ = execution;
+  damping_ = outputs.damping;
+  TermStream terms(outputs, rows_, terms_, execution_, tensor);
+  terms.read_diagonals(nullptr, summary.sum_of_squares);
+  const float amax = std::bit_cast<float>(summary.amax_bits);
+  const double lift = std::exp2(8 - std::ceil(std::log2(static_cast<double>(amax))));
+  const bool has_gram = std::any_of(outputs.terms.begin(), outputs.terms.end(),
+                                    [](const StatisticsTerm& term) { return term.kind == StatisticsTerm::Kind::gram; });
+  if (has_gram) {
+    halves_by_rows(source.data, source.dtype, rows_, columns_, static_cast<float>(lift), solver.errors(), solver.errors_leading(),
+                   execution_.stream);
+  }
+  form(terms, outputs, solver.errors(), solver.errors_leading(), 1 / (lift * lift));
+}
+
+// A few rows of G at a time: the whole of it never exists in FP32.
+void CoupledSweeps::form(TermStream& terms, const Statistics& outputs, const __half* weights, std::int64_t weights_leading,
+                         double gram_alpha) {
+  // Of mean diagonal 1 and positive definite, no entry can be larger.
+  g_.scale = split_scale(static_cast<double>(rows_) + damping_);
+  const cudaStream_t stream = execution_.stream;
+  for (std::int64_t first = 0; first < rows_; first += square_rows_) {
+    execution_.tick(0.05);
+    const SquareWindow window{square_, row_leading_, static_cast<int>(first), static_cast<int>(std::min(square_rows_, rows_ - first)),
+                              false};
+    check(cudaMemsetAsync(square_, 0, static_cast<std::size_t>(window.rows * row_leading_) * sizeof(float), stream), "cudaMemsetAsync");
+    for (std::size_t i = 0; i < outputs.terms.size(); ++i) {
+      if (outputs.terms[i].kind != StatisticsTerm::Kind::gram) {
+        terms.add(i, nullptr, window);
+        continue;
+      }
+      gemm({.rows = window.rows,
+            .columns = static_cast<int>(rows_),
+            .depth = static_cast<int>(columns_),
+            .a = {weights + first * weights_leading, weights_leading},
+            .b = {weights, weights_leading},
+            .c = square_,
+            .c_leading = row_leading_,
+            .alpha = static_cast<float>(terms.factor(i) * gram_alpha),
+            .beta = 1.0F},
+           execution_.path, stream);
+    }
+    finish_output_rows(square_, row_leading_, window.first, window.rows, static_cast<int>(rows_), static_cast<float>(damping_), g_.scale,
+                       g_.high, g_.low, row_leading_, g_diagonal_, stream);
+  }
+}
+
+double CoupledSweeps::objective_of_nearest(Solver& solver, const SplitMatrix& hessian, double bound, double largest) {
+  solver.split_nearest();
+  return objective(solver, hessian, bound, largest);
+}
+
+double CoupledSweeps::objective_of_codes(Solver& solver, const SplitMatrix& hessian, double bound, double largest) {
+  solver.split_codes();
+  return objective(solver, hessian, bound, largest);
+}
+
+// Σ E ∘ (G E H), a block of columns at a time, every product with both halves of both operands but low · low. Leaves Y for the sweeps.
+double CoupledSweeps::objective(Solver& solver, const SplitMatrix& hessian, double bound, double largest) {
+  // |Y_ij|² ≤ (e_i H e_iᵀ) H_jj.
+  products_scale_ = scale_below_overflow(std::sqrt(bound * largest));
+  const cudaStream_t stream = execution_.stream;
+  const auto rows = static_cast<int>(rows_);
+  solver.start_inner_products();
+  for (std::int64_t begin = 0; begin < columns_; begin += outer_block) {
+    execution_.tick(0);
+    const auto width = static_cast<int>(std::min<std::int64_t>(outer_block, columns_ - begin));
+    solver.multiply_errors(hessian, static_cast<int>(begin), width);
+    __half* high = products_ + begin * row_leading_;
+    split_products(solver.products(), row_leading_, width, rows_, products_scale_, high, low_, row_leading_, stream);
+    float beta = 0;
+    const auto add = [&](const __half* y, const __half* g) {
+      gemm({.rows = width,
+            .columns = rows,
+            .depth = rows,
+            .a = {y, row_leading_},
+            .b = {g, row_leading_},
+            .c = square_,
+            .c_leading = row_leading_,
+            .alpha = 1.0F / (products_scale_ * g_.scale),
+            .beta = beta},
+           execution_.path, stream);
+      beta = 1;
+    };
+    add(high, g_.high);
+    add(high, g_.low);
+    add(low_, g_.high);
+    solver.add_inner_products(square_, static_cast<int>(begin), width);
+  }
+  return solver.read_inner_products();
+}
+
+std::uint32_t CoupledSweeps::sweep(Solver& solver, const SplitMatrix& hessian, const float* diagonal, double objective, double largest,
+                                   std::uint32_t limit) {
+  // G is at least damping · I, and the objective only falls: this holds for the errors of every sweep.
+  const double bound = 1.01 * objective / damping_;
+  const float scale = scale_below_overflow(std::sqrt(bound * largest));
+  if (scale != products_scale_) {
+    products_scale_ = scale;
+    for (std::int64_t begin = 0; begin < columns_; begin += outer_block) {
+      const auto width = static_cast<int>(std::min<std::int64_t>(outer_block, columns_ - begin));
+      solver.multiply_errors(hessian, static_cast<int>(begin), width);
+      store_products(solver.products(), row_leading_, width, rows_, products_scale_, products_ + begin * row_leading_, row_leading_,
+                     execution_.stream);
+    }
+  }
+  std::uint32_t sweeps = 0;
+  while (sweeps < limit) {
+    const double gain = sweep_once(solver, hessian, diagonal);
+    ++sweeps;
+    const double before = objective;
+    objective -= gain;
+    if (!(gain >= smallest_gain * before)) break;
+  }
+  return sweeps;
+}
+
+double CoupledSweeps::sweep_once(Solver& solver, const SplitMatrix& hessian, const float* diagonal) {
+  const std::int64_t tiles = (rows_ + coupled_tile - 1) / coupled_tile;
+  check(cudaMemsetAsync(changes_, 0, static_cast<std::size_t>(tiles) * sizeof(double), execution_.stream), "cudaMemsetAsync");
+  for (std::int64_t first = 0; first < rows_; first += coupled_tile) {
+    execution_.tick(0.4 + 0.5 * static_cast<double>(first) / static_cast<double>(rows_));
+    sweep_rows(solver, hessian, diagonal, static_cast<int>(first), static_cast<int>(std::min<std::int64_t>(coupled_tile, rows_ - first)));
+  }
+  return -solver.read_sum(tiles, changes_);
+}
+
+void CoupledSweeps::sweep_rows(Solver& solver, const SplitMatrix& hessian, const float* diagonal, int first, int rows) {
+  const cudaStream_t stream = execution_.stream;
+  const auto columns = static_cast<int>(columns_);
+  const auto product = [&](int lines, int depth, const Operand& a, const Operand& b, float alpha, float beta) {
+    gemm({.rows = lines,
+          .columns = rows,
+          .depth = depth,
+          .a = a,
+          .b = b,
+          .c = gamma_,
+          .c_leading = coupled_tile,
+          .alpha = alpha,
+          .beta = beta},
+         execution_.path, stream);
+  };
+  const ColumnMatrix& w = solver.matrix();
+  const auto element = static_cast<std::int64_t>(byte_size(w.dtype));
+  product(columns, static_cast<int>(rows_), {products_, row_leading_}, {g_.high + first * row_leading_, row_leading_},
+          1.0F / (products_scale_ * g_.scale), 0.0F);
+  for (int begin = (columns - 1) / coupled_tile * coupled_tile; begin >= 0; begin -= coupled_tile) {
+    const int width = std::min(coupled_tile, columns - begin);
+    sweep_coupled_tile({.dtype = w.dtype,
+                        .w = static_cast<const std::byte*>(w.data) + (begin * w.leading + first) * element,
+                        .w_leading = w.leading,
+                        .scale = w.scale,
+                        .gamma = gamma_ + static_cast<std::int64_t>(begin) * coupled_tile,
+                        .codes = solver.mutable_codes() + begin * solver.columns_leading() + first,
+                        .codes_leading = solver.columns_leading(),
+                        .errors = solver.errors() + first * solver.errors_leading() + begin,
+                        .errors_leading = solver.errors_leading(),
+                        .g = g_.high + first * row_leading_ + first,
+                        .g_leading = row_leading_,
+                        .g_scale = g_.scale,
+                        .g_diagonal = g_diagonal_ + first,
+                        .h = hessian.high + begin * hessian.leading + begin,
+                        .h_leading = hessian.leading,
+                        .h_scale = hessian.scale,
+                        .h_diagonal = diagonal + begin,
+                        .moved = moved_,
+                        .scratch = scratch_,
+                        .objective = changes_ + first / coupled_tile,
+                        .rows = rows,
+                        .columns = width},
+                       stream);
+    product(begin, width, {hessian.high + begin, hessian.leading}, {moved_, coupled_tile}, 1.0F / hessian.scale, 1.0F);
+  }
+  product(columns, columns, {hessian.high, hessian.leading}, {solver.errors() + first * solver.errors_leading(), solver.errors_leading()},
+          1.0F / hessian.scale, 0.0F);
+  store_products(gamma_, coupled_tile, columns, rows, products_scale_, products_ + first, row_leading_, stream);
+}
+
+}  // namespace fp8::cuda

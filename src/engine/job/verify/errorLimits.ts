@@ -1,0 +1,39 @@
+/**
+ * errorLimits: whether a weight's error is what its codes and scales come to, or what something else has done to it. Pure.
+ *
+ * Nearest rounding is known exactly. Learned rounding trades a larger error of the weights for a smaller one of the outputs: on the sample model up
+ * to 2.6 times the squared error of nearest rounding with the same scales for floating grids, 1.7 for int8 and 1.9 for nvfp4, and never more than 2.7
+ * halves of the widest step with F32 scales of floating grids. Scales of the others may be chosen to cut off large values, so that their steps say little.
+ */
+import type { Encoding } from '../../plan/encoding';
+import type { Rounding } from '../../plan/recipe';
+import type { ComparedResult } from '../quantizer';
+
+/** Squared error as a multiple of that of nearest rounding, and steps in halves of the widest one. */
+interface ErrorLimit {
+  readonly ratio: number;
+  readonly steps: number;
+}
+
+const NEAREST: ErrorLimit = { ratio: 1.01, steps: 1.01 };
+const LEARNED: Readonly<Record<Encoding['target'], ErrorLimit>> = {
+  float8_e4m3fn: { ratio: 8, steps: 5 },
+  float8_e5m2: { ratio: 8, steps: 5 },
+  int8: { ratio: 4, steps: Infinity },
+  mxfp8: { ratio: 8, steps: Infinity },
+  nvfp4: { ratio: 3, steps: Infinity },
+};
+
+/** A sentence; undefined where the error is as it should be. `rounding` is undefined for files of other tools. */
+export function problemOfError(result: ComparedResult, { target }: Encoding, rounding: Rounding | undefined): string | undefined {
+  const { squaredError, squaredSource, squaredNearest, largestStepError = 0 } = result;
+  if (squaredNearest === undefined || squaredError === 0) return undefined;
+  const limit = rounding === 'nearest' ? NEAREST : LEARNED[target];
+  const percent = (error: number): string => (squaredSource === 0 ? '0 %' : `${(100 * Math.sqrt(error / squaredSource)).toPrecision(3)} %`);
+  if (!(squaredError <= limit.ratio * squaredNearest)) {
+    const differs = squaredSource === 0 ? 'is not zero' : `differs from the source by ${percent(squaredError)}`;
+    return `It ${differs}, where its scales allow ${percent(squaredNearest)}, so its codes or its scale are not its own.`;
+  }
+  if (largestStepError <= limit.steps) return undefined;
+  return `A value is ${(largestStepError / 2).toPrecision(2)} of the widest steps from the source, too far for rounding, so its codes or its scale are not its own.`;
+}

@@ -1,0 +1,193 @@
+/** A verification knows every layout, and tells codes that are not their own from rounding. */
+import { open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { VerifyReport } from '../../../../src/engine/job/verify/verifyEvent';
+import { makePlan } from '../../../../src/engine/plan/makePlan';
+import { quantizationConfig } from '../../../../src/engine/plan/quantizationConfig';
+import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
+import { readHeader } from '../../../../src/engine/safetensors/reader';
+import { engineScene } from '../../../support/engineScene';
+import { writeModel, type ModelTensor } from '../../../support/modelFile';
+
+const scene = engineScene();
+
+const MODEL: readonly ModelTensor[] = [
+  { name: 'a.weight', dtype: 'BF16', shape: [600, 320] },
+  { name: 'b.weight', dtype: 'F16', shape: [64, 128] },
+  { name: 'odd.weight', dtype: 'F32', shape: [70, 50] },
+  { name: 'head.norm.weight', dtype: 'F32', shape: [96] },
+];
+
+const RECIPES: readonly Partial<Recipe>[] = [
+  { layout: 'comfyui' },
+  { layout: 'comfyui', target: 'float8_e5m2' },
+  { layout: 'comfyui', target: 'int8' },
+  { layout: 'comfyui', target: 'int8', granularity: 'tensor' },
+  { layout: 'comfyui', target: 'mxfp8' },
+  { layout: 'comfyui', target: 'nvfp4' },
+  { layout: 'comfyui-legacy' },
+  { layout: 'compressed-tensors' },
+  { layout: 'compressed-tensors', target: 'nvfp4' },
+  { layout: 'compressed-tensors', granularity: 'block', blockSize: [40, 64] },
+  { layout: 'huggingface' },
+  { layout: 'plain', target: 'int8', granularity: 'block' },
+  { layout: 'plain', granularity: 'row' },
+];
+
+async function convert(overrides: Partial<Recipe>): Promise<Recipe> {
+  await writeModel(scene.source, MODEL);
+  const recipe = defaultRecipe(overrides);
+  await scene.convert(scene.request({ recipe }));
+  const config = quantizationConfig(makePlan(await readHeader(scene.source), recipe, { toolVersion: '1' }));
+  if (config !== undefined) await writeConfig(config);
+  return recipe;
+}
+
+function writeConfig(config: Readonly<Record<string, unknown>>): Promise<void> {
+  return writeFile(join(scene.folder, 'config.json'), JSON.stringify({ quantization_config: config }));
+}
+
+async function patch(tensor: string, change: (bytes: Buffer) => void): Promise<void> {
+  const { begin, end } = (await readHeader(scene.output)).byName.get(tensor) ?? { begin: NaN, end: NaN };
+  const file = await open(scene.output, 'r+');
+  const bytes = Buffer.alloc(end - begin);
+  await file.read(bytes, 0, bytes.length, begin);
+  change(bytes);
+  await file.write(bytes, 0, bytes.length, begin);
+  await file.close();
+}
+
+function problemsOf(report: VerifyReport): readonly string[] {
+  return [...report.problems, ...report.tensors.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))];
+}
+
+describe.each(RECIPES)('a file made with %j', (overrides) => {
+  const codes = overrides.layout === 'compressed-tensors' && overrides.target === 'nvfp4' ? 'a.weight_packed' : 'a.weight';
+
+  it.each(['nearest', 'learned'] as const)('is good, %s', async (rounding) => {
+    await convert({ ...overrides, rounding });
+    const report = await scene.verify();
+    expect(problemsOf(report)).toEqual([]);
+    expect(report).toMatchObject({ ok: true, layout: overrides.layout });
+    expect(report.tensors.filter(({ state }) => state === 'quantized').length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('is not good with some codes zeroed, learned', async () => {
+    // Of four bits the rounding itself takes nearly a tenth of a weight.
+    const every = overrides.target === 'nvfp4' ? 25 : 200;
+    await convert(overrides);
+    await patch(codes, (bytes) => {
+      for (let i = 0; i < bytes.length; i += every) bytes[i] = 0;
+    });
+    expect(problemsOf(await scene.verify())).toEqual([expect.stringMatching(/^a\.weight: .* not its own\.$/)]);
+  });
+
+  it('is not good with a single code of nearest rounding changed', async () => {
+    await convert({ ...overrides, rounding: 'nearest' });
+    // The sign, of the largest.
+    await patch(codes, (bytes) => {
+      const isNear = (byte: number): number => (overrides.target === 'int8' ? Math.abs((byte << 24) >> 24) : byte & 0x7f);
+      const largest = bytes.reduce((best, byte, index) => (isNear(byte) > isNear(bytes[best] ?? 0) ? index : best), 0);
+      bytes[largest] = overrides.target === 'int8' ? -(bytes[largest] ?? 0) & 0xff : (bytes[largest] ?? 0) ^ 0x80;
+    });
+    expect(problemsOf(await scene.verify())).toEqual([expect.stringMatching(/^a\.weight: .* not its own\.$/)]);
+  });
+});
+
+describe('what breaks a load', () => {
+  const described = (format: string): Readonly<Record<string, string>> => ({
+    _quantization_metadata: JSON.stringify({ format_version: '1.0', layers: { a: { format } } }),
+  });
+  const matrix: ModelTensor = { name: 'a.weight', dtype: 'BF16', shape: [64, 64] };
+
+  it.each<readonly [string, readonly ModelTensor[], string, RegExp]>([
+    [
+      'a scale for each row under a format with one',
+      [
+        { name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 64] },
+        { name: 'a.weight_scale', dtype: 'F32', shape: [64] },
+      ],
+      'float8_e4m3fn',
+      /a\.weight: Its scale a\.weight_scale is F32 64, which its loader does not take/,
+    ],
+    [
+      'a scale in BF16',
+      [
+        { name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 64] },
+        { name: 'a.weight_scale', dtype: 'BF16', shape: [] },
+      ],
+      'float8_e4m3fn',
+      /a\.weight: Its a\.weight_scale is BF16 scalar instead of a\.weight_scale, F32 scalar/,
+    ],
+    [
+      'FP8 without a scale',
+      [{ name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 64] }],
+      'float8_e4m3fn',
+      /a\.weight: It is F8_E4M3 but has no scale/,
+    ],
+    [
+      'a scale beside a weight that is not quantized',
+      [matrix, { name: 'a.weight_scale', dtype: 'F32', shape: [] }],
+      'float8_e4m3fn',
+      /a\.weight: It is BF16 but has a scale/,
+    ],
+    [
+      'E8M0 scales under a dtype that the reader does not know',
+      [
+        { name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 64] },
+        { name: 'a.weight_scale', dtype: 'F8_E8M0', shape: [128, 4] },
+      ],
+      'mxfp8',
+      /a\.weight_scale: ComfyUI's reader does not know the dtype F8_E8M0/,
+    ],
+    [
+      'a description that is not there',
+      [
+        { name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 64] },
+        { name: 'a.weight_scale', dtype: 'F32', shape: [] },
+      ],
+      '',
+      /_quantization_metadata does not say float8_e4m3fn of a/,
+    ],
+  ])('%s', async (_what, tensors, format, finding) => {
+    await writeModel(scene.source, [matrix]);
+    await writeModel(scene.output, tensors, described(format));
+    expect(problemsOf(await scene.verify()).join('\n')).toMatch(finding);
+  });
+
+  it('a quantized convolution', async () => {
+    await writeModel(scene.source, [{ name: 'a.weight', dtype: 'BF16', shape: [32, 16, 3, 3] }]);
+    const tensors: readonly ModelTensor[] = [
+      { name: 'a.weight', dtype: 'F8_E4M3', shape: [32, 16, 3, 3] },
+      { name: 'a.weight_scale', dtype: 'F32', shape: [] },
+    ];
+    await writeModel(scene.output, tensors, described('float8_e4m3fn'));
+    expect(problemsOf(await scene.verify()).join('\n')).toMatch(/a\.weight: ComfyUI ignores the scales of convolutions/);
+  });
+
+  it('a kept layer that quantization_config does not name, and a quantized one that it does', async () => {
+    const recipe = await convert({ layout: 'huggingface', overrides: [{ match: 'b.weight', action: 'keep' }] });
+    expect(problemsOf(await scene.verify())).toEqual([]);
+    const config = { quant_method: 'fp8', weight_block_size: recipe.blockSize, modules_to_not_convert: ['a'] };
+    await writeConfig(config);
+    expect([...problemsOf(await scene.verify())].sort()).toEqual([
+      'a: it is quantized, but modules_to_not_convert in config.json names it.',
+      'b: it is not quantized, but modules_to_not_convert in config.json does not name it.',
+    ]);
+    await writeConfig({ ...config, modules_to_not_convert: ['b'], weight_block_size: [64, 64] });
+    expect(problemsOf(await scene.verify())).toEqual([
+      expect.stringMatching(/blocks are 128 × 128, and weight_block_size in config\.json is \[64,64\]/),
+    ]);
+    await writeConfig({ quant_method: 'bitsandbytes' });
+    expect(problemsOf(await scene.verify())).toEqual(['quant_method in config.json is "bitsandbytes" instead of "fp8".']);
+  });
+
+  it('no config.json is a warning', async () => {
+    await writeModel(scene.source, MODEL);
+    await scene.convert(scene.request({}, { layout: 'compressed-tensors' }));
+    const report = await scene.verify();
+    expect(report.ok).toBe(true);
+    expect(report.warnings).toEqual([expect.stringMatching(/no config\.json with quantization_config/)]);
+  });
+});
