@@ -92,7 +92,7 @@ export const recipeAndOutput: Scenario = async (context) => {
     await frame.locator('.strip', { hasText: 'Nearest rounding' }).waitFor();
   });
   await step('browse for another output', async () => {
-    await frame.getByRole('button', { name: 'Browse…' }).click();
+    await frame.getByRole('button', { name: 'Browse…', exact: true }).click();
     await workbench.answerFileDialog('Save the Converted Model As', join(workspace, 'chosen.safetensors'));
     await frame.locator('.strip-name', { hasText: 'chosen.safetensors' }).waitFor();
   });
