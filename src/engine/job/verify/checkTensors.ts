@@ -25,8 +25,8 @@ export interface TensorCheck {
   readonly scale?: number;
   /** Absent where there is nothing to compare. `id` is the check's index. */
   readonly task?: CompareTask | DifferenceTask;
-  /** The file says that this tensor of another content is what it should be: a corrected bias. */
-  readonly changed?: 'on purpose';
+  /** Of a bias that the file says was corrected: the weight whose rounding it takes over. */
+  readonly corrects?: { readonly weight: string; readonly columns: number };
 }
 
 /** One check per source tensor, in order. The compare tasks' files are the source's, `sourceFiles` many, and then those of the converted model. */
@@ -88,18 +88,21 @@ function checkKept(tensor: TensorInfo, found: TensorInfo, id: number, sourceFile
   if (length === 0) return kept;
   const ranges = { converted: rangeOf(found, sourceFiles), source: rangeOf(tensor, 0) };
   const { dtype } = tensor;
-  if (isCorrected(tensor, converted) && isSourceDtype(dtype)) {
+  const corrects = correctedWeight(tensor, converted);
+  if (corrects !== undefined && isSourceDtype(dtype)) {
     const values = (range: FileRange): TensorValues => ({ range, dtype, scale: 1 });
     const task = { kind: 'difference', id, name: tensor.name, reference: values(ranges.source), other: values(ranges.converted) } as const;
-    return { ...kept, changed: 'on purpose', task };
+    return { ...kept, corrects, task };
   }
   // Without codes bytes are compared, and dtype and shape say nothing.
   return { ...kept, task: { kind: 'compare', id, name: tensor.name, ...ranges, dtype: 'BF16', rows: 1, columns: length } };
 }
 
 /** Only the rounding of its layer's weight is a reason to change a bias. */
-function isCorrected({ name }: TensorInfo, { correctedBiases, stored }: ConvertedFile): boolean {
-  return correctedBiases.has(name) && stored.byName.has(name.replace(/\.bias$/, '.weight'));
+function correctedWeight({ name }: TensorInfo, { correctedBiases, stored }: ConvertedFile): TensorCheck['corrects'] {
+  const weight = name.replace(/\.bias$/, '.weight');
+  const columns = stored.byName.get(weight)?.columns;
+  return correctedBiases.has(name) && columns !== undefined ? { weight, columns } : undefined;
 }
 
 interface QuantizedFacts {

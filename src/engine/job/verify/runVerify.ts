@@ -7,6 +7,7 @@ import type { ComparedResult, Quantizer } from '../quantizer';
 import { checkLayout } from './checkLayout';
 import { checkTensors, type TensorCheck } from './checkTensors';
 import { readConverted } from './convertedFile';
+import { problemOfCorrection } from './correctionLimit';
 import { problemOfError } from './errorLimits';
 import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from './verifyEvent';
 
@@ -39,7 +40,9 @@ async function* verify(
   const checks = checkTensors(source.header, source.files.length, file);
   const layout = checkLayout(source.header, file, checks);
   const compared = yield* compare(checks, [...source.files, ...file.files], request, quantizer, signal);
-  const tensors = checks.map((check, id) => verificationOf(check, compared.get(id)));
+  const ids = new Map(checks.map(({ source: { name } }, id) => [name, id]));
+  const resultOf = (name: string): ComparedResult | undefined => compared.get(ids.get(name) ?? -1);
+  const tensors = checks.map((check, id) => verificationOf(check, compared.get(id), resultOf));
   const quantized = [...compared].filter(([id]) => checks[id]?.state === 'quantized').map(([, result]) => result);
   return {
     converted: request.converted,
@@ -99,17 +102,23 @@ async function* compare(
   return compared;
 }
 
-function verificationOf(check: TensorCheck, result: ComparedResult | undefined): TensorVerification {
-  const { source, state, problems, scale, encoding, changed } = check;
+/** While it goes on, the results of other tensors are not told: only the report sees a corrected bias beside its weight. */
+function verificationOf(
+  check: TensorCheck,
+  result: ComparedResult | undefined,
+  resultOf: (name: string) => ComparedResult | undefined = () => undefined,
+): TensorVerification {
+  const { source, state, problems, scale, encoding, corrects } = check;
   const common = {
     name: source.name,
     ...(encoding === undefined ? {} : { encoding: encodingText(encoding) }),
     ...(scale === undefined ? {} : { scale }),
   };
   if (result === undefined) return { ...common, state, problems };
-  if (changed === 'on purpose' && !result.equal) {
-    if (result.nonFiniteCount === 0) return { ...common, state, problems, maxAbsoluteError: result.maxAbsoluteError };
-    return { ...common, state: 'wrong', problems: [...problems, `${result.nonFiniteCount} of its values are NaN or infinite.`] };
+  if (corrects !== undefined && !result.equal) {
+    const problem = problemOfCorrection(result, resultOf(corrects.weight), corrects.columns);
+    if (problem !== undefined) return { ...common, state: 'wrong', problems: [...problems, problem] };
+    return { ...common, state, problems, maxAbsoluteError: result.maxAbsoluteError };
   }
   if (state === 'kept') {
     return result.equal

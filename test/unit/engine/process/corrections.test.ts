@@ -83,7 +83,19 @@ it('takes no bias for a corrected one that is not named so, nor one that is not 
   );
   await writeFile(scene.output, bytes);
   expect(await scene.verify()).toMatchObject({ ok: true });
-  bytes.writeFloatLE(NaN, header.byName.get('layer.bias')!.begin);
+  const corrected = header.byName.get('layer.bias')!.begin;
+  const correct = bytes.readFloatLE(corrected);
+  for (const [value, problem] of [
+    [NaN, /1 of its values are NaN or infinite/],
+    [1e30, /more than rounding its layer's weight can ask for/],
+  ] as const) {
+    bytes.writeFloatLE(value, corrected);
+    await writeFile(scene.output, bytes);
+    const { ok, tensors } = await scene.verify();
+    expect(ok).toBe(false);
+    expect(tensors.find(({ name }) => name === 'layer.bias')?.problems.join()).toMatch(problem);
+  }
+  bytes.writeFloatLE(correct, corrected);
   await writeFile(scene.output, bytes);
-  expect(await scene.verify()).toMatchObject({ ok: false });
+  expect(await scene.verify()).toMatchObject({ ok: true });
 });
