@@ -8,9 +8,9 @@ interface Offer<Value extends string> {
 }
 
 export const STATISTICS_OFFERS: readonly Offer<Options['statistics']>[] = [
-  { value: 'auto', label: 'Automatic', help: 'The calibration file; on the CPU else propagated; else the weights.' },
+  { value: 'auto', label: 'Automatic', help: 'The file’s inputs; else propagated, on the CPU; else gram.' },
   { value: 'gram', label: 'Gram', help: 'The weights alone. Fastest.' },
-  { value: 'propagated', label: 'Propagated', help: 'Samples sent through the model’s own layers, where these are known.' },
+  { value: 'propagated', label: 'Propagated', help: 'Samples go through the model, where its shape is known.' },
   { value: 'calibrated', label: 'Calibrated', help: 'Real inputs, for every layer that the calibration file has.' },
 ];
 
@@ -21,7 +21,7 @@ export const SIDES_OFFERS: readonly Offer<Options['sides']>[] = [
 ];
 
 export const BIAS_OFFERS: readonly Offer<Options['biasCorrection']>[] = [
-  { value: 'auto', label: 'Automatic', help: 'Biases take over what rounding does to mean outputs, where a mean input is known.' },
+  { value: 'auto', label: 'Automatic', help: 'Biases take over what rounding does to mean outputs.' },
   { value: 'off', label: 'Off', help: 'Biases stay as they are.' },
 ];
 
@@ -42,7 +42,7 @@ export function biasHelp(options: Options): string {
 
 export function samplesHelp(options: Options): string {
   if (options.rounding !== 'learned') return unsteered(options);
-  return options.statistics === 'gram' ? 'Gram needs none.' : 'How many are drawn and sent through the model, where it is.';
+  return options.statistics === 'gram' ? 'Gram needs none.' : 'How many are sent through the model, where any are.';
 }
 
 export function calibrationHelp(options: Options): string {
