@@ -9,7 +9,15 @@ import { describeFailure } from './setup/step.mjs';
 const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const target = `${process.platform}-${process.arch}`;
 /** Every file without which the installed extension would not work, or might not be given away. */
-const required = ['dist/extension.js', 'dist/engine.js', 'dist/webview.js', 'dist/webview.css', 'build/Release/fp8.node', noticesPath];
+const required = [
+  'dist/extension.js',
+  'dist/engine.js',
+  'dist/webview.js',
+  'dist/webview.css',
+  'build/Release/fp8.node',
+  'tools/collect_calibration.py',
+  noticesPath,
+];
 
 /** The README of the package. */
 const readme = 'out/README.md';

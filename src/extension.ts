@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { filesToCompare } from './editor/compare/compareCommand';
 import { ComparePanels } from './editor/compare/comparePanels';
+import { registerCalibrationScript } from './editor/calibrationScript';
 import { activeModel, registerCommands } from './editor/commands';
 import { Observable } from './base/observable';
 import { Conversions } from './editor/conversion/conversions';
@@ -108,6 +109,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
       if (files !== undefined) comparisons.show(...files);
     }),
     editor.register(),
+    registerCalibrationScript(context.extensionUri),
     registerHexViews(),
     registerCommands({
       convert: (uri, output) => command.run(uri, output),

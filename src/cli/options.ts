@@ -68,6 +68,7 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   },
   { name: 'calibration', value: 'FILE', help: "a calibration file: real inputs of the model's layers" },
   { name: 'sides', value: 'auto|input|both', help: 'whether which outputs matter steers rounding as well (default: auto)' },
+  { name: 'bias-correction', value: 'auto|off', help: 'biases take over what rounding does to mean outputs, where known (default: auto)' },
   { name: 'calib_samples', value: 'N', help: 'synthetic samples for propagated statistics, 512 to 8192 (default: 3072)' },
   { name: 'seed', value: 'N', help: 'start of every random choice (default: 0)' },
   { name: 'device', short: 'd', value: 'auto|cpu|cuda:N', help: 'what computes (default: auto; see fp8 devices)' },

@@ -4,6 +4,7 @@ import { EngineError } from '../engine/errors';
 import type { Override } from '../engine/plan/overrides';
 import { readRecipeFile } from '../engine/plan/readRecipeFile';
 import {
+  BIAS_CORRECTIONS,
   CONVOLUTIONS,
   defaultRecipe,
   PRESET_NAMES,
@@ -35,6 +36,7 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
   const rounding = given.choice('rounding', ROUNDINGS);
   const statistics = given.choice('statistics', STATISTICS);
   const sides = given.choice('sides', SIDES);
+  const biasCorrection = given.choice('bias-correction', BIAS_CORRECTIONS);
   const calibration = given.text('calibration');
   const topK = readTopK(given);
   const numIter = given.integer('num_iter', 1, 1_000_000);
@@ -53,6 +55,7 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
     ...(sides === undefined ? {} : { sides }),
     // The engine is another process, with another idea of what a relative path is relative to should one of them ever move.
     ...(calibration === undefined ? {} : { calibration: resolve(calibration) }),
+    ...(biasCorrection === undefined ? {} : { biasCorrection }),
     ...(calibSamples === undefined ? {} : { calibSamples }),
     ...(seed === undefined ? {} : { seed }),
     ...(given.has('requantize') ? { quantized: 'requantize' as const } : {}),

@@ -27,6 +27,8 @@ export function button(options: {
   readonly appearance: ButtonAppearance;
   readonly onPress: () => void;
   readonly title?: string;
+  /** For assistive technology, where the label alone could mean another one. */
+  readonly name?: string;
   /** Why it cannot be pressed. */
   readonly disabled?: string;
 }): HTMLElement {
@@ -34,6 +36,7 @@ export function button(options: {
   element.setAttribute('appearance', options.appearance);
   element.textContent = options.label;
   if (options.title !== undefined) element.title = options.title;
+  if (options.name !== undefined) element.setAttribute('aria-label', options.name);
   if (options.disabled !== undefined) {
     element.setAttribute('disabled', '');
     element.title = options.disabled;

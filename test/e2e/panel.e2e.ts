@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { FrameLocator } from 'playwright-core';
 import { readHeader } from '../../src/engine/safetensors/reader';
 import { writeLargeModel } from '../support/largeModel';
+import { writeModel } from '../support/modelFile';
 import { accessibilityFindings } from '../support/accessibility';
 import { takePicture } from '../support/pictures';
 import type { Scenario, ScenarioContext } from '../support/scenario';
@@ -92,9 +93,34 @@ export const recipeAndOutput: Scenario = async (context) => {
     await frame.locator('.strip', { hasText: 'Nearest rounding' }).waitFor();
   });
   await step('browse for another output', async () => {
-    await frame.getByRole('button', { name: 'Browse…' }).click();
+    await frame.getByRole('button', { name: 'Browse…', exact: true }).click();
     await workbench.answerFileDialog('Save the Converted Model As', join(workspace, 'chosen.safetensors'));
     await frame.locator('.strip-name', { hasText: 'chosen.safetensors' }).waitFor();
+  });
+  await step('choose a calibration file, and let go of it', async () => {
+    const calibration = join(workspace, 'calibration.safetensors');
+    const field = frame.getByRole('textbox', { name: 'Calibration file' });
+    const shows = (text: string) => frame.locator('#help-calibration-file', { hasText: text }).waitFor();
+    await writeModel(calibration, [{ name: 'model.layers.0.self_attn.q_proj.input', dtype: 'F32', shape: [4, 256] }]);
+    await frame.getByRole('combobox', { name: 'Rounding' }).press('Home');
+    await shows('Real inputs of the layers');
+    await frame.getByRole('button', { name: 'Calibration file: Browse…' }).click();
+    await workbench.answerFileDialog('Choose a Calibration File', calibration);
+    await shows(calibration);
+    assert.equal(await field.inputValue(), calibration);
+    assert.equal(await frame.locator('.forecast-error').count(), 0);
+    await takePicture(context, 'panel-statistics');
+    await field.fill('missing.safetensors');
+    await field.press('Enter');
+    await frame.locator('.forecast-error', { hasText: join(workspace, 'missing.safetensors') }).waitFor();
+    await frame.getByRole('button', { name: 'Calibration file: Clear' }).click();
+    await shows('Real inputs of the layers');
+    await frame.locator('.forecast-error').waitFor({ state: 'detached' });
+    await frame.getByRole('combobox', { name: 'Statistics' }).press('End');
+    await frame.locator('#help-statistics', { hasText: 'Choose a calibration file below.' }).waitFor();
+    await frame.getByRole('combobox', { name: 'Statistics' }).press('Home');
+    await frame.getByRole('combobox', { name: 'Rounding' }).press('End');
+    await frame.locator('.strip', { hasText: 'Nearest rounding' }).waitFor();
   });
   await step('convert to it, with that recipe', async () => {
     await frame.getByRole('button', { name: 'Convert to FP8' }).click();

@@ -214,7 +214,20 @@ struct PropagateTask {
   std::vector<PropagateStep> steps;
 };
 
-using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask, PropagateTask, DequantizeTask>;
+// See CorrectBiasTask in quantizer.ts. Reports Compared: the corrected bias against the bias.
+struct CorrectBiasTask {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint64_t rows = 0;
+  std::uint64_t columns = 0;
+  TensorValues weights;  // rows × columns
+  TensorValues codes;    // what was written for them
+  TensorValues inputs;   // any number of vectors of `columns` values, whose mean is the mean input
+  TensorValues bias;     // rows values, of a source dtype
+  std::uint64_t output_offset = 0;
+};
+
+using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask, PropagateTask, DequantizeTask, CorrectBiasTask>;
 
 struct Job {
   std::vector<std::string> files;

@@ -49,6 +49,15 @@ constexpr std::uint16_t encode_f16(float value) {
   return static_cast<std::uint16_t>(sign | (rounded - 0x38000000U) >> 13);
 }
 
+inline void encode_source(float value, SourceDtype dtype, std::byte* data, std::size_t index) {
+  if (dtype == SourceDtype::f32) {
+    std::memcpy(data + index * 4, &value, 4);
+    return;
+  }
+  const std::uint16_t bits = dtype == SourceDtype::bf16 ? encode_bf16(value) : encode_f16(value);
+  std::memcpy(data + index * 2, &bits, 2);
+}
+
 inline float decode_source(const std::byte* data, std::size_t index, SourceDtype dtype) {
   if (dtype == SourceDtype::f32) {
     float value;

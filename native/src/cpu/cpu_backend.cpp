@@ -23,6 +23,7 @@
 #include "core/thread_pool.h"
 #include "cpu/blas.h"
 #include "cpu/compare_task.h"
+#include "cpu/correct_bias_task.h"
 #include "cpu/dequantize_task.h"
 #include "cpu/difference_task.h"
 #include "cpu/inspect_task.h"
@@ -106,6 +107,8 @@ class CpuJob {
       run_difference_task(*difference, files_, observer_, context);
     } else if (const auto* propagate = std::get_if<PropagateTask>(&task)) {
       run_propagate_task(*propagate, files_, observer_, context);
+    } else if (const auto* correct = std::get_if<CorrectBiasTask>(&task)) {
+      run_correct_bias_task(*correct, files_, observer_, context);
     } else {
       run_compare_task(std::get<CompareTask>(task), files_, observer_, context);
     }
@@ -128,6 +131,7 @@ class CpuJob {
     if (const auto* compare = std::get_if<CompareTask>(&task)) return compare_task_bytes(*compare, pool_.size());
     if (const auto* inspect = std::get_if<InspectTask>(&task)) return inspect_task_bytes(*inspect, pool_.size());
     if (const auto* propagate = std::get_if<PropagateTask>(&task)) return propagate_task_bytes(*propagate);
+    if (const auto* correct = std::get_if<CorrectBiasTask>(&task)) return correct_bias_task_bytes(*correct, pool_.size());
     if (const auto* dequantize = std::get_if<DequantizeTask>(&task)) return dequantize_task_bytes(*dequantize, pool_.size());
     if (std::holds_alternative<DifferenceTask>(task)) return difference_task_bytes(pool_.size());
     return std::min<std::uint64_t>(std::get<CopyTask>(task).source.length, io_chunk_bytes);

@@ -238,6 +238,25 @@ PropagateTask propagate_from(const Napi::Object& object) {
   return task;
 }
 
+CorrectBiasTask correct_bias_from(const Napi::Object& object) {
+  CorrectBiasTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.rows = whole_number(object, "rows");
+  task.columns = whole_number(object, "columns");
+  task.weights = values_from(object, "weights");
+  task.codes = values_from(object, "codes");
+  task.inputs = values_from(object, "inputs");
+  task.bias = values_from(object, "bias");
+  task.output_offset = whole_number(object, "outputOffset");
+  if (element_count(task.weights) != task.rows * task.columns) reject(object.Env(), "weights", "a matrix of rows × columns");
+  if (element_count(task.codes) != task.rows * task.columns) reject(object.Env(), "codes", "as many as there are weights");
+  const std::uint64_t inputs = element_count(task.inputs);
+  if (task.columns == 0 || inputs == 0 || inputs % task.columns != 0) reject(object.Env(), "inputs", "vectors of `columns` values");
+  if (element_count(task.bias) != task.rows) reject(object.Env(), "bias", "one value for each row");
+  return task;
+}
+
 Task task_from(const Napi::Value& value) {
   const Napi::Object object = object_from(value, "a task");
   const std::string kind = text(object, "kind");
@@ -250,7 +269,8 @@ Task task_from(const Napi::Value& value) {
   if (kind == "inspect") return inspect_from(object);
   if (kind == "difference") return difference_from(object);
   if (kind == "propagate") return propagate_from(object);
-  reject(object.Env(), "kind", "copy, quantize, dequantize, compare, inspect, difference or propagate");
+  if (kind == "correctBias") return correct_bias_from(object);
+  reject(object.Env(), "kind", "copy, quantize, dequantize, compare, inspect, difference, propagate or correctBias");
 }
 
 std::vector<FileRange> ranges_of(const TensorValues& values) {
@@ -286,6 +306,10 @@ std::vector<FileRange> ranges_of(const Task& task) {
       if (step.weight) add_values(*step.weight);
       if (step.bias) add_values(*step.bias);
     }
+    return ranges;
+  }
+  if (const auto* correct = std::get_if<CorrectBiasTask>(&task)) {
+    for (const TensorValues* values : {&correct->weights, &correct->codes, &correct->inputs, &correct->bias}) add_values(*values);
     return ranges;
   }
   const auto& quantize = std::get<QuantizeTask>(task);

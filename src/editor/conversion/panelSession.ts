@@ -77,8 +77,12 @@ export class PanelSession implements PanelApi {
   }
 
   async setOptions(patch: Partial<Options>): Promise<void> {
-    const { output } = patch;
-    const placed = output === undefined || output === '' ? patch : { ...patch, output: this.#placed(output) };
+    const { output, calibration } = patch;
+    const placed = {
+      ...patch,
+      ...(output === undefined || output === '' ? undefined : { output: this.#placed(named(output)) }),
+      ...(calibration === undefined || calibration === '' ? undefined : { calibration: this.#placed(calibration) }),
+    };
     await this.services.choices.change(this.#path, (choices) => withOptions(choices, placed));
   }
 
@@ -114,6 +118,11 @@ export class PanelSession implements PanelApi {
       case 'browseOutput': {
         const output = await this.#browse();
         if (output !== undefined) await this.setOptions({ output });
+        return;
+      }
+      case 'browseCalibration': {
+        const calibration = await this.#browseCalibration();
+        if (calibration !== undefined) await this.setOptions({ calibration });
         return;
       }
     }
@@ -159,9 +168,8 @@ export class PanelSession implements PanelApi {
   }
 
   /** A name alone is meant beside the source. */
-  #placed(output: string): string {
-    const named = /\.(safetensors|sft)$/i.test(output) ? output : `${output}.safetensors`;
-    return isAbsolute(named) ? named : join(dirname(this.#path), named);
+  #placed(path: string): string {
+    return isAbsolute(path) ? path : join(dirname(this.#path), path);
   }
 
   async #browse(): Promise<string | undefined> {
@@ -174,6 +182,21 @@ export class PanelSession implements PanelApi {
     });
     return uri?.fsPath;
   }
+
+  async #browseCalibration(): Promise<string | undefined> {
+    const { calibration } = this.services.choices.wanted(this.document.uri).recipe;
+    const uris = await vscode.window.showOpenDialog({
+      title: 'Choose a Calibration File',
+      openLabel: 'Choose',
+      defaultUri: vscode.Uri.file(dirname(calibration ?? this.#path)),
+      filters: { 'Calibration file or importance matrix': ['safetensors', 'gguf', 'dat'] },
+    });
+    return uris?.[0]?.fsPath;
+  }
+}
+
+function named(output: string): string {
+  return /\.(safetensors|sft)$/i.test(output) ? output : `${output}.safetensors`;
 }
 
 async function freeBytesAt(folder: string): Promise<number | undefined> {

@@ -34,7 +34,8 @@ export interface PanelFacts {
 
 export function panelView(facts: PanelFacts): PanelView {
   const { header, plan, wanted, outputPath, devices, problem, lastSweeps } = facts;
-  const { presets, rounding, topK, numIter, calibSamples, layout, target, granularity, blockSize, convolutions, overrides } = wanted.recipe;
+  const { presets, rounding, topK, numIter, layout, target, granularity, blockSize, convolutions, overrides } = wanted.recipe;
+  const { statistics, sides, calibSamples, calibration, biasCorrection } = wanted.recipe;
   const forecasted = forecastView(facts);
   return {
     panel: facts.panel,
@@ -44,6 +45,10 @@ export function panelView(facts: PanelFacts): PanelView {
       topK,
       numIter,
       calibSamples,
+      statistics,
+      sides,
+      calibration: calibration ?? '',
+      biasCorrection,
       target,
       granularity,
       blockSize,

@@ -32,11 +32,12 @@ export function parseChoices(stored: unknown): Choices {
 
 /** What is given takes the place of what was chosen before. A value that is the default is chosen all the same: it outlives a change of the settings. */
 export function withOptions(choices: Choices, patch: Partial<Options>): Choices {
-  const { preset, device, threads, output, ...rest } = patch;
+  const { preset, device, threads, output, calibration, ...rest } = patch;
   const recipe: Partial<Recipe> = {
     // Each rounding has a rank of its own by default.
     ...(rest.rounding === undefined ? choices.recipe : withoutTopK(choices.recipe)),
     ...rest,
+    ...(calibration === undefined ? undefined : { calibration: calibration === '' ? null : calibration }),
     ...(preset === undefined ? undefined : { presets: presetsOf(preset) }),
   };
   const { output: before, ...others } = choices;

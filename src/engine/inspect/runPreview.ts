@@ -78,7 +78,11 @@ async function taskOf({ path, header, files }: ModelSource, tensor: string, reci
   const { calibration } = await calibrationOfRecipe(recipe, header);
   const inputs = calibration?.byWeight.get(tensor)?.inputs === undefined ? 'gram' : 'calibrated';
   const plan = makePlan(header, { ...recipe, statistics: inputs }, { toolVersion, ...(calibration === undefined ? {} : { calibration }) });
-  const sources = { propagated: new Map(), ...(calibration === undefined ? {} : { calibration: { calibration, file: files.length } }) };
+  const sources = {
+    propagated: new Map(),
+    means: new Map(),
+    ...(calibration === undefined ? {} : { calibration: { calibration, file: files.length } }),
+  };
   const task = scheduleTasks(plan, sources).find(({ kind, name }) => kind === 'quantize' && name === tensor);
   if (task?.kind === 'quantize') return task;
   throw new EngineError('InvalidRecipe', `"${tensor}" is not quantized by this recipe, so there is nothing to preview.`, { path, tensor });

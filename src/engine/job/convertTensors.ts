@@ -5,6 +5,7 @@ import type { Plan, PlannedTensor } from '../plan/plan';
 import type { ModelSource } from '../safetensors/modelSource';
 import type { ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
+import { correctBiases } from './correctBiases';
 import { secondsOf, workOf } from './estimate';
 import type { JobEvent } from './jobEvent';
 import type { PartialOutput } from './partialOutput';
@@ -126,10 +127,13 @@ export async function* convertTensors(
     }
   }
   if (nonFinite.size === 0) {
+    yield* correctBiases(plan, context, signal);
     yield meter.snapshot();
     return { plan, statistics };
   }
-  return { plan: yield* keepAfterAll(plan, nonFinite, context, signal), statistics };
+  const kept = yield* keepAfterAll(plan, nonFinite, context, signal);
+  yield* correctBiases(kept, context, signal);
+  return { plan: kept, statistics };
 }
 
 /** Lays the output out anew with the named tensors kept, and moves into it what is computed already. */

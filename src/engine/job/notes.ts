@@ -17,11 +17,17 @@ export function notesOf(plan: Plan): readonly string[] {
   const biases = keptBiases(plan);
   if (biases > 0) {
     const subject = biases === 1 ? '1 bias stays as it is' : `${biases} biases stay as they are`;
-    notes.push(`${subject}: the weights alone do not tell the mean of a layer's input, without which a correction only adds noise.`);
+    notes.push(`${subject}: ${whyBiasesStay(plan)}`);
   }
   return notes;
 }
 
+function whyBiasesStay({ recipe }: Plan): string {
+  if (recipe.biasCorrection === 'off') return 'the recipe turns their correction off.';
+  if (recipe.rounding !== 'learned') return 'they are corrected only with learned rounding.';
+  return "nothing tells the mean of their layers' inputs, without which a correction only adds noise.";
+}
+
 function keptBiases(plan: Plan): number {
-  return plan.tensors.filter(({ action, rule }) => action === 'keep' && rule === 'bias').length;
+  return plan.tensors.filter(({ action, rule, correction }) => action === 'keep' && rule === 'bias' && correction === undefined).length;
 }

@@ -1,6 +1,7 @@
 /** prepareStatistics: what a plan's choice of statistics needs before the first tensor is rounded. */
 import { formatQuantity } from '../../base/format';
 import { feedersOf } from '../families/feeders';
+import { withCorrections, withoutCorrections } from '../plan/biasCorrection';
 import type { Calibration } from '../plan/calibration';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
@@ -25,13 +26,17 @@ export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan
     const statistics = {
       ...choice,
       ...(byItself
-        ? ({ inputs: 'gram', reason: 'Gram: on a GPU, samples are sent through the model only where that is asked for.' } as const)
+        ? ({
+            inputs: 'gram',
+            mean: 'unknown',
+            reason: 'Gram: on a GPU, samples are sent through the model only where that is asked for.',
+          } as const)
         : {}),
       ...(recipe.sides === 'auto' && choice.outputs === 'gram' ? ({ outputs: 'none' } as const) : {}),
     };
     return { ...tensor, quantization: { ...tensor.quantization, statistics } };
   });
-  return { ...plan, tensors };
+  return { ...plan, tensors: withCorrections(withoutCorrections(tensors), recipe) };
 }
 
 /** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
@@ -47,19 +52,19 @@ export async function* prepareStatistics(
   const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: source.files.length } };
   const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
   const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor, feeders.reached) ? [tensor.source.name] : [])));
-  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map() } };
+  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map(), means: new Map() } };
   const { recipe } = plan;
   const reached = formatQuantity(wanted.size, 'matrix', 'matrices');
   yield { type: 'log', message: `sending ${formatQuantity(recipe.calibSamples, 'sample')} through the model, for ${reached}` };
   const index = source.files.length + files.length;
-  const { byWeight } = await propagate(
+  const { byWeight, means } = await propagate(
     feeders,
     wanted,
     new Map(plan.tensors.flatMap((tensor) => (tensor.stored === undefined ? [] : [[tensor.source.name, tensor.stored] as const]))),
     { sources: source.files, statistics: statisticsPath, index },
     { recipe, quantizer, threads: request.threads, signal },
   );
-  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight } };
+  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight, means } };
 }
 
 /** Also where the statistics are calibrated: few samples say less than samples and what is known without them. */

@@ -9,7 +9,8 @@ export interface FileRange {
   readonly length: number;
 }
 
-export type QuantizerTask = CopyTask | QuantizeTask | DequantizeTask | CompareTask | InspectTask | DifferenceTask | PropagateTask;
+export type QuantizerTask =
+  CopyTask | QuantizeTask | DequantizeTask | CompareTask | InspectTask | DifferenceTask | PropagateTask | CorrectBiasTask;
 
 /** Copies a source range to `outputOffset` of the output file. */
 export interface CopyTask {
@@ -193,6 +194,23 @@ export type PropagateStep =
       readonly offset: number;
       readonly as: 'samples' | 'secondMoment';
     };
+
+/**
+ * Writes bias + (weights − codes) · mean of `inputs` to `outputOffset`, in the dtype of the bias, where it is finite. `inputs` are any number of
+ * vectors of `columns` values. Runs on the device `cpu`, and ends in `compared`: what was written against the bias.
+ */
+export interface CorrectBiasTask {
+  readonly kind: 'correctBias';
+  readonly id: number;
+  readonly name: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly weights: TensorValues;
+  readonly codes: TensorValues;
+  readonly inputs: TensorValues;
+  readonly bias: TensorValues;
+  readonly outputOffset: number;
+}
 
 /** Describes the values of one tensor. Reads only, and runs on the device `cpu`. */
 export interface InspectTask {

@@ -1,6 +1,6 @@
 /** JobReport: what a job did to every tensor, as written by `--report` and shown by the editor. */
 import type { Dtype } from '../dtype';
-import type { Action } from '../plan/plan';
+import type { Action, BiasCorrectionPlan } from '../plan/plan';
 import type { Recipe } from '../plan/recipe';
 import type { StatisticsChoice } from '../plan/statistics';
 
@@ -25,11 +25,19 @@ export interface TensorReport {
   readonly objectiveLearned?: number;
   /** What steered learned rounding, and why. */
   readonly statistics?: StatisticsChoice;
+  /** Of a bias that took over what rounding did to its layer's mean output. */
+  readonly correction?: BiasCorrectionReport;
   readonly sweeps?: number;
   readonly keptNearest?: boolean;
   readonly changedShare?: number;
   readonly device?: string;
   readonly seconds: number;
+}
+
+export interface BiasCorrectionReport extends BiasCorrectionPlan {
+  /** ‖new − old‖ ÷ ‖old‖; absent where the bias was zero. */
+  readonly relativeChange?: number;
+  readonly largestChange: number;
 }
 
 export interface JobReport {

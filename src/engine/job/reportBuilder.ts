@@ -2,7 +2,7 @@
 import { encodingText } from '../plan/chooseEncoding';
 import type { Action, Plan, PlannedTensor } from '../plan/plan';
 import { plannedBytes } from '../plan/plannedBytes';
-import type { QuantizedResult } from './quantizer';
+import type { ComparedResult, QuantizedResult } from './quantizer';
 import type { JobReport, JobSummary, TensorReport } from './report';
 
 type Counts = Readonly<Record<Action, number>>;
@@ -42,6 +42,27 @@ export class ReportBuilder {
   kept(tensor: PlannedTensor, seconds: number): TensorReport {
     this.#seconds.copy += seconds;
     return this.#add({ ...common(tensor), action: 'keep', targetDtype: tensor.source.dtype, bytesOut: plannedBytes(tensor), seconds });
+  }
+
+  /** After `kept`. */
+  corrected({ source: { name }, correction }: PlannedTensor, change: ComparedResult): void {
+    const kept = this.#tensors.get(name);
+    if (kept === undefined || correction === undefined) return;
+    const { squaredError, squaredSource, maxAbsoluteError } = change;
+    const relativeChange = squaredSource === 0 ? undefined : Math.sqrt(squaredError / squaredSource);
+    const correctionReport = {
+      ...correction,
+      ...(relativeChange === undefined ? {} : { relativeChange }),
+      largestChange: maxAbsoluteError,
+    };
+    this.#add({ ...kept, correction: correctionReport });
+  }
+
+  /** After `kept`: a correction was planned and could not be made. */
+  uncorrected({ source: { name } }: PlannedTensor): void {
+    const kept = this.#tensors.get(name);
+    if (kept !== undefined)
+      this.#add({ ...kept, reason: 'Bias: not corrected, because the weights of its layer are in another file of the output.' });
   }
 
   quantized(tensor: PlannedTensor, result: QuantizedResult): TensorReport {

@@ -14,7 +14,10 @@ export type ConversionTask = CopyTask | QuantizeTask | DequantizeTask;
  * Costly matrices come first, so that none of them runs alone at the end; what only moves bytes follows in file order,
  * which reads the disk from front to back. Tensors without bytes need no task.
  */
-export function scheduleTasks(plan: Plan, sources: StatisticsSources = { propagated: new Map() }): readonly ConversionTask[] {
+export function scheduleTasks(
+  plan: Plan,
+  sources: StatisticsSources = { propagated: new Map(), means: new Map() },
+): readonly ConversionTask[] {
   const places = outputPlaces(plan);
   const tasks = plan.tensors.flatMap((tensor, id) => taskOf(tensor, id, plan, places.get(tensor.source.name) ?? [], sources) ?? []);
   const cost = (task: ConversionTask): number => {

@@ -15,6 +15,8 @@ export interface PropagatedInput {
 export interface StatisticsSources {
   readonly calibration?: { readonly calibration: Calibration; readonly file: number };
   readonly propagated: ReadonlyMap<string, PropagatedInput>;
+  /** The mean inputs of the same layers: one F32 for each column. */
+  readonly means: ReadonlyMap<string, TensorValues>;
 }
 
 const GRAM: StatisticsTerm = { kind: 'gram', weight: 1 };

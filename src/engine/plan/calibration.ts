@@ -76,6 +76,12 @@ export function calibrationOf(calibration: Calibration | undefined, weight: stri
   return layer.outputs === undefined ? 'none' : 'outputs';
 }
 
+/** Vectors whose mean is the layer's mean input: the mean itself, or samples. */
+export function calibratedMeanOf(calibration: Calibration | undefined, weight: string): TensorInfo | undefined {
+  const layer = calibration?.byWeight.get(weight);
+  return layer?.inputMean ?? (layer?.inputs?.kind === 'samples' ? layer.inputs.values : undefined);
+}
+
 function kindOf(name: string): Kind | undefined {
   return KINDS.find((kind) => name.endsWith(kind) && name.length > kind.length);
 }

@@ -5,7 +5,8 @@ import { isSourceDtype } from '../dtype';
 import type { Header, TensorInfo } from '../safetensors/header';
 import { feedersOf } from '../families/feeders';
 import { layOut, type LayoutTensor } from '../safetensors/layout';
-import { calibrationOf, type Calibration } from './calibration';
+import { withCorrections } from './biasCorrection';
+import { calibratedMeanOf, calibrationOf, type Calibration } from './calibration';
 import { FORMATS } from './formats/formats';
 import { matrixOf } from './matrix';
 import { modelFamily } from './modelFamily';
@@ -14,7 +15,7 @@ import { outputMetadata } from './outputMetadata';
 import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './plan';
 import type { Recipe } from './recipe';
 import { decide, ruleContext } from './rules';
-import { chooseStatistics } from './statistics';
+import { chooseStatistics, type KnownStatistics } from './statistics';
 import { sourceCodes, type StoredSource } from './stored/sourceCodes';
 import { tensorEncodings, type TensorEncodings } from './tensorEncodings';
 import { byteLengthOf, plannedBytes } from './plannedBytes';
@@ -37,7 +38,7 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   const format = FORMATS[recipe.layout];
   const encodings = tensorEncodings(recipe);
   const context = ruleContext(header, recipe, options.keepAnyway ?? new Map(), encodings);
-  const tensors = header.tensors.map((source): PlannedTensor => {
+  const decided = header.tensors.map((source): PlannedTensor => {
     const decision = decide(source, context);
     const stored = sourceCodes(source, options.stored);
     if (decision.action !== 'quantize') return { source, ...decision, ...stored };
@@ -49,6 +50,7 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
       quantization: { ...quantization, ...statisticsOf(source, header, quantization, recipe, options) },
     };
   });
+  const tensors = withCorrections(decided, recipe);
   refuseConvolutions(tensors, recipe);
   const layers = tensors.flatMap(({ source, quantization }): readonly QuantizedLayer[] => {
     const layer = layerOfWeight(source.name);
@@ -59,7 +61,11 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   const wholeFile = layers.length > 0 ? format.wholeFile(layers, header, recipe) : NOTHING_MORE;
   const outputs = [...tensors.flatMap(outputsOf), ...wholeFile.literals.map(literal)];
   checkNames(outputs, header);
-  const metadata = outputMetadata(header.metadata, wholeFile.metadata, { toolVersion: options.toolVersion, recipe });
+  const metadata = outputMetadata(header.metadata, wholeFile.metadata, {
+    toolVersion: options.toolVersion,
+    recipe,
+    correctedBiases: tensors.flatMap(({ source, correction }) => (correction === undefined ? [] : [source.name])),
+  });
   const output = layOut(outputs, metadata);
   return { recipe, tensors, output, warnings: planWarnings(tensors, recipe) };
 }
@@ -98,7 +104,11 @@ function statisticsOf(
 ): Pick<TensorQuantization, 'statistics'> {
   if (rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
-  const known = { calibration: calibrationOf(calibration, name), propagation: reached ? 'reached' : 'not reached' } as const;
+  const known: KnownStatistics = {
+    calibration: calibrationOf(calibration, name),
+    calibratedMean: calibratedMeanOf(calibration, name) === undefined ? 'unknown' : 'known',
+    propagation: reached ? 'reached' : 'not reached',
+  };
   return { statistics: chooseStatistics(recipe, known) };
 }
 

@@ -4,15 +4,19 @@ import type { Recipe } from './recipe';
 
 const VERSION_KEY = 'fp8_quantizer.version';
 const RECIPE_KEY = 'fp8_quantizer.recipe';
+/** Names, as a JSON list: a reader that compares with the source must know that these differ on purpose. */
+export const CORRECTED_BIASES_KEY = 'fp8_quantizer.corrected_biases';
 
 export function outputMetadata(
   source: ReadonlyMap<string, string>,
   layout: ReadonlyMap<string, string>,
-  provenance: { readonly toolVersion: string; readonly recipe: Recipe },
+  provenance: { readonly toolVersion: string; readonly recipe: Recipe; readonly correctedBiases?: readonly string[] },
 ): ReadonlyMap<string, string> {
   const metadata = new Map([...source, ...layout]);
   metadata.set(freeKey(VERSION_KEY, metadata), provenance.toolVersion);
   metadata.set(freeKey(RECIPE_KEY, metadata), canonicalJson(provenance.recipe));
+  const { correctedBiases = [] } = provenance;
+  if (correctedBiases.length > 0) metadata.set(freeKey(CORRECTED_BIASES_KEY, metadata), JSON.stringify(correctedBiases));
   return metadata;
 }
 

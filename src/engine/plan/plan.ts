@@ -16,6 +16,14 @@ export interface PlannedTensor extends Decision {
   readonly stored?: SourceCodes;
   /** Only where action is `quantize`. */
   readonly quantization?: TensorQuantization;
+  /** Only of a bias that takes over what rounding does to the mean output of its layer; its action is `keep`. */
+  readonly correction?: BiasCorrectionPlan;
+}
+
+export interface BiasCorrectionPlan {
+  /** The name of the layer's weight. */
+  readonly weight: string;
+  readonly mean: 'calibrated' | 'propagated';
 }
 
 export interface SourceCodes {

@@ -14,6 +14,8 @@ export type PresetName = 'auto' | 't5xxl' | 'keep_distillation';
 export type StatisticsName = 'auto' | 'gram' | 'propagated' | 'calibrated';
 /** Whose statistics steer rounding: the inputs' alone or also the outputs'. `auto` does what pays on the device and with the recipe at hand. */
 export type Sides = 'auto' | 'input' | 'both';
+/** `auto` corrects a bias where the mean input of its layer is known. */
+export type BiasCorrection = 'auto' | 'off';
 
 export const ROUNDINGS: readonly Rounding[] = ['learned', 'tpec', 'nearest'];
 export const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy', 'compressed-tensors', 'huggingface', 'plain'];
@@ -23,6 +25,7 @@ export const PRESET_NAMES: readonly PresetName[] = ['auto', 't5xxl', 'keep_disti
 
 export const STATISTICS: readonly StatisticsName[] = ['auto', 'gram', 'propagated', 'calibrated'];
 export const SIDES: readonly Sides[] = ['auto', 'input', 'both'];
+export const BIAS_CORRECTIONS: readonly BiasCorrection[] = ['auto', 'off'];
 
 export interface Recipe {
   readonly presets: readonly PresetName[];
@@ -42,6 +45,7 @@ export interface Recipe {
   readonly sides: Sides;
   /** Path of a calibration file of the model (docs/calibration.md). */
   readonly calibration: string | null;
+  readonly biasCorrection: BiasCorrection;
   readonly convolutions: 'keep' | 'quantize';
   /** What becomes of weights that the source has quantized already; `requantize` rounds the numbers that they stand for anew. */
   readonly quantized: 'keep' | 'requantize';
@@ -68,6 +72,7 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
     statistics: 'auto',
     sides: 'auto',
     calibration: null,
+    biasCorrection: 'auto',
     convolutions: 'keep',
     quantized: 'keep',
     minElements: 1024,

@@ -7,6 +7,8 @@ export type OutputStatistics = 'none' | 'gram' | 'calibrated';
 export interface StatisticsChoice {
   readonly inputs: InputStatistics;
   readonly outputs: OutputStatistics;
+  /** Where the mean input is known from, if it is. */
+  readonly mean: 'calibrated' | 'propagated' | 'unknown';
   /** One short sentence for people. */
   readonly reason: string;
 }
@@ -14,12 +16,13 @@ export interface StatisticsChoice {
 /** What there is for one weight. */
 export interface KnownStatistics {
   readonly calibration: 'none' | 'inputs' | 'outputs' | 'both';
+  readonly calibratedMean: 'known' | 'unknown';
   readonly propagation: 'reached' | 'not reached';
 }
 
 export function chooseStatistics(recipe: Recipe, known: KnownStatistics): StatisticsChoice {
   const { inputs, reason } = chooseInputs(recipe, known);
-  return { inputs, outputs: chooseOutputs(recipe, known), reason };
+  return { inputs, outputs: chooseOutputs(recipe, known), mean: meanOf(inputs, known), reason };
 }
 
 function chooseInputs({ statistics }: Recipe, known: KnownStatistics): Pick<StatisticsChoice, 'inputs' | 'reason'> {
@@ -34,6 +37,12 @@ function chooseInputs({ statistics }: Recipe, known: KnownStatistics): Pick<Stat
   }
   if (statistics === 'calibrated') return { inputs: 'gram', reason: 'Gram: the calibration file does not have this layer.' };
   return { inputs: 'gram', reason: 'Gram: what stands before this layer is not known.' };
+}
+
+function meanOf(inputs: InputStatistics, known: KnownStatistics): StatisticsChoice['mean'] {
+  if (inputs === 'gram') return 'unknown';
+  if (inputs === 'calibrated' && known.calibratedMean === 'known') return 'calibrated';
+  return known.propagation === 'reached' ? 'propagated' : 'unknown';
 }
 
 /** `top_k` approximates the input side; the sweeps over both sides would undo what it saves. */

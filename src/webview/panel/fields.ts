@@ -1,11 +1,21 @@
 /** The panel's fields: each a label, a control, and one line of help. */
 import { element, setText } from '../dom';
-import type { Options, PanelView } from '../protocol/panelApi';
+import type { Options, PanelCommand, PanelView } from '../protocol/panelApi';
 import { button, dropdown, slider, textField, type Control, type DropdownChoice } from '../ui';
+import {
+  BIAS_OFFERS,
+  biasHelp,
+  calibrationHelp,
+  samplesHelp,
+  SIDES_OFFERS,
+  sidesHelp,
+  STATISTICS_OFFERS,
+  statisticsHelp,
+} from './statistics';
 
 export interface FieldEvents {
   readonly onOptions: (patch: Partial<Options>) => void;
-  readonly onBrowse: () => void;
+  readonly onBrowse: (command: Extract<PanelCommand, 'browseOutput' | 'browseCalibration'>) => void;
 }
 
 export interface Field {
@@ -94,9 +104,21 @@ export function makeFields(events: FieldEvents): readonly Field[] {
           ? 'Nearest rounding does not iterate.'
           : `At most this many. ${lastSweeps ?? 'It stops by itself after a few.'}`,
     }),
-    sliderField('Calibration', { least: 512, most: 8192, step: 256 }, (calibSamples) => choose({ calibSamples }), {
+    dropdownField('Statistics', STATISTICS_OFFERS, (value) => choose({ statistics: value as Options['statistics'] }), {
+      value: ({ options }) => options.statistics,
+      help: ({ options }) => statisticsHelp(options),
+    }),
+    dropdownField('Sides', SIDES_OFFERS, (value) => choose({ sides: value as Options['sides'] }), {
+      value: ({ options }) => options.sides,
+      help: ({ options }) => sidesHelp(options),
+    }),
+    sliderField('Samples', { least: 512, most: 8192, step: 256 }, (calibSamples) => choose({ calibSamples }), {
       value: ({ options }) => options.calibSamples,
-      help: () => 'Synthetic samples, for propagated statistics only.',
+      help: ({ options }) => samplesHelp(options),
+    }),
+    dropdownField('Bias correction', BIAS_OFFERS, (value) => choose({ biasCorrection: value as Options['biasCorrection'] }), {
+      value: ({ options }) => options.biasCorrection,
+      help: ({ options }) => biasHelp(options),
     }),
     dropdownField(
       'Layout',
@@ -129,6 +151,7 @@ export function makeFields(events: FieldEvents): readonly Field[] {
       choices: ({ cores, options }) => threadChoices(cores, options.threads),
       help: () => 'The result is the same, byte for byte, with any number.',
     }),
+    calibrationField(events),
     outputField(events),
   ];
 }
@@ -165,7 +188,7 @@ function sliderField(
 
 function outputField({ onOptions, onBrowse }: FieldEvents): Field {
   const text = textField({ label: 'Output', describedBy: helpId('Output'), onChoose: (output) => onOptions({ output }) });
-  const browse = button({ label: 'Browse…', appearance: 'secondary', onPress: onBrowse });
+  const browse = button({ label: 'Browse…', appearance: 'secondary', onPress: () => onBrowse('browseOutput') });
   const root = element('div', { class: 'output-row' }, [text.root, browse]);
   return field<string>(
     'Output',
@@ -174,6 +197,41 @@ function outputField({ onOptions, onBrowse }: FieldEvents): Field {
       value: ({ options, output }) => (options.output === '' ? output.fileName : inFolder(options.output, output)),
       help: ({ output }) => `In ${output.directory}`,
     },
+    'wide',
+  );
+}
+
+function calibrationField({ onOptions, onBrowse }: FieldEvents): Field {
+  const label = 'Calibration file';
+  const text = textField({
+    label,
+    describedBy: helpId(label),
+    placeholder: 'None',
+    onChoose: (calibration) => onOptions({ calibration }),
+  });
+  const browse = button({
+    label: 'Browse…',
+    name: `${label}: Browse…`,
+    appearance: 'secondary',
+    onPress: () => onBrowse('browseCalibration'),
+  });
+  const clear = button({
+    label: 'Clear',
+    name: `${label}: Clear`,
+    appearance: 'secondary',
+    onPress: () => onOptions({ calibration: '' }),
+  });
+  const root = element('div', { class: 'output-row' }, [text.root, browse, clear]);
+  return field<string>(
+    label,
+    {
+      root,
+      show(value) {
+        text.show(value);
+        clear.toggleAttribute('disabled', value === '');
+      },
+    },
+    { value: ({ options }) => options.calibration, help: ({ options }) => calibrationHelp(options) },
     'wide',
   );
 }
@@ -256,5 +314,5 @@ function inFolder(path: string, { directory, fileName }: PanelView['output']): s
 }
 
 function helpId(label: string): string {
-  return `help-${label.toLowerCase()}`;
+  return `help-${label.toLowerCase().replaceAll(' ', '-')}`;
 }

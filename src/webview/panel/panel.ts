@@ -30,7 +30,7 @@ export class Panel {
     const command = (name: PanelCommand): void => void host.request('panelCommand', name);
     this.#fields = makeFields({
       onOptions: (patch) => void host.request('setOptions', patch),
-      onBrowse: () => command('browseOutput'),
+      onBrowse: command,
     });
     this.#overrides = makeOverrides((request) => host.request('setOverride', request));
     this.#reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });

@@ -9,6 +9,11 @@ export interface Options {
   readonly topK: number | 'full';
   readonly numIter: number;
   readonly calibSamples: number;
+  readonly statistics: 'auto' | 'gram' | 'propagated' | 'calibrated';
+  readonly sides: 'auto' | 'input' | 'both';
+  /** The whole path. Empty stands for none. */
+  readonly calibration: string;
+  readonly biasCorrection: 'auto' | 'off';
   readonly target: 'float8_e4m3fn' | 'float8_e5m2' | 'int8' | 'mxfp8' | 'nvfp4';
   readonly granularity: 'auto' | 'tensor' | 'row' | 'block';
   /** Rows and columns of a block. */
@@ -75,7 +80,7 @@ export interface OverrideRequest {
 }
 
 /** Each opens a dialog of the editor, or changes everything at once. */
-export type PanelCommand = 'browseOutput' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'open' | 'close';
+export type PanelCommand = 'browseOutput' | 'browseCalibration' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'open' | 'close';
 
 export interface PanelApi {
   /** The panel now, and after every change of the file, the choices, the devices or the disk. */

@@ -14,6 +14,7 @@ import {
 import type { JobReport } from '../../../src/engine/job/report';
 import { makePlan } from '../../../src/engine/plan/makePlan';
 import { defaultRecipe } from '../../../src/engine/plan/recipe';
+import { parseRecipeFile, recipeFileText } from '../../../src/engine/plan/recipeFile';
 import { headerOf } from '../../support/headerOf';
 
 describe('choices', () => {
@@ -42,6 +43,19 @@ describe('choices', () => {
     expect(recipeOf({}, withOptions(ranked, { numIter: 9 })).topK).toBe(8);
     expect(withOptions(ranked, { output: '' }).output).toBeUndefined();
     expect(withOptions(ranked, { threads: 1 }).output).toBe('/a');
+  });
+
+  it('keep what steers the rounding with the workspace, and in a recipe file', () => {
+    const steered = { statistics: 'propagated', sides: 'both', biasCorrection: 'off', calibSamples: 512 } as const;
+    const choices = withOptions(NO_CHOICES, { ...steered, calibration: '/models/calibration.safetensors' });
+    const wanted = { ...steered, calibration: '/models/calibration.safetensors' };
+    expect(recipeOf({}, parseChoices(JSON.parse(JSON.stringify(choices))))).toMatchObject(wanted);
+    expect(parseRecipeFile(recipeFileText(recipeOf({}, choices)), 'mine.fp8recipe.json')).toMatchObject(wanted);
+  });
+
+  it('go without a calibration file again once it is cleared, whatever the settings say', () => {
+    const cleared = withOptions(withOptions(NO_CHOICES, { calibration: '/a.safetensors' }), { calibration: '' });
+    expect(recipeOf({ calibration: '/b.safetensors' }, parseChoices(JSON.parse(JSON.stringify(cleared)))).calibration).toBeNull();
   });
 
   it('name presets in one word', () => {

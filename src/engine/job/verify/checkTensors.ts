@@ -10,7 +10,7 @@ import { decide, ruleContext } from '../../plan/rules';
 import type { StoredWeight } from '../../plan/stored/storedWeight';
 import { tensorEncodings } from '../../plan/tensorEncodings';
 import type { Header, TensorInfo } from '../../safetensors/header';
-import type { CompareTask } from '../quantizer';
+import type { CompareTask, DifferenceTask, FileRange, TensorValues } from '../quantizer';
 import { rangeOf } from '../sourceValues';
 import { layerOf, type ConvertedFile } from './convertedFile';
 import type { VerifiedState } from './verifyEvent';
@@ -25,7 +25,9 @@ export interface TensorCheck {
   /** Of a weight with a single one. */
   readonly scale?: number;
   /** Absent where there is nothing to compare. `id` is the check's index. */
-  readonly task?: CompareTask;
+  readonly task?: CompareTask | DifferenceTask;
+  /** Of a bias that the file says was corrected: the weight whose rounding it takes over. */
+  readonly corrects?: { readonly weight: string; readonly columns: number };
 }
 
 /** One check per source tensor, in order. The compare tasks' files are the source's, `sourceFiles` many, and then those of the converted model. */
@@ -86,8 +88,22 @@ function checkKept(tensor: TensorInfo, found: TensorInfo, id: number, sourceFile
   const kept: TensorCheck = { source: tensor, state: 'kept', problems: [] };
   if (length === 0) return kept;
   const ranges = { converted: rangeOf(found, sourceFiles), source: rangeOf(tensor) };
+  const { dtype } = tensor;
+  const corrects = correctedWeight(tensor, converted);
+  if (corrects !== undefined && isSourceDtype(dtype)) {
+    const values = (range: FileRange): TensorValues => ({ range, dtype, scale: 1 });
+    const task = { kind: 'difference', id, name: tensor.name, reference: values(ranges.source), other: values(ranges.converted) } as const;
+    return { ...kept, corrects, task };
+  }
   // Without codes bytes are compared, and dtype and shape say nothing.
   return { ...kept, task: { kind: 'compare', id, name: tensor.name, ...ranges, dtype: 'BF16', rows: 1, columns: length } };
+}
+
+/** Only the rounding of its layer's weight is a reason to change a bias. */
+function correctedWeight({ name }: TensorInfo, { correctedBiases, stored }: ConvertedFile): TensorCheck['corrects'] {
+  const weight = name.replace(/\.bias$/, '.weight');
+  const columns = stored.byName.get(weight)?.columns;
+  return correctedBiases.has(name) && columns !== undefined ? { weight, columns } : undefined;
 }
 
 interface QuantizedFacts {

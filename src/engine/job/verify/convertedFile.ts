@@ -3,6 +3,7 @@ import { jsonObject, parsedJson } from '../../../base/json';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Override } from '../../plan/overrides';
+import { CORRECTED_BIASES_KEY } from '../../plan/outputMetadata';
 import { PRESETS } from '../../plan/presets';
 import { defaultRecipe, LAYOUTS, ROUNDINGS, type Layout, type PresetName, type Recipe } from '../../plan/recipe';
 import { parseRecipeFile } from '../../plan/recipeFile';
@@ -27,6 +28,8 @@ export interface ConvertedFile {
   readonly marker: TensorInfo | undefined;
   /** `quantization_config` of the config.json beside it. */
   readonly config: Readonly<Record<string, unknown>> | undefined;
+  /** Biases that this tool says it corrected: they may differ from the source. */
+  readonly correctedBiases: ReadonlySet<string>;
   /** What this tool noted of its making; absent in files of other tools. */
   readonly provenance?: { readonly version: string; /** As far as it decides what is looked for. */ readonly recipe: Recipe };
 }
@@ -68,6 +71,7 @@ export async function readConverted(path: string): Promise<ConvertedFile> {
       describedLayers: describedLayersOf(header.metadata.get('_quantization_metadata')),
       marker,
       config: await configBeside(folder),
+      correctedBiases: correctedBiasesOf(header.metadata),
       ...(provenance === undefined ? {} : { provenance }),
     };
   } finally {
@@ -124,6 +128,16 @@ export function formatOf(description: unknown): string {
 async function configBeside(folder: string): Promise<ConvertedFile['config']> {
   const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '');
   return jsonObject(jsonObject(parsedJson(text))?.['quantization_config']);
+}
+
+/** Of every conversion that the file has gone through. */
+function correctedBiasesOf(metadata: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const texts = [...metadata].flatMap(([key, text]) => (key.replace(/\.\d+$/, '') === CORRECTED_BIASES_KEY ? [text] : []));
+  const names = texts.flatMap((text) => {
+    const found = parsedJson(text);
+    return Array.isArray(found) ? (found as readonly unknown[]) : [];
+  });
+  return new Set(names.filter((name) => typeof name === 'string'));
 }
 
 /** The latest entry, in case the source was itself made by this tool. */

@@ -7,6 +7,7 @@ import type { ComparedResult, Quantizer } from '../quantizer';
 import { checkLayout } from './checkLayout';
 import { checkTensors, type TensorCheck } from './checkTensors';
 import { readConverted } from './convertedFile';
+import { problemOfCorrection } from './correctionLimit';
 import { problemOfError } from './errorLimits';
 import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from './verifyEvent';
 
@@ -39,7 +40,9 @@ async function* verify(
   const checks = checkTensors(source.header, source.files.length, file);
   const layout = checkLayout(source.header, file, checks);
   const compared = yield* compare(checks, [...source.files, ...file.files], request, quantizer, signal);
-  const tensors = checks.map((check, id) => verificationOf(check, compared.get(id)));
+  const ids = new Map(checks.map(({ source: { name } }, id) => [name, id]));
+  const resultOf = (name: string): ComparedResult | undefined => compared.get(ids.get(name) ?? -1);
+  const tensors = checks.map((check, id) => verificationOf(check, compared.get(id), resultOf));
   const quantized = [...compared].filter(([id]) => checks[id]?.state === 'quantized').map(([, result]) => result);
   return {
     converted: request.converted,
@@ -62,13 +65,21 @@ async function* compare(
   signal: AbortSignal,
 ): AsyncGenerator<VerifyEvent, ReadonlyMap<number, ComparedResult>, undefined> {
   const compared = new Map<number, ComparedResult>();
-  const tasks = checks.flatMap(({ task }) => task ?? []).sort((a, b) => a.source.file - b.source.file || a.source.offset - b.source.offset);
+  const tasked = checks
+    .flatMap(({ task, source }) => (task === undefined ? [] : [{ task, source }]))
+    .sort((a, b) => (a.source.file ?? 0) - (b.source.file ?? 0) || a.source.begin - b.source.begin);
+  const tasks = tasked.map(({ task }) => task);
   for (const check of checks) {
     if (check.task === undefined) yield { type: 'tensorVerified', tensor: verificationOf(check, undefined) };
   }
   if (tasks.length === 0) return compared;
   const meter = new ProgressMeter(
-    new Map(tasks.map(({ id, name, source: { length } }): [number, MeteredTask] => [id, { name, work: length, bytes: length }])),
+    new Map(
+      tasked.map(({ task: { id, name }, source: { begin, end } }): [number, MeteredTask] => [
+        id,
+        { name, work: end - begin, bytes: end - begin },
+      ]),
+    ),
   );
   const job = { files, tasks, device: 'cpu', threads: request.threads };
   let lastProgress = -Infinity;
@@ -91,14 +102,24 @@ async function* compare(
   return compared;
 }
 
-function verificationOf(check: TensorCheck, result: ComparedResult | undefined): TensorVerification {
-  const { source, state, problems, scale, encoding } = check;
+/** While it goes on, the results of other tensors are not told: only the report sees a corrected bias beside its weight. */
+function verificationOf(
+  check: TensorCheck,
+  result: ComparedResult | undefined,
+  resultOf: (name: string) => ComparedResult | undefined = () => undefined,
+): TensorVerification {
+  const { source, state, problems, scale, encoding, corrects } = check;
   const common = {
     name: source.name,
     ...(encoding === undefined ? {} : { encoding: encodingText(encoding) }),
     ...(scale === undefined ? {} : { scale }),
   };
   if (result === undefined) return { ...common, state, problems };
+  if (corrects !== undefined && !result.equal) {
+    const problem = problemOfCorrection(result, resultOf(corrects.weight), corrects.columns);
+    if (problem !== undefined) return { ...common, state: 'wrong', problems: [...problems, problem] };
+    return { ...common, state, problems, maxAbsoluteError: result.maxAbsoluteError };
+  }
   if (state === 'kept') {
     return result.equal
       ? { ...common, state, problems }

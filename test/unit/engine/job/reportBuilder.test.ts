@@ -79,7 +79,7 @@ it('has no ratio of objectives where nothing was optimised', () => {
 });
 
 it('notes what had no effect, and why biases stay', () => {
-  expect(notesOf(planOf())).toEqual([expect.stringMatching(/^2 biases stay as they are: the weights alone do not tell the mean/)]);
+  expect(notesOf(planOf())).toEqual([expect.stringMatching(/^2 biases stay as they are: nothing tells the mean/)]);
   expect(notesOf(planOf({ calibSamples: 512 }))[0]).toMatch(/^calib_samples has no effect: no statistics are propagated/);
   expect(notesOf(planOf({ rounding: 'nearest', numIter: 7, topK: 3 })).slice(0, 2)).toEqual([
     expect.stringMatching(/^num_iter has no effect/),

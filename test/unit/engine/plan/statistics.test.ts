@@ -1,0 +1,107 @@
+// Which statistics steer a layer's rounding, from where its mean input is known, and which biases are corrected.
+import { describe, expect, it } from 'vitest';
+import { readCalibration } from '../../../../src/engine/plan/calibration';
+import { makePlan } from '../../../../src/engine/plan/makePlan';
+import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
+import { headerOf, type TensorSpec } from '../../../support/headerOf';
+
+const TENSORS: Readonly<Record<string, TensorSpec>> = {
+  'text_model.embeddings.token_embedding.weight': ['F16', 49408, 768],
+  'text_model.embeddings.position_embedding.weight': ['F16', 77, 768],
+  ...Object.fromEntries(
+    [0, 1].flatMap((layer) => {
+      const at = `text_model.encoder.layers.${layer}.`;
+      const linear = (name: string, rows: number, columns: number): [string, TensorSpec][] => [
+        [`${at}${name}.weight`, ['F16', rows, columns]],
+        [`${at}${name}.bias`, ['F16', rows]],
+      ];
+      const norm = (name: string): [string, TensorSpec][] => [
+        [`${at}${name}.weight`, ['F16', 768]],
+        [`${at}${name}.bias`, ['F16', 768]],
+      ];
+      return [
+        ...['q_proj', 'k_proj', 'v_proj', 'out_proj'].flatMap((name) => linear(`self_attn.${name}`, 768, 768)),
+        ...linear('mlp.fc1', 3072, 768),
+        ...linear('mlp.fc2', 768, 3072),
+        ...norm('layer_norm1'),
+        ...norm('layer_norm2'),
+      ];
+    }),
+  ),
+  'text_model.final_layer_norm.weight': ['F16', 768],
+  'stranger.weight': ['F16', 64, 64],
+  'stranger.bias': ['F16', 64],
+};
+const MODEL = headerOf(TENSORS);
+const FC1 = 'text_model.encoder.layers.1.mlp.fc1';
+
+function plan(recipe: Partial<Recipe> = {}, calibration?: Readonly<Record<string, TensorSpec>>) {
+  const read = calibration === undefined ? {} : { calibration: readCalibration('/c', headerOf(calibration), MODEL) };
+  const { tensors, output } = makePlan(MODEL, defaultRecipe(recipe), { toolVersion: '1', ...read });
+  const of = (name: string) => tensors.find(({ source }) => source.name === name);
+  return {
+    statistics: (layer: string) => of(`${layer}.weight`)?.quantization?.statistics,
+    bias: (layer: string) => of(`${layer}.bias`),
+    corrected: tensors.filter(({ correction }) => correction !== undefined).length,
+    header: new TextDecoder().decode(output.headerBytes),
+  };
+}
+
+describe('statistics', () => {
+  it('are propagated where the architecture is known, and gram elsewhere', () => {
+    const { statistics } = plan();
+    expect(statistics(FC1)).toMatchObject({ inputs: 'propagated', outputs: 'gram', mean: 'propagated' });
+    expect(statistics('stranger')).toMatchObject({ inputs: 'gram', outputs: 'gram', mean: 'unknown' });
+  });
+
+  it('are calibrated where the file has the layer, and say why elsewhere', () => {
+    const { statistics } = plan(
+      { statistics: 'calibrated' },
+      { 'stranger.input': ['F32', 9, 64], 'stranger.output_gradient': ['F32', 9, 64] },
+    );
+    expect(statistics('stranger')).toMatchObject({ inputs: 'calibrated', outputs: 'calibrated', mean: 'calibrated' });
+    expect(statistics(FC1)).toMatchObject({
+      inputs: 'propagated',
+      reason: expect.stringMatching(/calibration file does not have/) as unknown,
+    });
+  });
+
+  it('are those that the recipe asks for', () => {
+    expect(plan({ statistics: 'gram', sides: 'input' }).statistics(FC1)).toMatchObject({
+      inputs: 'gram',
+      outputs: 'none',
+      mean: 'unknown',
+    });
+    expect(plan({ topK: 32 }).statistics(FC1)).toMatchObject({ inputs: 'propagated', outputs: 'none' });
+    expect(plan({ rounding: 'nearest' }).statistics(FC1)).toBeUndefined();
+  });
+});
+
+describe('biases', () => {
+  it('are corrected where the mean input of their layer is known, and named in the header', () => {
+    const { bias, corrected, header } = plan({}, { 'stranger.input_diagonal': ['F32', 64] });
+    expect(corrected).toBe(12);
+    expect(bias(FC1)).toMatchObject({
+      action: 'keep',
+      reason: 'Bias: kept, and corrected by the propagated mean input of its layer.',
+      correction: { weight: `${FC1}.weight`, mean: 'propagated' },
+    });
+    // A diagonal tells no mean, and norms have no weights that are rounded.
+    expect(bias('stranger')).not.toHaveProperty('correction');
+    expect(bias('text_model.encoder.layers.0.layer_norm1')).not.toHaveProperty('correction');
+    expect(header).toContain('fp8_quantizer.corrected_biases');
+    expect(header).toContain(`\\"${FC1}.bias\\"`);
+  });
+
+  it.each<readonly [string, Partial<Recipe>]>([
+    ['the recipe says so', { biasCorrection: 'off' }],
+    ['only the weights are asked', { statistics: 'gram' }],
+    ['rounding is not learned', { rounding: 'nearest' }],
+    ['an override keeps them', { overrides: [{ match: '*.bias', action: 'keep' }] }],
+    ['their weights are kept', { overrides: [{ match: '*.weight', action: 'keep' }] }],
+  ])('stay as they are where %s', (_why, recipe) => {
+    const { corrected, header } = plan(recipe);
+    expect(corrected).toBe(0);
+    expect(header).not.toContain('corrected_biases');
+  });
+});

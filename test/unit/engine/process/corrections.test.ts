@@ -1,0 +1,101 @@
+// Calibrated conversions by the engine in its own process: mean outputs stay what they were, and verification knows why biases differ.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { weightValues } from '../../../../bench/model/dequantize';
+import { findTensor, readTensorFile, tensorValues } from '../../../../bench/model/tensorFile';
+import { engineScene } from '../../../support/engineScene';
+import { writeModel } from '../../../support/modelFile';
+
+const scene = engineScene();
+const ROWS = 80;
+const COLUMNS = 96;
+
+/** Mean output of the layer over the calibration's samples, row by row. */
+async function meanOutputs(path: string, calibration: string): Promise<readonly number[]> {
+  const file = await readTensorFile(path);
+  const samples = await readTensorFile(calibration);
+  const inputs = tensorValues(samples, findTensor(samples, 'layer.input'));
+  const mean = Array.from({ length: COLUMNS }, (_, column) => {
+    let sum = 0;
+    for (let i = column; i < inputs.length; i += COLUMNS) sum += inputs[i] ?? NaN;
+    return (sum * COLUMNS) / inputs.length;
+  });
+  const weights = weightValues(file, 'layer.weight');
+  const bias = tensorValues(file, findTensor(file, 'layer.bias'));
+  return Array.from(bias, (value, row) =>
+    mean.reduce((sum, input, column) => sum + input * (weights[row * COLUMNS + column] ?? NaN), value),
+  );
+}
+
+async function distance(calibration: string): Promise<number> {
+  const [before, after] = [await meanOutputs(scene.source, calibration), await meanOutputs(scene.output, calibration)];
+  return Math.max(...before.map((value, row) => Math.abs(value - (after[row] ?? NaN))));
+}
+
+async function modelAndCalibration(): Promise<string> {
+  await writeModel(scene.source, [
+    { name: 'layer.weight', dtype: 'BF16', shape: [ROWS, COLUMNS] },
+    { name: 'layer.bias', dtype: 'F32', shape: [ROWS] },
+    { name: 'other.weight', dtype: 'BF16', shape: [ROWS, COLUMNS] },
+    { name: 'other.bias', dtype: 'F32', shape: [ROWS] },
+  ]);
+  const calibration = join(scene.folder, 'calibration.safetensors');
+  const replace = Array.from({ length: 30 * COLUMNS }, (_, index) => ({ index, value: ((index * 37) % 101) / 101 + 0.2 }));
+  await writeModel(calibration, [{ name: 'layer.input', dtype: 'F32', shape: [30, COLUMNS], replace }]);
+  return calibration;
+}
+
+it('keeps the mean output of a calibrated layer, and verifies', async () => {
+  const calibration = await modelAndCalibration();
+  const report = await scene.convert(scene.request({}, { calibration }));
+  expect(await distance(calibration)).toBeLessThan(1e-5);
+  expect(report.tensors.find(({ name }) => name === 'layer.bias')).toMatchObject({
+    action: 'keep',
+    correction: { weight: 'layer.weight', mean: 'calibrated' },
+  });
+  expect(report.tensors.find(({ name }) => name === 'layer.bias')?.correction?.largestChange).toBeGreaterThan(1e-5);
+  expect(report.tensors.find(({ name }) => name === 'other.bias')).not.toHaveProperty('correction');
+  expect(report.notes.join()).toMatch(/1 bias stays as it is: nothing tells the mean/);
+  expect(await scene.verify()).toMatchObject({ ok: true, problems: [] });
+  expect(await scene.files()).toEqual(['calibration.safetensors', 'converted.safetensors', 'model.safetensors']);
+});
+
+it('leaves biases alone when told to', async () => {
+  const calibration = await modelAndCalibration();
+  const report = await scene.convert(scene.request({}, { calibration, biasCorrection: 'off' }));
+  expect(await distance(calibration)).toBeGreaterThan(1e-4);
+  expect(report.tensors.every((tensor) => !('correction' in tensor))).toBe(true);
+});
+
+it('takes no bias for a corrected one that is not named so, nor one that is not finite', async () => {
+  const calibration = await modelAndCalibration();
+  await scene.convert(scene.request({}, { calibration }));
+  const { header } = await readTensorFile(scene.output);
+  const bytes = await readFile(scene.output);
+  const other = header.byName.get('other.bias')!;
+  bytes.writeFloatLE(1, other.begin);
+  await writeFile(scene.output, bytes);
+  expect(await scene.verify()).toMatchObject({ ok: false });
+  bytes.writeFloatLE(
+    (await readFile(scene.source)).readFloatLE((await readTensorFile(scene.source)).header.byName.get('other.bias')!.begin),
+    other.begin,
+  );
+  await writeFile(scene.output, bytes);
+  expect(await scene.verify()).toMatchObject({ ok: true });
+  const corrected = header.byName.get('layer.bias')!.begin;
+  const correct = bytes.readFloatLE(corrected);
+  for (const [value, problem] of [
+    [NaN, /1 of its values are NaN or infinite/],
+    [1e30, /more than rounding its layer's weight can ask for/],
+  ] as const) {
+    bytes.writeFloatLE(value, corrected);
+    await writeFile(scene.output, bytes);
+    const { ok, tensors } = await scene.verify();
+    expect(ok).toBe(false);
+    expect(tensors.find(({ name }) => name === 'layer.bias')?.problems.join()).toMatch(problem);
+  }
+  bytes.writeFloatLE(correct, corrected);
+  await writeFile(scene.output, bytes);
+  expect(await scene.verify()).toMatchObject({ ok: true });
+});

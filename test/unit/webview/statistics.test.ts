@@ -1,0 +1,67 @@
+/** The panel's fields for statistics: what they offer, and what they say of it. */
+import { describe, expect, it } from 'vitest';
+import { BIAS_CORRECTIONS, SIDES, STATISTICS } from '../../../src/engine/plan/recipe';
+import {
+  BIAS_OFFERS,
+  biasHelp,
+  calibrationHelp,
+  samplesHelp,
+  SIDES_OFFERS,
+  sidesHelp,
+  STATISTICS_OFFERS,
+  statisticsHelp,
+} from '../../../src/webview/panel/statistics';
+import type { Options } from '../../../src/webview/protocol/panelApi';
+
+const OPTIONS: Options = {
+  preset: 'auto',
+  rounding: 'learned',
+  topK: 'full',
+  numIter: 500,
+  calibSamples: 3072,
+  statistics: 'auto',
+  sides: 'auto',
+  calibration: '',
+  biasCorrection: 'auto',
+  target: 'float8_e4m3fn',
+  granularity: 'auto',
+  blockSize: [128, 128],
+  layout: 'comfyui',
+  convolutions: 'keep',
+  device: 'auto',
+  threads: 0,
+  output: '',
+};
+const HELP = [statisticsHelp, sidesHelp, biasHelp, samplesHelp, calibrationHelp];
+
+describe('the fields for statistics', () => {
+  it('offer everything that a recipe can say', () => {
+    expect(STATISTICS_OFFERS.map(({ value }) => value)).toEqual(STATISTICS);
+    expect(SIDES_OFFERS.map(({ value }) => value)).toEqual(SIDES);
+    expect(BIAS_OFFERS.map(({ value }) => value)).toEqual(BIAS_CORRECTIONS);
+  });
+
+  it('explain every choice in a line of its own, which fits', () => {
+    const lines = [
+      ...STATISTICS.map((statistics) => statisticsHelp({ ...OPTIONS, statistics, calibration: '/c' })),
+      ...SIDES.map((sides) => sidesHelp({ ...OPTIONS, sides })),
+      ...BIAS_CORRECTIONS.map((biasCorrection) => biasHelp({ ...OPTIONS, biasCorrection })),
+    ];
+    expect(new Set(lines).size).toBe(STATISTICS.length + SIDES.length + BIAS_CORRECTIONS.length);
+    for (const line of lines) expect(line).toMatch(/^[^\n]{10,62}\.$/);
+  });
+
+  it('say that nothing comes of them where rounding is not learned', () => {
+    for (const help of HELP) {
+      expect(help({ ...OPTIONS, rounding: 'nearest' })).toBe('Nearest rounding goes by no statistics.');
+      expect(help({ ...OPTIONS, rounding: 'tpec' })).toBe('TPEC rounding goes by no statistics.');
+    }
+  });
+
+  it('tell what a choice lacks, and what it makes useless', () => {
+    expect(statisticsHelp({ ...OPTIONS, statistics: 'calibrated' })).toBe('Choose a calibration file below.');
+    expect(samplesHelp({ ...OPTIONS, statistics: 'gram' })).toBe('Gram needs none.');
+    expect(calibrationHelp({ ...OPTIONS, calibration: '/c.safetensors' })).toBe('/c.safetensors');
+    expect(calibrationHelp({ ...OPTIONS, calibration: '/c.safetensors', statistics: 'gram' })).toContain('not asked for');
+  });
+});
