@@ -5,6 +5,7 @@ import type { Override } from '../engine/plan/overrides';
 import { readRecipeFile } from '../engine/plan/readRecipeFile';
 import {
   CONVOLUTIONS,
+  EMBEDDINGS,
   defaultRecipe,
   PRESET_NAMES,
   ROUNDINGS,
@@ -32,6 +33,7 @@ export async function readRecipe(given: Arguments): Promise<Recipe> {
 function recipeOptions(given: Arguments): Partial<Recipe> {
   const presets = readPresets(given);
   const convolutions = given.choice('convolutions', CONVOLUTIONS);
+  const embeddings = given.choice('embeddings', EMBEDDINGS);
   const rounding = given.choice('rounding', ROUNDINGS);
   const statistics = given.choice('statistics', STATISTICS);
   const sides = given.choice('sides', SIDES);
@@ -44,6 +46,7 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
   return {
     ...(presets === undefined ? {} : { presets }),
     ...(convolutions === undefined ? {} : { convolutions }),
+    ...(embeddings === undefined ? {} : { embeddings }),
     ...(rounding === undefined ? {} : { rounding }),
     ...readEncoding(given),
     ...(minElements === undefined ? {} : { minElements }),

@@ -7,6 +7,7 @@ import { modelFamily } from '../../engine/plan/modelFamily';
 import { overrideLookup, type Override } from '../../engine/plan/overrides';
 import type { Plan } from '../../engine/plan/plan';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
+import { hasCodes } from '../../engine/plan/stored/recogniseStored';
 import type { Header } from '../../engine/safetensors/header';
 import type { Choice, ForecastView, OverrideView, PanelView } from '../../webview/protocol/panelApi';
 import { presetValue } from '../recipe/choices';
@@ -34,7 +35,21 @@ export interface PanelFacts {
 
 export function panelView(facts: PanelFacts): PanelView {
   const { header, plan, wanted, outputPath, devices, problem, lastSweeps } = facts;
-  const { presets, rounding, topK, numIter, calibSamples, layout, target, granularity, blockSize, convolutions, overrides } = wanted.recipe;
+  const {
+    presets,
+    rounding,
+    topK,
+    numIter,
+    calibSamples,
+    layout,
+    target,
+    granularity,
+    blockSize,
+    convolutions,
+    embeddings,
+    quantized,
+    overrides,
+  } = wanted.recipe;
   const forecasted = forecastView(facts);
   return {
     panel: facts.panel,
@@ -49,11 +64,14 @@ export function panelView(facts: PanelFacts): PanelView {
       blockSize,
       layout,
       convolutions,
+      embeddings,
+      quantized,
       device: wanted.device,
       threads: wanted.threads,
       output: wanted.output ?? '',
     },
     presets: presetChoices(header, presetValue(presets)),
+    sourceCodes: hasCodes(header) ? 'some' : 'none',
     recognised: recognised(header),
     devices: deviceChoices(devices, wanted.device),
     deviceHelp: deviceHelp(devices, facts.device),

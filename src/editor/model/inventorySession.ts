@@ -5,6 +5,7 @@ import type { CompareEvent, CompareRequest } from '../../engine/inspect/compareE
 import type { InspectEvent, InspectRequest, PreviewEvent, PreviewRequest } from '../../engine/inspect/inspectEvent';
 import { tensorParameters } from '../../engine/inspect/parameters';
 import type { Recipe } from '../../engine/plan/recipe';
+import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
 import type { InspectionView, RoundingPreviewView } from '../../webview/protocol/inspection';
 import {
   FIRST_ROWS,
@@ -186,7 +187,7 @@ export class InventorySession implements InventoryApi {
 function listed(state: KnownFile): readonly ListedTensor[] {
   switch (state.kind) {
     case 'valid':
-      return state.plan.tensors;
+      return plannedTensors(state.header, state.plan);
     case 'listed':
       return state.header.tensors.map((source) => ({ source }));
   }

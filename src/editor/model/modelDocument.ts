@@ -7,9 +7,10 @@ import { Observable, type ReadonlyObservable } from '../../base/observable';
 import { version } from '../../base/version';
 import { EngineError } from '../../engine/errors';
 import type { Calibration } from '../../engine/plan/calibration';
-import { makePlan } from '../../engine/plan/makePlan';
+import { makePlan, type PlanOptions } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
+import { sourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header } from '../../engine/safetensors/header';
 import { readModelSource } from '../../engine/safetensors/modelSource';
 import { defaultRecipe, type Recipe } from '../../engine/plan/recipe';
@@ -106,8 +107,8 @@ export class ModelDocument implements vscode.CustomDocument {
     const state = this.#state.value;
     if (state.kind !== 'valid' && state.kind !== 'listed') return;
     const recipe = this.recipes.recipeOf(this.uri);
-    // Its calibration file may be another one than before.
-    if (recipe.calibration !== null) {
+    // Its calibration file may be another one than before, and what describes codes is not in the header.
+    if (recipe.calibration !== null || recipe.quantized !== 'keep') {
       void this.#read('plan');
       return;
     }
@@ -137,20 +138,33 @@ async function readModel(
         `This file is not on a disk of this machine (${uri.scheme}:). Save it to a folder, then open it there.`,
       );
     }
-    const { header } = await readModelSource(uri.fsPath);
+    const source = await readModelSource(uri.fsPath);
+    const { header } = source;
     if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE) return { kind: 'listed', revision, header };
-    const { calibration, problem } = await calibrationFor(recipe, header);
-    return { kind: 'valid', revision, header, ...planned(header, recipe, calibration), ...(problem === undefined ? {} : { problem }) };
+    const { source: asRead, stored } = await sourceForRecipe(source, recipe);
+    const { calibration, problem } = await calibrationFor(recipe, asRead.header);
+    const options = { ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
+    return {
+      kind: 'valid',
+      revision,
+      header,
+      ...planned(asRead.header, recipe, options),
+      ...(problem === undefined ? {} : { problem }),
+    };
   } catch (error) {
     return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: uri.fsPath }) };
   }
 }
 
 /** A recipe that the file does not allow is told beside the plan of one that it does: the file can still be looked at, and the recipe changed. */
-function planned(header: Header, recipe: Recipe, calibration?: Calibration): { readonly plan: Plan; readonly problem?: string } {
-  const options = { toolVersion: version };
+function planned(
+  header: Header,
+  recipe: Recipe,
+  { stored, ...known }: Pick<PlanOptions, 'calibration' | 'stored'> = {},
+): { readonly plan: Plan; readonly problem?: string } {
+  const options = { toolVersion: version, ...(stored === undefined ? {} : { stored }) };
   try {
-    return { plan: makePlan(header, recipe, { ...options, ...(calibration === undefined ? {} : { calibration }) }) };
+    return { plan: makePlan(header, recipe, { ...options, ...known }) };
   } catch (error) {
     const { code, message } = EngineError.wrap(error);
     if (code !== 'InvalidRecipe') throw error;
