@@ -179,7 +179,7 @@ export class InventorySession implements InventoryApi {
   #at(revision: number): { readonly state: KnownFile; readonly inventory: Inventory } | undefined {
     const state = this.document.state.value;
     if (!('header' in state) || state.revision !== revision) return undefined;
-    if (this.#current?.state !== state) this.#current = { state, inventory: new Inventory(listed(state)) };
+    if (this.#current?.state !== state) this.#current = { state, inventory: new Inventory(listed(state), state.files) };
     return this.#current;
   }
 }

@@ -23,10 +23,17 @@ export interface RecipeSource {
 
 export type ModelState = { readonly kind: 'reading'; readonly revision: 0 } | KnownState;
 
+interface ReadModel {
+  readonly revision: number;
+  readonly header: Header;
+  /** The paths of its files, which TensorInfo.file counts. */
+  readonly files: readonly string[];
+}
+
 /** `listed`: the file is read, and the plan for it is still to be made. */
 export type KnownState =
-  | { readonly kind: 'listed'; readonly revision: number; readonly header: Header }
-  | { readonly kind: 'valid'; readonly revision: number; readonly header: Header; readonly plan: Plan; readonly problem?: string }
+  | ({ readonly kind: 'listed' } & ReadModel)
+  | ({ readonly kind: 'valid'; readonly plan: Plan; readonly problem?: string } & ReadModel)
   | { readonly kind: 'invalid'; readonly revision: number; readonly error: EngineError };
 
 /** What is shown as soon as it is known: of a long file the rows, before the plan. */
@@ -114,7 +121,7 @@ export class ModelDocument implements vscode.CustomDocument {
     }
     const revision = state.revision + 1;
     try {
-      this.#state.value = { kind: 'valid', revision, header: state.header, ...planned(state.header, recipe) };
+      this.#state.value = { kind: 'valid', revision, header: state.header, files: state.files, ...planned(state.header, recipe) };
     } catch (error) {
       this.#state.value = { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
     }
@@ -139,8 +146,8 @@ async function readModel(
       );
     }
     const source = await readModelSource(uri.fsPath);
-    const { header } = source;
-    if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE) return { kind: 'listed', revision, header };
+    const { header, files } = source;
+    if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE) return { kind: 'listed', revision, header, files };
     const { source: asRead, stored } = await sourceForRecipe(source, recipe);
     const { calibration, problem } = await calibrationFor(recipe, asRead.header);
     const options = { ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
@@ -148,6 +155,7 @@ async function readModel(
       kind: 'valid',
       revision,
       header,
+      files,
       ...planned(asRead.header, recipe, options),
       ...(problem === undefined ? {} : { problem }),
     };
