@@ -27,10 +27,10 @@ const rows = [
     check('Lint and format', [eslint, prettier, clangFormat]),
     check('Types', [typeCheck('tsconfig.json'), typeCheck('tsconfig.webview.json')]),
   ],
-  [suite('Unit tests', vitest, 420)],
-  [suite('C++ tests', ['scripts/test-native.mjs'], 600)],
-  [suite('Extension host tests', ['test/integration/run.mjs'], 420)],
-  [suite('End to end in Chromium', ['test/e2e/run.mjs'], 600)],
+  [suite('Unit tests', vitest, 1200)],
+  [suite('C++ tests', ['scripts/test-native.mjs'], 1200)],
+  [suite('Extension host tests', ['test/integration/run.mjs'], 900)],
+  [suite('End to end in Chromium', ['test/e2e/run.mjs'], 1500)],
 ];
 
 /** @type {Map<string, Outcome & { seconds: string }>} */

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "coupled_columns.h"
+#include "coupled_products.h"
 #include "gemm.h"
 
 namespace fp8::cuda {

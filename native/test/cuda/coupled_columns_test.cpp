@@ -1,5 +1,6 @@
 #include "cuda/coupled_columns.h"
 
+#include "cuda/coupled_products.h"
 #include "device.h"
 #include "fp8/fp8.h"
 

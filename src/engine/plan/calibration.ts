@@ -55,7 +55,11 @@ export function readCalibration(path: string, calibration: Header, model: Header
   for (const [layer, tensors] of layers) {
     const weight = weightOf(layer, model);
     if (weight === undefined) unmatched.push(layer);
-    else byWeight.set(weight.name, layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)));
+    else
+      byWeight.set(
+        weight.name,
+        layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)),
+      );
   }
   if (byWeight.size === 0) {
     const example = unmatched[0] ?? '';
