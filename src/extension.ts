@@ -15,6 +15,7 @@ import { followEvent, tellInterrupted } from './editor/conversion/watchConversio
 import { ConvertCommand } from './editor/convertCommand';
 import type { DrawnFile } from './editor/editorSession';
 import { intents, openModel, reveal } from './editor/intents';
+import { openAsOneModel } from './editor/openAsOneModel';
 import { ChoiceStore } from './editor/recipe/choiceStore';
 import { ReportPanels } from './editor/report/reportPanels';
 import { Reports } from './editor/report/reports';
@@ -108,6 +109,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
       const files = await filesToCompare(uri, more);
       if (files !== undefined) comparisons.show(...files);
     }),
+    vscode.commands.registerCommand('fp8.openAsOneModel', (uri?: unknown) => openAsOneModel(uri)),
     editor.register(),
     registerCalibrationScript(context.extensionUri),
     registerHexViews(),

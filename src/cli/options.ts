@@ -16,6 +16,8 @@ const SELECTION: readonly OptionSpec[] = [
   { name: 't5xxl', help: 'T5 text encoder: remove decoder and lm_head; keep norm, bias, embed_tokens, shared' },
   { name: 'keep_distillation', help: 'keep distilled_guidance_layer, final_layer, img_in, txt_in as they are' },
   { name: 'convolutions', value: 'keep|quantize', help: 'convolutions are kept unless asked for: ComfyUI ignores their scales' },
+  { name: 'embeddings', value: 'keep|quantize', help: 'tables of tokens are kept unless asked for; ComfyUI and plain take them quantized' },
+  { name: 'requantize', help: 'round weights anew that the source has quantized already (default: they are kept)' },
   {
     name: 'keep',
     value: 'PATTERN',
@@ -57,7 +59,6 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
   { name: 'dry-run', help: 'only show the plan and the sizes' },
   { name: 'print_config', help: 'only print the quantization_config for config.json' },
   ...SELECTION,
-  { name: 'requantize', help: 'round weights anew that the source has quantized already (default: they are kept)' },
   { name: 'rounding', value: 'learned|tpec|nearest', help: 'how weights are rounded (default: learned)' },
   { name: 'top_k', value: 'K|full', help: 'principal components that steer the rounding (default: full; 1 for tpec)' },
   { name: 'num_iter', value: 'N', help: 'most sweeps (learned) or steps (tpec) per tensor (default: 500; rarely reached)' },

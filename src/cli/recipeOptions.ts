@@ -6,6 +6,7 @@ import { readRecipeFile } from '../engine/plan/readRecipeFile';
 import {
   BIAS_CORRECTIONS,
   CONVOLUTIONS,
+  EMBEDDINGS,
   defaultRecipe,
   PRESET_NAMES,
   ROUNDINGS,
@@ -33,6 +34,7 @@ export async function readRecipe(given: Arguments): Promise<Recipe> {
 function recipeOptions(given: Arguments): Partial<Recipe> {
   const presets = readPresets(given);
   const convolutions = given.choice('convolutions', CONVOLUTIONS);
+  const embeddings = given.choice('embeddings', EMBEDDINGS);
   const rounding = given.choice('rounding', ROUNDINGS);
   const statistics = given.choice('statistics', STATISTICS);
   const sides = given.choice('sides', SIDES);
@@ -46,6 +48,7 @@ function recipeOptions(given: Arguments): Partial<Recipe> {
   return {
     ...(presets === undefined ? {} : { presets }),
     ...(convolutions === undefined ? {} : { convolutions }),
+    ...(embeddings === undefined ? {} : { embeddings }),
     ...(rounding === undefined ? {} : { rounding }),
     ...readEncoding(given),
     ...(minElements === undefined ? {} : { minElements }),

@@ -4,7 +4,7 @@ import { beforeEach, expect } from 'vitest';
 import type { ConvertRequest } from '../../src/engine/job/convertRequest';
 import type { JobEvent } from '../../src/engine/job/jobEvent';
 import type { JobReport } from '../../src/engine/job/report';
-import type { VerifyReport } from '../../src/engine/job/verify/verifyEvent';
+import type { VerifyReport, VerifyRequest } from '../../src/engine/job/verify/verifyEvent';
 import { defaultRecipe, type Recipe } from '../../src/engine/plan/recipe';
 import { EngineClient } from '../../src/engine/process/engineClient';
 import { programScene, terminalEvents, type ProgramScene } from './programScene';
@@ -21,7 +21,8 @@ export interface EngineScene extends ProgramScene {
   run(job: ConvertRequest, onEvent?: (event: JobEvent) => void | Promise<void>, signal?: AbortSignal): Promise<readonly JobEvent[]>;
   /** Throws unless it is done. */
   convert(job?: ConvertRequest): Promise<JobReport>;
-  verify(): Promise<VerifyReport>;
+  /** `output` against `source` unless told. */
+  verify(asked?: Partial<VerifyRequest>): Promise<VerifyReport>;
   /** Of the process that was started first. */
   enginePid(): number;
 }
@@ -88,9 +89,9 @@ export function engineScene(): EngineScene {
       if (end?.type !== 'done') throw new Error(JSON.stringify(end));
       return end.report;
     },
-    verify: async () => {
-      const asked = { converted: output(), source: source(), threads: 0 };
-      for await (const event of client.verify(asked, new AbortController().signal)) {
+    verify: async (asked = {}) => {
+      const request = { converted: output(), source: source(), threads: 0, ...asked };
+      for await (const event of client.verify(request, new AbortController().signal)) {
         if (event.type === 'done') return event.report;
         if (event.type === 'failed') throw new Error(event.error.message);
       }

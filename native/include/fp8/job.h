@@ -158,6 +158,7 @@ struct CompareTask {
   std::uint64_t columns = 0;
   std::optional<float> scale = std::nullopt;
   std::optional<StoredCodes> codes = std::nullopt;
+  std::optional<StoredCodes> source_codes = std::nullopt;  // where the source is quantized itself; its values are F32 then
 };
 
 // See InspectTask in quantizer.ts.

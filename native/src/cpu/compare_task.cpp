@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -104,10 +105,29 @@ class OneScale {
   std::array<float, 256> values_;
 };
 
+// The source's values, of numbers or of codes.
+class SourceValues {
+ public:
+  SourceValues(const CompareTask& task, const JobFiles& files) : task_(task), files_(files) {
+    if (task.source_codes) codes_.emplace(task.source, *task.source_codes, files, task.name);
+  }
+  void read(std::uint64_t begin, std::size_t count, float* values) const {
+    if (codes_) return codes_->read(begin, count, values, nullptr);
+    const std::size_t element = byte_size(task_.dtype);
+    const Buffer<std::byte> source = read_part(files_, task_.source, begin * element, count * element, task_.name);
+    for (std::size_t i = 0; i < count; ++i) values[i] = decode_source(source.data(), i, task_.dtype);
+  }
+
+ private:
+  const CompareTask& task_;
+  const JobFiles& files_;
+  std::optional<CodeReader> codes_;
+};
+
 template <typename Codes>
 Compared compare_values(const CompareTask& task, const Codes& codes, CodeGrid grid, const JobFiles& files, Context& context) {
   const auto count = static_cast<std::size_t>(task.rows * task.columns);
-  const std::size_t element = byte_size(task.dtype);
+  const SourceValues source(task, files);
   const Grid values_of_codes = grid_of(grid);
   const double half_step = static_cast<double>(widest_step(values_of_codes)) / 2;
   std::vector<Compared> parts(block_count(count, pass_elements));
@@ -119,8 +139,7 @@ Compared compare_values(const CompareTask& task, const Codes& codes, CodeGrid gr
     Buffer<float> scales(quanta);
     Buffer<float> theirs(quanta);
     codes.read(block.begin, block.size(), values.data(), scales.data());
-    const Buffer<std::byte> source = read_part(files, task.source, block.begin * element, block.size() * element, task.name);
-    for (std::size_t i = 0; i < block.size(); ++i) theirs.data()[i] = decode_source(source.data(), i, task.dtype);
+    source.read(block.begin, block.size(), theirs.data());
     std::fill(theirs.data() + block.size(), theirs.data() + quanta, 0.0F);
     parts[index] = compare_block(values.data(), scales.data(), theirs.data(), block.size(), half_step);
     parts[index].squared_nearest = nearest_error(theirs.span(), scales.span(), block.size(), values_of_codes);
@@ -161,7 +180,7 @@ void run_compare_task(const CompareTask& task, const JobFiles& files, Observer& 
 std::uint64_t compare_task_bytes(const CompareTask& task, std::size_t threads) {
   if (!task.scale && !task.codes) return threads * 2 * std::min<std::uint64_t>(io_chunk_bytes, task.source.length);
   const std::uint64_t scales = task.codes ? scale_shape(task.codes->storage, task.rows, task.columns).count() * 2 * sizeof(float) : 0;
-  return scales +
+  return scales + (task.source_codes ? code_reader_bytes(*task.source_codes) : 0) +
          std::min<std::uint64_t>(threads * pass_elements, task.rows * task.columns) * (byte_size(task.dtype) + 1 + 4 * sizeof(float));
 }
 

@@ -138,7 +138,12 @@ CompareTask compare_from(const Napi::Object& object) {
   task.dtype = dtype_from(object);
   task.rows = whole_number(object, "rows");
   task.columns = whole_number(object, "columns");
-  check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  task.source_codes = stored_codes_from(object, task.source, "sourceCodes");
+  if (!task.source_codes) {
+    check_matrix(object, task.source, task.rows, task.columns, byte_size(task.dtype));
+  } else if (task.source_codes->rows != task.rows || task.source_codes->columns != task.columns || task.dtype != SourceDtype::f32) {
+    reject(object.Env(), "sourceCodes", "of the matrix's rows and columns, and dtype F32");
+  }
   if (!task.codes) {
     check_matrix(object, task.converted, task.rows, task.columns, 1);
   } else if (task.codes->rows != task.rows || task.codes->columns != task.columns) {
@@ -280,8 +285,11 @@ std::vector<FileRange> ranges_of(const TensorValues& values) {
 
 std::vector<FileRange> ranges_of(const Task& task) {
   if (const auto* compare = std::get_if<CompareTask>(&task)) {
-    if (compare->codes && compare->codes->scales.length != 0) return {compare->converted, compare->source, compare->codes->scales};
-    return {compare->converted, compare->source};
+    std::vector<FileRange> compared = {compare->converted, compare->source};
+    for (const auto& codes : {compare->codes, compare->source_codes}) {
+      if (codes && codes->scales.length != 0) compared.push_back(codes->scales);
+    }
+    return compared;
   }
   if (const auto* copy = std::get_if<CopyTask>(&task)) return {copy->source};
   std::vector<FileRange> ranges;

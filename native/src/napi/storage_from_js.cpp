@@ -42,10 +42,10 @@ CodeStorage storage_from(const Napi::Object& object, std::uint64_t rows, std::ui
   return storage;
 }
 
-std::optional<StoredCodes> stored_codes_from(const Napi::Object& owner, const FileRange& codes) {
-  const Napi::Value value = owner.Get("codes");
+std::optional<StoredCodes> stored_codes_from(const Napi::Object& owner, const FileRange& codes, const char* name) {
+  const Napi::Value value = owner.Get(name);
   if (value.IsUndefined()) return std::nullopt;
-  const Napi::Object object = object_from(value, "codes");
+  const Napi::Object object = object_from(value, name);
   StoredCodes result;
   result.rows = whole_number(object, "rows");
   result.columns = whole_number(object, "columns");

@@ -14,6 +14,6 @@ namespace fp8::addon {
 CodeStorage storage_from(const Napi::Object& object, std::uint64_t rows, std::uint64_t columns);
 
 // The property `codes`, if there is one; `codes` is where they are, and must be as large as they say.
-std::optional<StoredCodes> stored_codes_from(const Napi::Object& owner, const FileRange& codes);
+std::optional<StoredCodes> stored_codes_from(const Napi::Object& owner, const FileRange& codes, const char* name = "codes");
 
 }  // namespace fp8::addon

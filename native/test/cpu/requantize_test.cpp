@@ -103,6 +103,35 @@ TEST(Requantize, GivesWhatTheValuesThemselvesGive) {
   }
 }
 
+TEST(Compare, GoesByTheValuesOfCodesOnBothSides) {
+  const TemporaryFolder folder;
+  const QuantizedFile file;
+  for (const bool same : {true, false}) {
+    std::vector<std::uint8_t> converted = file.bytes;
+    if (!same) converted[columns] ^= 0x80U;
+    CompareTask task;
+    task.name = "layer.weight";
+    task.converted = {0, 0, rows * columns};
+    task.source = {1, 0, rows * columns};
+    task.dtype = SourceDtype::f32;
+    task.rows = rows;
+    task.columns = columns;
+    task.codes = file.codes;
+    task.source_codes = file.codes;
+    task.source_codes->scales.file = 1;
+    Job job;
+    job.files = {folder.write("converted", converted), folder.write("source", file.bytes)};
+    job.tasks = {task};
+    Recorder recorder;
+    (void)make_cpu_backend()->run(job, recorder, {});
+    const Compared result = recorder.only<Compared>();
+    EXPECT_EQ(result.equal, same);
+    const double value = same ? 0 : file.values[columns];
+    EXPECT_FLOAT_EQ(static_cast<float>(result.max_absolute_error), static_cast<float>(2 * std::fabs(value)));
+    EXPECT_EQ(result.squared_nearest.value_or(-1), 0);
+  }
+}
+
 TEST(HalfFloat, EncodesWhatItDecodes) {
   for (unsigned bits = 0; bits < 0x10000; ++bits) {
     const auto code = static_cast<std::uint16_t>(bits);

@@ -4,6 +4,8 @@ import { EngineError } from '../../engine/errors';
 import { makePlan } from '../../engine/plan/makePlan';
 import type { Plan, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
+import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
+import { sourceForRecipe, type SourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header, TensorInfo } from '../../engine/safetensors/header';
 import { readModelSource } from '../../engine/safetensors/modelSource';
 import { Arguments } from '../arguments';
@@ -21,8 +23,9 @@ export async function inspect(words: readonly string[], { terminal, version }: C
   const given = Arguments.parse(words, INSPECT_OPTIONS);
   const path = singleFile(given, 'inspect');
   const recipe = await readRecipe(given);
-  const { header } = await readModelSource(path);
-  const plan = planOrWhyNot(header, recipe, version);
+  const file = await readModelSource(path);
+  const { header } = file;
+  const plan = planOrWhyNot(await sourceForRecipe(file, recipe), recipe, version);
   terminal.print(
     given.has('json')
       ? JSON.stringify(inventoryJson(path, header, plan), undefined, 2)
@@ -32,9 +35,9 @@ export async function inspect(words: readonly string[], { terminal, version }: C
 }
 
 /** A file that cannot be converted can still be looked at. */
-function planOrWhyNot(header: Header, recipe: Recipe, toolVersion: string): Plan | EngineError {
+function planOrWhyNot({ source, stored }: SourceForRecipe, recipe: Recipe, toolVersion: string): Plan | EngineError {
   try {
-    return makePlan(header, recipe, { toolVersion });
+    return makePlan(source.header, recipe, { toolVersion, ...(stored === undefined ? {} : { stored }) });
   } catch (error) {
     if (error instanceof EngineError && error.code !== 'Internal') return error;
     throw error;
@@ -42,7 +45,7 @@ function planOrWhyNot(header: Header, recipe: Recipe, toolVersion: string): Plan
 }
 
 function inventoryText(path: string, header: Header, plan: Plan | EngineError, values: 'short' | 'whole', style: Style): string {
-  const planned = plannedByName(plan);
+  const planned = plannedByName(header, plan);
   const rows = header.tensors.map((tensor) => {
     const decision = planned.get(tensor.name);
     return [
@@ -99,7 +102,7 @@ function actionsText({ tensors }: Plan): string {
 }
 
 function inventoryJson(path: string, header: Header, plan: Plan | EngineError): unknown {
-  const planned = plannedByName(plan);
+  const planned = plannedByName(header, plan);
   return {
     path,
     fileSize: header.fileSize,
@@ -121,8 +124,8 @@ function inventoryJson(path: string, header: Header, plan: Plan | EngineError): 
   };
 }
 
-function plannedByName(plan: Plan | EngineError): ReadonlyMap<string, PlannedTensor> {
-  return new Map(plan instanceof EngineError ? [] : plan.tensors.map((tensor) => [tensor.source.name, tensor]));
+function plannedByName(header: Header, plan: Plan | EngineError): ReadonlyMap<string, PlannedTensor> {
+  return new Map(plan instanceof EngineError ? [] : plannedTensors(header, plan).map((tensor) => [tensor.source.name, tensor]));
 }
 
 function elements({ tensors }: Header): number {

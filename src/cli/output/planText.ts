@@ -61,6 +61,8 @@ export function recipeText({
   blockSize,
   presets,
   convolutions,
+  embeddings,
+  quantized,
   seed,
   overrides,
 }: Recipe): string {
@@ -77,6 +79,8 @@ export function recipeText({
     `layout ${layout}`,
     ...presets.map((preset) => `preset ${preset}`),
     ...(convolutions === 'quantize' ? ['convolutions too'] : []),
+    ...(embeddings === 'quantize' ? ['embeddings too'] : []),
+    ...(quantized === 'requantize' ? ['quantized ones anew'] : []),
     ...(overrides.length > 0 ? [formatQuantity(overrides.length, 'override')] : []),
   ].join(', ');
 }

@@ -7,6 +7,7 @@ import { modelFamily } from '../../engine/plan/modelFamily';
 import { overrideLookup, type Override } from '../../engine/plan/overrides';
 import type { Plan } from '../../engine/plan/plan';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
+import { hasCodes } from '../../engine/plan/stored/recogniseStored';
 import type { Header } from '../../engine/safetensors/header';
 import type { Choice, ForecastView, OverrideView, PanelView } from '../../webview/protocol/panelApi';
 import { presetValue } from '../recipe/choices';
@@ -34,8 +35,8 @@ export interface PanelFacts {
 
 export function panelView(facts: PanelFacts): PanelView {
   const { header, plan, wanted, outputPath, devices, problem, lastSweeps } = facts;
-  const { presets, rounding, topK, numIter, layout, target, granularity, blockSize, convolutions, overrides } = wanted.recipe;
-  const { statistics, sides, calibSamples, calibration, biasCorrection } = wanted.recipe;
+  const { presets, rounding, topK, numIter, layout, target, granularity, blockSize, overrides } = wanted.recipe;
+  const { convolutions, embeddings, quantized, statistics, sides, calibSamples, calibration, biasCorrection } = wanted.recipe;
   const forecasted = forecastView(facts);
   return {
     panel: facts.panel,
@@ -54,11 +55,14 @@ export function panelView(facts: PanelFacts): PanelView {
       blockSize,
       layout,
       convolutions,
+      embeddings,
+      quantized,
       device: wanted.device,
       threads: wanted.threads,
       output: wanted.output ?? '',
     },
     presets: presetChoices(header, presetValue(presets)),
+    sourceCodes: hasCodes(header) ? 'some' : 'none',
     recognised: recognised(header),
     devices: deviceChoices(devices, wanted.device),
     deviceHelp: deviceHelp(devices, facts.device),

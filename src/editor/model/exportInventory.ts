@@ -6,14 +6,18 @@ import { version } from '../../base/version';
 import { makePlan } from '../../engine/plan/makePlan';
 import type { PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
+import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
+import { sourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header } from '../../engine/safetensors/header';
 import { readModelSource } from '../../engine/safetensors/modelSource';
 import { inventoryText, type ExportFormat } from './inventoryText';
 
 /** The whole of a file, which need not be open. */
 export async function exportModel(uri: vscode.Uri, recipe: Recipe): Promise<void> {
-  const { header } = await readModelSource(uri.fsPath);
-  await exportInventory(uri, header, makePlan(header, recipe, { toolVersion: version }).tensors);
+  const file = await readModelSource(uri.fsPath);
+  const { source, stored } = await sourceForRecipe(file, recipe);
+  const plan = makePlan(source.header, recipe, { toolVersion: version, ...(stored === undefined ? {} : { stored }) });
+  await exportInventory(uri, file.header, plannedTensors(file.header, plan));
 }
 
 export async function exportInventory(uri: vscode.Uri, header: Header, tensors: readonly PlannedTensor[]): Promise<void> {

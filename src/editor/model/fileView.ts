@@ -3,9 +3,10 @@ import { basename, dirname } from 'node:path';
 import type { EngineError } from '../../engine/errors';
 import { parametersOf } from '../../engine/inspect/parameters';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
-import type { Action, Plan } from '../../engine/plan/plan';
+import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
-import type { TensorInfo } from '../../engine/safetensors/header';
+import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
+import type { Header, TensorInfo } from '../../engine/safetensors/header';
 import type { DtypeShare, FileView, InvalidFileView, InventoryView } from '../../webview/protocol/views';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { KnownState } from './modelDocument';
@@ -31,16 +32,16 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
         dtypes: dtypeShares(header.tensors),
         ranks: rankShares(header.tensors),
         sizes: sizeShares(header.tensors),
-        ...(state.kind === 'valid' ? planView(path, state.plan, named) : { warnings: [] }),
+        ...(state.kind === 'valid' ? planView(path, state.header, state.plan, named) : { warnings: [] }),
       };
     }
   }
 }
 
-function planView(path: string, plan: Plan, named?: string): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
+function planView(path: string, header: Header, plan: Plan, named?: string): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
   const output = named ?? defaultOutputPath(path, plan.recipe);
   return {
-    actions: actionTotals(plan),
+    actions: actionTotals(plannedTensors(header, plan)),
     output: {
       fileName: basename(output),
       directory: dirname(output),
@@ -51,9 +52,9 @@ function planView(path: string, plan: Plan, named?: string): Pick<InventoryView,
   };
 }
 
-function actionTotals(plan: Plan): Readonly<Record<Action, { readonly tensors: number; readonly bytes: number }>> {
+function actionTotals(tensors: readonly PlannedTensor[]): Readonly<Record<Action, { readonly tensors: number; readonly bytes: number }>> {
   const totals = { quantize: { tensors: 0, bytes: 0 }, keep: { tensors: 0, bytes: 0 }, remove: { tensors: 0, bytes: 0 } };
-  for (const { action, source } of plan.tensors) {
+  for (const { action, source } of tensors) {
     totals[action].tensors += 1;
     totals[action].bytes += source.end - source.begin;
   }
@@ -87,8 +88,11 @@ const LAYOUT_WORDS: Readonly<Record<Recipe['layout'], string>> = {
 
 export function recipeWords(recipe: Recipe): string {
   const convolutions = recipe.convolutions === 'quantize' ? ['with convolutions'] : [];
+  const embeddings = recipe.embeddings === 'quantize' ? ['with embeddings'] : [];
   const granularity = recipe.granularity === 'auto' ? [] : [`a scale for each ${recipe.granularity}`];
-  return [ROUNDING_WORDS[recipe.rounding], recipe.target, ...granularity, LAYOUT_WORDS[recipe.layout], ...convolutions].join(' · ');
+  return [ROUNDING_WORDS[recipe.rounding], recipe.target, ...granularity, LAYOUT_WORDS[recipe.layout], ...convolutions, ...embeddings].join(
+    ' · ',
+  );
 }
 
 function invalidView(path: string, error: EngineError, revision: number): InvalidFileView {

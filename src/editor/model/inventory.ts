@@ -1,7 +1,9 @@
 /** Inventory: a plan's tensors as the table asks for them: searched, filtered, sorted, as a list or a tree, a window at a time. Pure. */
+import { basename } from 'node:path';
 import { formatShape } from '../../base/format';
 import { nameFilter } from '../../base/nameFilter';
 import type { PlannedTensor } from '../../engine/plan/plan';
+import type { TensorInfo } from '../../engine/safetensors/header';
 import {
   SIZE_CLASSES,
   type Filters,
@@ -34,8 +36,11 @@ export class Inventory {
   #lowerCase: readonly string[] | undefined;
   #tree: TreeGroup | undefined;
 
-  /** In the order of the file. */
-  constructor(private readonly all: readonly ListedTensor[]) {
+  /** In the order of the file, or of the files of a model that has several. */
+  constructor(
+    private readonly all: readonly ListedTensor[],
+    private readonly files: readonly string[] = [],
+  ) {
     this.#orders = new TensorOrder(all);
   }
 
@@ -122,6 +127,12 @@ export class Inventory {
     return this.#row(tensor, 0, undefined);
   }
 
+  /** Only of a model in several files. */
+  #shard({ file = 0 }: TensorInfo): Pick<TensorRow, 'shard'> {
+    const path = this.files.length > 1 ? this.files[file] : undefined;
+    return path === undefined ? {} : { shard: basename(path) };
+  }
+
   #row(tensor: number, depth: number, label: string | undefined): TensorRow {
     const planned = this.all[tensor];
     if (planned === undefined) throw new RangeError(`there is no tensor ${tensor}`);
@@ -135,6 +146,7 @@ export class Inventory {
       dtype: source.dtype,
       shape: source.exactShape?.join(' × ') ?? formatShape(source.shape),
       bytes: sizeOf(planned),
+      ...this.#shard(source),
       ...(planned.action === undefined ? { reason: '' } : decided(planned)),
     };
   }

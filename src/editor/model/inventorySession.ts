@@ -5,6 +5,7 @@ import type { CompareEvent, CompareRequest } from '../../engine/inspect/compareE
 import type { InspectEvent, InspectRequest, PreviewEvent, PreviewRequest } from '../../engine/inspect/inspectEvent';
 import { tensorParameters } from '../../engine/inspect/parameters';
 import type { Recipe } from '../../engine/plan/recipe';
+import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
 import type { InspectionView, RoundingPreviewView } from '../../webview/protocol/inspection';
 import {
   FIRST_ROWS,
@@ -156,7 +157,7 @@ export class InventorySession implements InventoryApi {
   #at(revision: number): { readonly state: KnownFile; readonly inventory: Inventory } | undefined {
     const state = this.document.state.value;
     if (!('header' in state) || state.revision !== revision) return undefined;
-    if (this.#current?.state !== state) this.#current = { state, inventory: new Inventory(listed(state)) };
+    if (this.#current?.state !== state) this.#current = { state, inventory: new Inventory(listed(state), state.files) };
     return this.#current;
   }
 }
@@ -164,7 +165,7 @@ export class InventorySession implements InventoryApi {
 function listed(state: KnownFile): readonly ListedTensor[] {
   switch (state.kind) {
     case 'valid':
-      return state.plan.tensors;
+      return plannedTensors(state.header, state.plan);
     case 'listed':
       return state.header.tensors.map((source) => ({ source }));
   }

@@ -7,9 +7,10 @@ import { Observable, type ReadonlyObservable } from '../../base/observable';
 import { version } from '../../base/version';
 import { EngineError } from '../../engine/errors';
 import type { Calibration } from '../../engine/plan/calibration';
-import { makePlan } from '../../engine/plan/makePlan';
+import { makePlan, type PlanOptions } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
+import { sourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header } from '../../engine/safetensors/header';
 import { readModelSource } from '../../engine/safetensors/modelSource';
 import { defaultRecipe, type Recipe } from '../../engine/plan/recipe';
@@ -22,10 +23,17 @@ export interface RecipeSource {
 
 export type ModelState = { readonly kind: 'reading'; readonly revision: 0 } | KnownState;
 
+interface ReadModel {
+  readonly revision: number;
+  readonly header: Header;
+  /** The paths of its files, which TensorInfo.file counts. */
+  readonly files: readonly string[];
+}
+
 /** `listed`: the file is read, and the plan for it is still to be made. */
 export type KnownState =
-  | { readonly kind: 'listed'; readonly revision: number; readonly header: Header }
-  | { readonly kind: 'valid'; readonly revision: number; readonly header: Header; readonly plan: Plan; readonly problem?: string }
+  | ({ readonly kind: 'listed' } & ReadModel)
+  | ({ readonly kind: 'valid'; readonly plan: Plan; readonly problem?: string } & ReadModel)
   | { readonly kind: 'invalid'; readonly revision: number; readonly error: EngineError };
 
 /** What is shown as soon as it is known: of a long file the rows, before the plan. */
@@ -106,14 +114,14 @@ export class ModelDocument implements vscode.CustomDocument {
     const state = this.#state.value;
     if (state.kind !== 'valid' && state.kind !== 'listed') return;
     const recipe = this.recipes.recipeOf(this.uri);
-    // Its calibration file may be another one than before.
-    if (recipe.calibration !== null) {
+    // Its calibration file may be another one than before, and what describes codes is not in the header.
+    if (recipe.calibration !== null || recipe.quantized !== 'keep') {
       void this.#read('plan');
       return;
     }
     const revision = state.revision + 1;
     try {
-      this.#state.value = { kind: 'valid', revision, header: state.header, ...planned(state.header, recipe) };
+      this.#state.value = { kind: 'valid', revision, header: state.header, files: state.files, ...planned(state.header, recipe) };
     } catch (error) {
       this.#state.value = { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
     }
@@ -137,20 +145,34 @@ async function readModel(
         `This file is not on a disk of this machine (${uri.scheme}:). Save it to a folder, then open it there.`,
       );
     }
-    const { header } = await readModelSource(uri.fsPath);
-    if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE) return { kind: 'listed', revision, header };
-    const { calibration, problem } = await calibrationFor(recipe, header);
-    return { kind: 'valid', revision, header, ...planned(header, recipe, calibration), ...(problem === undefined ? {} : { problem }) };
+    const source = await readModelSource(uri.fsPath);
+    const { header, files } = source;
+    if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE) return { kind: 'listed', revision, header, files };
+    const { source: asRead, stored } = await sourceForRecipe(source, recipe);
+    const { calibration, problem } = await calibrationFor(recipe, asRead.header);
+    const options = { ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
+    return {
+      kind: 'valid',
+      revision,
+      header,
+      files,
+      ...planned(asRead.header, recipe, options),
+      ...(problem === undefined ? {} : { problem }),
+    };
   } catch (error) {
     return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: uri.fsPath }) };
   }
 }
 
 /** A recipe that the file does not allow is told beside the plan of one that it does: the file can still be looked at, and the recipe changed. */
-function planned(header: Header, recipe: Recipe, calibration?: Calibration): { readonly plan: Plan; readonly problem?: string } {
-  const options = { toolVersion: version };
+function planned(
+  header: Header,
+  recipe: Recipe,
+  { stored, ...known }: Pick<PlanOptions, 'calibration' | 'stored'> = {},
+): { readonly plan: Plan; readonly problem?: string } {
+  const options = { toolVersion: version, ...(stored === undefined ? {} : { stored }) };
   try {
-    return { plan: makePlan(header, recipe, { ...options, ...(calibration === undefined ? {} : { calibration }) }) };
+    return { plan: makePlan(header, recipe, { ...options, ...known }) };
   } catch (error) {
     const { code, message } = EngineError.wrap(error);
     if (code !== 'InvalidRecipe') throw error;

@@ -62,6 +62,7 @@ export function recipeSentence(recipe: Recipe): string {
     );
   }
   if (recipe.convolutions === 'quantize') parts.push('with convolutions');
+  if (recipe.embeddings === 'quantize') parts.push('with embeddings');
   if (recipe.presets.length > 0) parts.push(`presets ${recipe.presets.join(', ')}`);
   if (recipe.overrides.length > 0) parts.push(formatQuantity(recipe.overrides.length, 'override'));
   parts.push(`seed ${recipe.seed}`);

@@ -7,6 +7,7 @@ import type { QuantizedResult, Quantizer, QuantizeTask } from '../job/quantizer'
 import { makePlan } from '../plan/makePlan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import type { Recipe } from '../plan/recipe';
+import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { PreviewEvent, PreviewRequest, RoundingPreview } from './inspectEvent';
 import { interruption } from './runInspect';
@@ -74,16 +75,21 @@ async function* preview(
 }
 
 /** Without samples sent through the whole model, which would take longer than anybody wants to wait for a preview. */
-async function taskOf({ path, header, files }: ModelSource, tensor: string, recipe: Recipe, toolVersion: string): Promise<QuantizeTask> {
+async function taskOf(file: ModelSource, tensor: string, recipe: Recipe, toolVersion: string): Promise<QuantizeTask> {
+  const { source, stored } = await sourceForRecipe(file, recipe);
+  const { path, header, files } = source;
   const { calibration } = await calibrationOfRecipe(recipe, header);
   const inputs = calibration?.byWeight.get(tensor)?.inputs === undefined ? 'gram' : 'calibrated';
-  const plan = makePlan(header, { ...recipe, statistics: inputs }, { toolVersion, ...(calibration === undefined ? {} : { calibration }) });
+  const options = { toolVersion, ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
+  const plan = makePlan(header, { ...recipe, statistics: inputs }, options);
   const sources = {
     propagated: new Map(),
     means: new Map(),
     ...(calibration === undefined ? {} : { calibration: { calibration, file: files.length } }),
   };
-  const task = scheduleTasks(plan, sources).find(({ kind, name }) => kind === 'quantize' && name === tensor);
+  // Codes may have another name than the weight that they stand for.
+  const planned = plan.tensors.find((weight) => (weight.stored?.weight.codes.name ?? weight.source.name) === tensor);
+  const task = scheduleTasks(plan, sources).find(({ kind, name }) => kind === 'quantize' && name === planned?.source.name);
   if (task?.kind === 'quantize') return task;
   throw new EngineError('InvalidRecipe', `"${tensor}" is not quantized by this recipe, so there is nothing to preview.`, { path, tensor });
 }

@@ -3,10 +3,10 @@ import type { Calibration } from '../plan/calibration';
 import { makePlan } from '../plan/makePlan';
 import type { Plan } from '../plan/plan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
-import { dequantizedHeader } from '../plan/stored/dequantizedHeader';
 import { planDequantized } from '../plan/stored/planDequantized';
 import { planMigration } from '../plan/stored/planMigration';
 import { readScales, readStored } from '../plan/stored/readStored';
+import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 
@@ -18,9 +18,6 @@ export interface PlannedRequest {
   readonly replan: (keepAnyway: ReadonlyMap<string, string>) => Plan;
   readonly calibration?: Calibration;
 }
-
-/** What dequantized weights are where only some of them are wanted as numbers. */
-const NUMBERS = 'BF16';
 
 /** Reads headers, and of quantized sources what describes their codes. Throws EngineError. */
 export async function planRequest(
@@ -43,13 +40,13 @@ export async function planRequest(
   }
 }
 
-async function planConversion(source: ModelSource, recipe: ConvertRequest['recipe'], toolVersion: string): Promise<PlannedRequest> {
-  const stored = recipe.quantized === 'requantize' ? await readStored(source) : undefined;
-  const header = stored === undefined ? source.header : dequantizedHeader(source.header, stored, NUMBERS);
+async function planConversion(file: ModelSource, recipe: ConvertRequest['recipe'], toolVersion: string): Promise<PlannedRequest> {
+  const { source, stored } = await sourceForRecipe(file, recipe);
+  const { header } = source;
   const calibration = await calibrationOfRecipe(recipe, header);
   const options = { toolVersion, ...calibration, ...(stored === undefined ? {} : { stored }) };
   return {
-    source: { ...source, header },
+    source,
     plan: makePlan(header, recipe, options),
     replan: (keepAnyway) => makePlan(header, recipe, { ...options, keepAnyway }),
     ...calibration,

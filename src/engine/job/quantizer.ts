@@ -123,6 +123,8 @@ export interface CompareTask {
   readonly columns: number;
   readonly scale?: number;
   readonly codes?: StoredCodes;
+  /** Where the source is quantized itself: `source` is where its codes are, and `dtype` is F32. */
+  readonly sourceCodes?: StoredCodes;
 }
 
 /** Writes a tensor's values as numbers of `dtype` to `outputOffset`, each rounded once. Runs on the device `cpu`, and ends in `copied`. */

@@ -25,6 +25,9 @@ export type RuleId =
   | 'family'
   | 'layout'
   | 'convolution-on-request'
+  | 'transposed'
+  | 'embedding-on-request'
+  | 'experts'
   | 'linear'
   | 'dequantized'
   | 'migrated';

@@ -13,7 +13,8 @@ import { modelFamily } from './modelFamily';
 import { NOTHING_MORE, type LiteralTensor, type OutputFormat, type QuantizedLayer, type StoredTensor } from './outputFormat';
 import { outputMetadata } from './outputMetadata';
 import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './plan';
-import type { Recipe } from './recipe';
+import type { RuleId } from './decision';
+import type { Recipe, Rounding } from './recipe';
 import { decide, ruleContext } from './rules';
 import { chooseStatistics, type KnownStatistics } from './statistics';
 import { sourceCodes, type StoredSource } from './stored/sourceCodes';
@@ -42,7 +43,7 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
     const decision = decide(source, context);
     const stored = sourceCodes(source, options.stored);
     if (decision.action !== 'quantize') return { source, ...decision, ...stored };
-    const quantization = quantizationOf(source, format, recipe, encodings);
+    const quantization = quantizationOf(source, decision.rule, format, recipe, encodings);
     return {
       source,
       ...decision,
@@ -70,7 +71,13 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   return { recipe, tensors, output, warnings: planWarnings(tensors, recipe) };
 }
 
-function quantizationOf(source: TensorInfo, format: OutputFormat, recipe: Recipe, encodings: TensorEncodings): TensorQuantization {
+function quantizationOf(
+  source: TensorInfo,
+  rule: RuleId,
+  format: OutputFormat,
+  recipe: Recipe,
+  encodings: TensorEncodings,
+): TensorQuantization {
   const { name, dtype } = source;
   const layer = layerOfWeight(name);
   if (layer === undefined || !isSourceDtype(dtype)) throw new EngineError('Internal', `"${name}" cannot be quantized`, { tensor: name });
@@ -78,7 +85,22 @@ function quantizationOf(source: TensorInfo, format: OutputFormat, recipe: Recipe
   const { encoding, rounding } = encodings.of(name);
   const stored = format.store(layer, matrix, encoding, recipe);
   const { rows, columns } = matrix;
-  return { sourceDtype: dtype, targetDtype: stored.weight.dtype, encoding, rounding, rows, columns, weightName: name, stored };
+  return {
+    sourceDtype: dtype,
+    targetDtype: stored.weight.dtype,
+    encoding,
+    rounding: roundingOf(rule, rounding),
+    rows,
+    columns,
+    weightName: name,
+    stored,
+  };
+}
+
+/** A table's rows are looked up alone, so that no error can make up for another; and `tpec` knows one scale only, of which a stack has several. */
+function roundingOf(rule: RuleId, asked: Rounding): Rounding {
+  if (rule === 'embedding-on-request') return 'nearest';
+  return rule === 'experts' && asked === 'tpec' ? 'learned' : asked;
 }
 
 /** Who asks for convolutions and gets none should hear of it before the work, not after it. */

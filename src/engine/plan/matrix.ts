@@ -1,8 +1,21 @@
-/** matrixOf: a tensor as the matrix that is quantized, out × in; a convolution as O × (I·kh·kw). */
+/** matrixOf: a tensor as the matrix that is quantized, out × in; a convolution as O × (I·kh·kw), a stack of experts [E, O, I] as (E·O) × I. */
 import type { TensorInfo } from '../safetensors/header';
 import type { Matrix } from './outputFormat';
 
-export function matrixOf({ name, shape }: Pick<TensorInfo, 'name' | 'shape'>): Matrix {
+export function matrixOf(tensor: Pick<TensorInfo, 'name' | 'shape'>): Matrix {
+  const { name, shape } = tensor;
   const [rows = 1, ...rest] = shape;
+  const experts = expertsOf(tensor);
+  if (experts !== undefined) return { name, shape, rows: experts.count * experts.rows, columns: experts.columns, experts: experts.count };
   return { name, shape, rows, columns: rest.reduce((product, dimension) => product * dimension, 1) };
+}
+
+/** Of a tensor that holds the matrices of several experts, one behind the other; only its name tells it from a 1-D convolution. */
+export function expertsOf({
+  name,
+  shape,
+}: Pick<TensorInfo, 'name' | 'shape'>): { readonly count: number; readonly rows: number; readonly columns: number } | undefined {
+  const [count, rows, columns, ...more] = shape;
+  if (count === undefined || rows === undefined || columns === undefined || more.length > 0) return undefined;
+  return /(^|[._])(experts?|block_sparse_moe)[._]/.test(name) ? { count, rows, columns } : undefined;
 }

@@ -12,6 +12,8 @@ export interface Matrix {
   /** Out × in; all dimensions but the first together. */
   readonly rows: number;
   readonly columns: number;
+  /** How many matrices are stacked in it. */
+  readonly experts?: number;
 }
 
 export interface StoredTensor {

@@ -21,6 +21,7 @@ export const ROUNDINGS: readonly Rounding[] = ['learned', 'tpec', 'nearest'];
 export const LAYOUTS: readonly Layout[] = ['comfyui', 'comfyui-legacy', 'compressed-tensors', 'huggingface', 'plain'];
 export const QUANTIZED: readonly Recipe['quantized'][] = ['keep', 'requantize'];
 export const CONVOLUTIONS: readonly Recipe['convolutions'][] = ['keep', 'quantize'];
+export const EMBEDDINGS: readonly Recipe['embeddings'][] = ['keep', 'quantize'];
 export const PRESET_NAMES: readonly PresetName[] = ['auto', 't5xxl', 'keep_distillation'];
 
 export const STATISTICS: readonly StatisticsName[] = ['auto', 'gram', 'propagated', 'calibrated'];
@@ -47,6 +48,8 @@ export interface Recipe {
   readonly calibration: string | null;
   readonly biasCorrection: BiasCorrection;
   readonly convolutions: 'keep' | 'quantize';
+  /** The tables in which tokens are looked up; what embeds patches or time is kept. */
+  readonly embeddings: 'keep' | 'quantize';
   /** What becomes of weights that the source has quantized already; `requantize` rounds the numbers that they stand for anew. */
   readonly quantized: 'keep' | 'requantize';
   /** A matrix with fewer is kept: a scale and its header entries take about as much as is saved. */
@@ -74,6 +77,7 @@ export function defaultRecipe(overrides: Partial<Recipe> = {}): Recipe {
     calibration: null,
     biasCorrection: 'auto',
     convolutions: 'keep',
+    embeddings: 'keep',
     quantized: 'keep',
     minElements: 1024,
     seed: 0,

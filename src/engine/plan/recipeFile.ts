@@ -3,7 +3,18 @@ import { EngineError } from '../errors';
 import type { Action } from './decision';
 import { GRANULARITIES, MAX_BLOCK_EDGE, TARGETS, type BlockSize } from './encoding';
 import type { Override } from './overrides';
-import { BIAS_CORRECTIONS, CONVOLUTIONS, QUANTIZED, LAYOUTS, PRESET_NAMES, ROUNDINGS, SIDES, STATISTICS, type Recipe } from './recipe';
+import {
+  BIAS_CORRECTIONS,
+  CONVOLUTIONS,
+  EMBEDDINGS,
+  LAYOUTS,
+  PRESET_NAMES,
+  QUANTIZED,
+  ROUNDINGS,
+  SIDES,
+  STATISTICS,
+  type Recipe,
+} from './recipe';
 import { parsePattern } from './tensorPattern';
 
 export const RECIPE_FILE_SUFFIX = '.fp8recipe.json';
@@ -32,6 +43,7 @@ const READERS: Readers = {
   calibration: (value, at) => (value === null ? null : text(value, at, 'the path of a calibration file')),
   biasCorrection: (value, at) => oneOf(BIAS_CORRECTIONS, value, at),
   convolutions: (value, at) => oneOf(CONVOLUTIONS, value, at),
+  embeddings: (value, at) => oneOf(EMBEDDINGS, value, at),
   quantized: (value, at) => oneOf(QUANTIZED, value, at),
   minElements: (value, at) => wholeNumber(value, at, { least: 0, most: Number.MAX_SAFE_INTEGER }),
   seed: (value, at) => wholeNumber(value, at, { least: 0, most: Number.MAX_SAFE_INTEGER }),

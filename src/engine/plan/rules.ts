@@ -8,6 +8,7 @@ import { DTYPES, isSourceDtype, type Dtype } from '../dtype';
 import type { FamilyRule } from '../families/familyRules';
 import type { Header, TensorInfo } from '../safetensors/header';
 import type { Action, Decision, RuleId } from './decision';
+import { expertsOf } from './matrix';
 import { modelFamily } from './modelFamily';
 import { overrideLookup, type Override, type OverrideLookup } from './overrides';
 import { PRESETS } from './presets';
@@ -17,10 +18,13 @@ import {
   DIFFUSION_MODEL_PREFIX,
   isBias,
   isEmbedding,
+  isFusedAttention,
   isLora,
   isNorm,
   isOutputHead,
   isScaledFp8Marker,
+  isTokenTable,
+  isTransposedConvolution,
   layerOfCompanion,
   layerOfWeight,
 } from './tensorNames';
@@ -133,7 +137,7 @@ export const RULES: readonly Rule[] = [
   {
     id: 'embedding',
     action: 'keep',
-    applies: ({ name }) => isEmbedding(name),
+    applies: (tensor, { recipe }) => isEmbedding(tensor.name) && !isWantedTable(tensor, recipe),
     reason: () => 'Embedding: it is looked up, or everything passes through it.',
   },
   {
@@ -145,8 +149,15 @@ export const RULES: readonly Rule[] = [
   {
     id: 'convolution',
     action: 'keep',
-    applies: ({ shape }, { recipe }) => isConvolution(shape) && recipe.convolutions === 'keep',
+    applies: (tensor, { recipe }) => isConvolution(tensor) && recipe.convolutions === 'keep',
     reason: () => 'Convolution: loaders such as ComfyUI ignore its scale, so it is quantized only on request.',
+  },
+  {
+    id: 'transposed',
+    action: 'keep',
+    holds: 'always',
+    applies: (tensor) => isConvolution(tensor) && isTransposedConvolution(tensor.name),
+    reason: ({ shape }) => `Transposed convolution: ${formatShape(shape)} begins with its inputs, so it is no matrix of outputs × inputs.`,
   },
   {
     id: 'rank',
@@ -164,13 +175,13 @@ export const RULES: readonly Rule[] = [
   {
     id: 'vocabulary',
     action: 'keep',
-    applies: ({ shape }) => looksLikeVocabulary(shape),
+    applies: (tensor, { recipe }) => looksLikeVocabulary(tensor.shape) && !isWantedTable(tensor, recipe),
     reason: ({ shape }) => `Vocabulary: ${formatShape(shape)} looks like an embedding or output head.`,
   },
   {
     id: 'family',
     action: 'keep',
-    applies: ({ name }, { familyRuleOf }) => familyRuleOf(name)?.action === 'keep',
+    applies: (tensor, { recipe, familyRuleOf }) => familyRuleOf(tensor.name)?.action === 'keep' && !isWantedTable(tensor, recipe),
     reason: ({ name }, { familyRuleOf }) => `Model family ${familyRuleOf(name)?.reason ?? ''}`,
   },
   {
@@ -183,10 +194,28 @@ export const RULES: readonly Rule[] = [
   {
     id: 'convolution-on-request',
     action: 'quantize',
-    applies: ({ shape }) => isConvolution(shape),
+    applies: (tensor) => isConvolution(tensor),
     reason: ({ shape }) => `Convolution: ${formatShape(shape)}, quantized on request.`,
   },
-  { id: 'linear', action: 'quantize', applies: () => true, reason: ({ shape }) => `Linear weight: ${formatShape(shape)}.` },
+  {
+    id: 'embedding-on-request',
+    action: 'quantize',
+    applies: (tensor, { recipe }) => isWantedTable(tensor, recipe),
+    reason: ({ shape }) => `Embedding: ${formatShape(shape)}, quantized on request, each value to its nearest.`,
+  },
+  {
+    id: 'experts',
+    action: 'quantize',
+    applies: (tensor) => expertsOf(tensor) !== undefined,
+    reason: ({ shape }) => `Stacked experts: ${formatShape(shape)}.`,
+  },
+  {
+    id: 'linear',
+    action: 'quantize',
+    applies: () => true,
+    reason: ({ name, shape }) =>
+      `Linear weight: ${formatShape(shape)}${isFusedAttention(name) ? ', queries, keys and values in one' : ''}.`,
+  },
 ];
 
 export function ruleContext(
@@ -235,8 +264,13 @@ function isSmallFloat(dtype: Dtype): boolean {
   return DTYPES[dtype].kind === 'float' && DTYPES[dtype].bits <= 8;
 }
 
-function isConvolution(shape: readonly number[]): boolean {
-  return shape.length >= 3 && shape.length <= 5;
+function isConvolution(tensor: TensorInfo): boolean {
+  const rank = tensor.shape.length;
+  return rank >= 3 && rank <= 5 && expertsOf(tensor) === undefined;
+}
+
+function isWantedTable({ name, shape }: TensorInfo, { embeddings }: Recipe): boolean {
+  return embeddings === 'quantize' && shape.length === 2 && isTokenTable(name);
 }
 
 function looksLikeVocabulary([rows = 0, columns = 0, ...rest]: readonly number[]): boolean {

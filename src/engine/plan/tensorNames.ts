@@ -24,6 +24,21 @@ export function isEmbedding(name: string): boolean {
   return /embed|relative_attention_bias/i.test(name) || /(^|[._])embs?\.|(^|\.)(wte|wpe|shared)\./.test(name);
 }
 
+/** The tables among these in which tokens are looked up. */
+export function isTokenTable(name: string): boolean {
+  return /(^|[._])(embed_tokens|tok_embeddings|tokens?_embeddings?|word_embeddings|embed_in|wte|shared)\.weight$/.test(name);
+}
+
+/** Queries, keys and values as one matrix. */
+export function isFusedAttention(name: string): boolean {
+  return /(^|[._])(qkv|wqkv|c_attn|query_key_value|in_proj)([._]\w+)?\.weight$/i.test(name);
+}
+
+/** Convolutions whose first dimension is their inputs'. */
+export function isTransposedConvolution(name: string): boolean {
+  return /(^|[._])(conv_?transposed?|transposed?_?conv|conv_?tr|deconv|upconv)(\d*d?)([._]|$)/i.test(name);
+}
+
 /** The last matrix, whose output is the model's. */
 export function isOutputHead(name: string): boolean {
   return (

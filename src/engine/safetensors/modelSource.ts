@@ -53,6 +53,12 @@ export async function readModelSource(path: string): Promise<ModelSource> {
   }
 }
 
+/** The one file to open for a path: the index of what has one, else the model's only file. Throws as `readModelSource`. */
+export async function modelFileOf(path: string): Promise<string> {
+  const { index, files } = await readModelSource(path);
+  return index?.path ?? files[0] ?? path;
+}
+
 /** What a path stands for. One that leads nowhere stands for a file. */
 export async function sourceKind(path: string): Promise<ModelSource['kind']> {
   if ((await statusOf(path)) === 'folder') return 'folder';

@@ -141,6 +141,28 @@ export function makeFields(events: FieldEvents): readonly Field[] {
       (value) => choose({ convolutions: value as Options['convolutions'] }),
       { value: ({ options }) => options.convolutions, help: () => 'ComfyUI ignores the scales of quantized convolutions.' },
     ),
+    dropdownField(
+      'Embeddings',
+      [
+        { value: 'keep', label: 'Keep' },
+        { value: 'quantize', label: 'Quantize' },
+      ],
+      (value) => choose({ embeddings: value as Options['embeddings'] }),
+      { value: ({ options }) => options.embeddings, help: () => 'Tables of tokens. ComfyUI reads them with one scale.' },
+    ),
+    dropdownField(
+      'Quantized',
+      [
+        { value: 'keep', label: 'Keep' },
+        { value: 'requantize', label: 'Round anew' },
+      ],
+      (value) => choose({ quantized: value as Options['quantized'] }),
+      {
+        value: ({ options }) => options.quantized,
+        help: () => 'What becomes of weights that are quantized already.',
+        applies: ({ sourceCodes }) => sourceCodes === 'some',
+      },
+    ),
     dropdownField('Device', [], (device) => choose({ device }), {
       value: ({ options }) => options.device,
       choices: ({ devices }) => devices,
@@ -160,6 +182,8 @@ interface Binding<Value> {
   readonly value: (view: PanelView) => Value;
   readonly help: (view: PanelView) => string;
   readonly title?: (view: PanelView) => string;
+  /** Without it, to every file. */
+  readonly applies?: (view: PanelView) => boolean;
 }
 
 function dropdownField(
@@ -251,6 +275,7 @@ function field<Value>(
   return {
     root,
     show(view) {
+      root.hidden = binding.applies?.(view) === false;
       binding.before?.(view);
       control.show(binding.value(view));
       const sentence = binding.help(view);

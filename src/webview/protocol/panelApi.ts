@@ -20,6 +20,8 @@ export interface Options {
   readonly blockSize: readonly [number, number];
   readonly layout: 'comfyui' | 'comfyui-legacy' | 'compressed-tensors' | 'huggingface' | 'plain';
   readonly convolutions: 'keep' | 'quantize';
+  readonly embeddings: 'keep' | 'quantize';
+  readonly quantized: 'keep' | 'requantize';
   readonly device: string;
   /** 0 means all cores. */
   readonly threads: number;
@@ -37,6 +39,8 @@ export interface PanelView {
   readonly panel: 'open' | 'closed' | 'untold';
   readonly options: Options;
   readonly presets: readonly Choice[];
+  /** Whether the source has weights that are quantized already. */
+  readonly sourceCodes: 'some' | 'none';
   readonly recognised: { readonly title?: string; readonly evidence: readonly string[] };
   readonly devices: readonly Choice[];
   readonly deviceHelp: string;

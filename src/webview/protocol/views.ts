@@ -127,6 +127,8 @@ export interface RowView {
   /** For people, e.g. `4096 × 11008`. */
   readonly shape: string;
   readonly bytes: number;
+  /** The name of its file, of a model that has several. */
+  readonly shard?: string;
   /** Absent while the plan is being made. */
   readonly action?: ActionName;
   readonly reason: string;

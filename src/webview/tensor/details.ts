@@ -55,6 +55,7 @@ export class Details {
         ['Type', row.targetDtype === undefined ? row.dtype : `${row.dtype} → ${row.targetDtype}`],
         ['Shape', row.shape],
         ['Size', formatBytes(row.bytes)],
+        ...(row.shard === undefined ? [] : [['Shard', row.shard] as const]),
         ...(row.action === undefined ? [] : [['Planned', `${ACTION_LABELS[row.action]}: ${row.reason}`] as const]),
       ]),
       element('div', { class: 'details-actions' }, [

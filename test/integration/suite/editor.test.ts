@@ -1,8 +1,10 @@
 /** The editor's contract with VS Code: what it registers, what it opens, and that it follows the file. */
 import * as assert from 'node:assert/strict';
-import { copyFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
+import { TOY_MODEL } from '../../support/modelFile';
+import { writeShardedModel } from '../../support/shardedModel';
 import { brokenName, modelName } from '../../support/workspace';
 import { activated, drawnAfter, extensionId, inWorkspace, open, viewType } from './extensionUnderTest';
 
@@ -83,6 +85,29 @@ describe('the custom editor', () => {
       assert.ok(after.plan.output.tensors.some(({ name }) => name.endsWith('.scale_weight')));
     } finally {
       await settings.update('layout', undefined, target);
+    }
+  });
+});
+
+describe('Open as One Model', () => {
+  it('opens the whole model from its index, from a shard and from its folder', async () => {
+    const folder = inWorkspace('sharded').fsPath;
+    await mkdir(folder);
+    try {
+      const { index, shards } = await writeShardedModel(folder, TOY_MODEL, 3);
+      const editor = vscode.Uri.file(index);
+      for (const path of [index, shards[1] ?? '', folder]) {
+        const state = await drawnAfter(editor, () => vscode.commands.executeCommand('fp8.openAsOneModel', vscode.Uri.file(path)));
+        assert.ok(state.kind === 'valid');
+        assert.equal(state.header.tensors.length, TOY_MODEL.length);
+        assert.deepEqual(state.files, shards);
+        const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+        assert.ok(input instanceof vscode.TabInputCustom);
+        assert.equal(input.uri.fsPath, index);
+        await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
   });
 });

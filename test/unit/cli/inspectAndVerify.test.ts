@@ -1,7 +1,7 @@
 // `fp8 inspect` and `fp8 verify` as users type them.
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { readHeader } from '../../../src/engine/safetensors/reader';
@@ -34,6 +34,33 @@ describe('fp8 inspect', () => {
     expect(inventory).toMatchObject({ path: model, metadata: { title: 'toy\u001b[31m' } });
     expect(inventory.tensors).toHaveLength(13);
     expect(inventory.tensors.find(({ name }) => name === 'step')).toMatchObject({ dtype: 'I64', shape: [], bytes: 8, action: 'keep' });
+  });
+
+  it('plans by the numbers of a quantized source where a recipe asks for that, and lists what is in the file', async () => {
+    const quantized = join(scene.folder, 'quantized.safetensors');
+    expect((await fp8(scene.program, ['convert', model, '-o', quantized, '--rounding', 'nearest'])).code).toBe(0);
+    const recipe = join(scene.folder, 'again.fp8recipe.json');
+    await writeFile(recipe, '{"quantized":"requantize","target":"int8"}');
+    interface Inventory {
+      readonly outputSize: number;
+      readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly action: string }[];
+    }
+    const inventory = JSON.parse((await fp8(scene.program, ['inspect', quantized, '--recipe', recipe, '--json'])).stdout) as Inventory;
+    const header = await readHeader(quantized);
+    expect(inventory.tensors.map(({ name, dtype }) => [name, dtype])).toEqual(header.tensors.map(({ name, dtype }) => [name, dtype]));
+    const actionOf = (name: string) => inventory.tensors.find((tensor) => tensor.name === name)?.action;
+    expect(actionOf('layers.0.attn.qkv.weight')).toBe('quantize');
+    expect(actionOf('layers.0.attn.qkv.weight_scale')).toBe('remove');
+    const kept = JSON.parse((await fp8(scene.program, ['inspect', quantized, '--json'])).stdout) as Inventory;
+    expect(kept.tensors.every(({ action }) => action === 'keep')).toBe(true);
+    const option = JSON.parse(
+      (await fp8(scene.program, ['inspect', quantized, '--requantize', '--target', 'int8', '--json'])).stdout,
+    ) as Inventory;
+    expect(option.tensors).toEqual(inventory.tensors);
+    // What the plan says is what a conversion writes.
+    const output = join(scene.folder, 'again.safetensors');
+    expect((await fp8(scene.program, ['convert', quantized, '-o', output, '--recipe', recipe, '--rounding', 'nearest'])).code).toBe(0);
+    expect((await readHeader(output)).byName.get('layers.0.attn.qkv.weight')?.dtype).toBe('I8');
   });
 
   it('ends quietly when its reader goes away', async () => {

@@ -181,3 +181,29 @@ function inventoryOf(tensors: readonly (readonly [name: string, dtype: Dtype, sh
   const header = parseHeader(prefix, prefix.length + end);
   return new Inventory(makePlan(header, defaultRecipe(), { toolVersion: '0.0.0' }).tensors);
 }
+
+describe('a model in several files', () => {
+  it.each<[readonly string[], readonly (string | undefined)[]]>([
+    [
+      ['/m/model-1.safetensors', '/m/model-2.safetensors'],
+      ['model-2.safetensors', 'model-1.safetensors', 'model-1.safetensors'],
+    ],
+    [['/m/model.safetensors'], [undefined, undefined, undefined]],
+  ])('of %j, rows say which one has them, in the list and in the tree', (files, expected) => {
+    const listed = [1, 0, undefined].map((file, i) => ({
+      source: { name: `part.${i}.weight`, dtype: 'F16' as const, shape: [2], begin: 0, end: 4, ...(file === undefined ? {} : { file }) },
+    }));
+    const several = new Inventory(listed, files);
+    for (const form of ['list', 'tree'] as const) {
+      const everything = {
+        search: '',
+        filters: NO_FILTERS,
+        order: { column: 'file', direction: 'ascending' },
+        form,
+        expansion: { groups: 'expanded', except: [] },
+      } as const;
+      const rows = several.rows(everything, 0, 99).rows.flatMap((row) => (row.kind === 'tensor' ? [row.shard] : []));
+      expect([form, rows]).toEqual([form, expected]);
+    }
+  });
+});

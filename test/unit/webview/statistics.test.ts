@@ -28,6 +28,8 @@ const OPTIONS: Options = {
   blockSize: [128, 128],
   layout: 'comfyui',
   convolutions: 'keep',
+  embeddings: 'keep',
+  quantized: 'keep',
   device: 'auto',
   threads: 0,
   output: '',

@@ -7,11 +7,13 @@ import { matrixOf } from '../../plan/matrix';
 import type { Matrix, OutputFormat, StoredTensor } from '../../plan/outputFormat';
 import { defaultRecipe, type Rounding } from '../../plan/recipe';
 import { decide, ruleContext } from '../../plan/rules';
+import type { SourceCodes } from '../../plan/plan';
+import { sourceCodes, type StoredSource } from '../../plan/stored/sourceCodes';
 import type { StoredWeight } from '../../plan/stored/storedWeight';
 import { tensorEncodings } from '../../plan/tensorEncodings';
 import type { Header, TensorInfo } from '../../safetensors/header';
 import type { CompareTask, DifferenceTask, FileRange, TensorValues } from '../quantizer';
-import { rangeOf } from '../sourceValues';
+import { rangeOf, sourceValuesOf, storedCodesOf } from '../sourceValues';
 import { layerOf, type ConvertedFile } from './convertedFile';
 import type { VerifiedState } from './verifyEvent';
 
@@ -30,14 +32,24 @@ export interface TensorCheck {
   readonly corrects?: { readonly weight: string; readonly columns: number };
 }
 
-/** One check per source tensor, in order. The compare tasks' files are the source's, `sourceFiles` many, and then those of the converted model. */
-export function checkTensors(source: Header, sourceFiles: number, converted: ConvertedFile): readonly TensorCheck[] {
-  const isRemoved = removals(source, converted);
+/** What a converted model is checked against. */
+export interface CheckedSource {
+  readonly header: Header;
+  readonly fileCount: number;
+  /** Where its codes count as the numbers that they stand for; the header is then that of the numbers. */
+  readonly stored?: StoredSource;
+}
+
+/** One check per source tensor, in order. The compare tasks' files are the source's, and then those of the converted model. */
+export function checkTensors(source: CheckedSource, converted: ConvertedFile): readonly TensorCheck[] {
+  const { header, fileCount: sourceFiles } = source;
+  const isRemoved = removals(header, converted);
   const roundingOf = roundings(converted);
-  return source.tensors.map((tensor, id) => {
+  return header.tensors.map((tensor, id) => {
     const weight = converted.stored.byName.get(tensor.name);
+    const { stored } = sourceCodes(tensor, source.stored);
     if (weight !== undefined && isSourceDtype(tensor.dtype)) {
-      return checkQuantized(tensor, weight, { id, sourceFiles, converted, rounding: roundingOf(tensor.name) });
+      return checkQuantized(tensor, weight, { id, sourceFiles, converted, rounding: roundingOf(tensor.name), stored });
     }
     const found = converted.header.byName.get(tensor.name);
     if (found === undefined) {
@@ -46,6 +58,7 @@ export function checkTensors(source: Header, sourceFiles: number, converted: Con
     const unreadable = converted.stored.unreadable.get(tensor.name);
     if (unreadable !== undefined && isSourceDtype(tensor.dtype)) return wrong(tensor, unreadable);
     if (found.shape.join() !== tensor.shape.join()) return wrong(tensor, otherShape(found.shape, tensor.shape));
+    if (found.dtype === tensor.dtype && stored !== undefined) return checkDequantized(tensor, found, { id, sourceFiles, stored });
     if (found.dtype === tensor.dtype) return checkKept(tensor, found, id, sourceFiles, converted);
     return wrong(tensor, `Its dtype is ${found.dtype}, which cannot stand for the source's ${tensor.dtype}.`);
   });
@@ -106,14 +119,31 @@ function correctedWeight({ name }: TensorInfo, { correctedBiases, stored }: Conv
   return correctedBiases.has(name) && columns !== undefined ? { weight, columns } : undefined;
 }
 
+function checkDequantized(
+  tensor: TensorInfo,
+  found: TensorInfo,
+  { id, sourceFiles, stored }: { readonly id: number; readonly sourceFiles: number; readonly stored: SourceCodes },
+): TensorCheck {
+  const checked: TensorCheck = { source: tensor, state: 'dequantized', problems: [] };
+  if (found.end === found.begin || !isSourceDtype(found.dtype)) return checked;
+  const other: TensorValues = { range: rangeOf(found, sourceFiles), dtype: found.dtype, scale: 1 };
+  return { ...checked, task: { kind: 'difference', id, name: tensor.name, reference: sourceValuesOf(stored), other } };
+}
+
 interface QuantizedFacts {
   readonly id: number;
   readonly sourceFiles: number;
   readonly converted: ConvertedFile;
   readonly rounding: Rounding | undefined;
+  /** Where the source has codes as well. */
+  readonly stored: SourceCodes | undefined;
 }
 
-function checkQuantized(tensor: TensorInfo, weight: StoredWeight, { id, sourceFiles, converted, rounding }: QuantizedFacts): TensorCheck {
+function checkQuantized(
+  tensor: TensorInfo,
+  weight: StoredWeight,
+  { id, sourceFiles, converted, rounding, stored }: QuantizedFacts,
+): TensorCheck {
   const problem = problemOfStorage(tensor, weight, converted) ?? converted.scales.get(tensor.name)?.problem;
   if (problem !== undefined) return wrong(tensor, problem);
   const { encoding, storage, codes, scales } = weight;
@@ -138,7 +168,7 @@ function checkQuantized(tensor: TensorInfo, weight: StoredWeight, { id, sourceFi
       name: tensor.name,
       converted: rangeOf(codes, sourceFiles),
       source: rangeOf(tensor),
-      dtype: tensor.dtype,
+      ...(stored === undefined ? { dtype: tensor.dtype } : { dtype: 'F32', sourceCodes: storedCodesOf(stored) }),
       rows,
       columns,
       codes: {

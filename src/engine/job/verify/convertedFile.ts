@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Override } from '../../plan/overrides';
 import { CORRECTED_BIASES_KEY } from '../../plan/outputMetadata';
 import { PRESETS } from '../../plan/presets';
-import { defaultRecipe, LAYOUTS, ROUNDINGS, type Layout, type PresetName, type Recipe } from '../../plan/recipe';
+import { defaultRecipe, LAYOUTS, QUANTIZED, ROUNDINGS, type Layout, type PresetName, type Recipe } from '../../plan/recipe';
 import { parseRecipeFile } from '../../plan/recipeFile';
 import { readStored } from '../../plan/stored/readStored';
 import type { StoredSource } from '../../plan/stored/sourceCodes';
@@ -150,6 +150,7 @@ function provenanceOf(metadata: ReadonlyMap<string, string>): ConvertedFile['pro
     const version = metadata.get(`fp8_quantizer.version${count?.[1] ?? ''}`) ?? 'unknown';
     const layout = LAYOUTS.find((name) => name === recipe['layout']);
     const rounding = ROUNDINGS.find((name) => name === recipe['rounding']);
+    const quantized = QUANTIZED.find((name) => name === recipe['quantized']);
     provenance = {
       version,
       recipe: defaultRecipe({
@@ -157,6 +158,7 @@ function provenanceOf(metadata: ReadonlyMap<string, string>): ConvertedFile['pro
         overrides: knownOverrides(recipe['overrides']),
         ...(layout === undefined ? {} : { layout }),
         ...(rounding === undefined ? {} : { rounding }),
+        ...(quantized === undefined ? {} : { quantized }),
       }),
     };
   }

@@ -1,6 +1,8 @@
 /** runVerify: one converted file against its source, from the request to its terminal event. Reads only. */
 import { EngineError } from '../../errors';
 import { encodingText } from '../../plan/chooseEncoding';
+import { defaultRecipe } from '../../plan/recipe';
+import { sourceForRecipe } from '../../plan/stored/sourceForRecipe';
 import { readModelSource } from '../../safetensors/modelSource';
 import { ProgressMeter, type MeteredTask } from '../progressMeter';
 import type { ComparedResult, Quantizer } from '../quantizer';
@@ -12,6 +14,9 @@ import { problemOfError } from './errorLimits';
 import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from './verifyEvent';
 
 const PROGRESS_INTERVAL_SECONDS = 0.1;
+
+/** The relative error of a number that is rounded to BF16 once. */
+const ROUNDED_ONCE = 2 ** -8;
 
 /** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. */
 export async function* runVerify(
@@ -35,9 +40,10 @@ async function* verify(
   signal: AbortSignal,
 ): AsyncGenerator<VerifyEvent, VerifyReport, undefined> {
   const startedAt = performance.now();
-  const source = await readModelSource(request.source);
+  const asItIs = await readModelSource(request.source);
   const file = await readConverted(request.converted);
-  const checks = checkTensors(source.header, source.files.length, file);
+  const { source, stored } = await sourceForRecipe(asItIs, file.provenance?.recipe ?? defaultRecipe());
+  const checks = checkTensors({ header: source.header, fileCount: source.files.length, ...(stored === undefined ? {} : { stored }) }, file);
   const layout = checkLayout(source.header, file, checks);
   const compared = yield* compare(checks, [...source.files, ...file.files], request, quantizer, signal);
   const ids = new Map(checks.map(({ source: { name } }, id) => [name, id]));
@@ -65,23 +71,18 @@ async function* compare(
   signal: AbortSignal,
 ): AsyncGenerator<VerifyEvent, ReadonlyMap<number, ComparedResult>, undefined> {
   const compared = new Map<number, ComparedResult>();
-  const tasked = checks
-    .flatMap(({ task, source }) => (task === undefined ? [] : [{ task, source }]))
-    .sort((a, b) => (a.source.file ?? 0) - (b.source.file ?? 0) || a.source.begin - b.source.begin);
-  const tasks = tasked.map(({ task }) => task);
+  const tasks = checks
+    .flatMap(({ task }) => task ?? [])
+    .map((task) => ({ task, range: task.kind === 'compare' ? task.source : task.reference.range }))
+    .sort((a, b) => a.range.file - b.range.file || a.range.offset - b.range.offset);
   for (const check of checks) {
     if (check.task === undefined) yield { type: 'tensorVerified', tensor: verificationOf(check, undefined) };
   }
   if (tasks.length === 0) return compared;
   const meter = new ProgressMeter(
-    new Map(
-      tasked.map(({ task: { id, name }, source: { begin, end } }): [number, MeteredTask] => [
-        id,
-        { name, work: end - begin, bytes: end - begin },
-      ]),
-    ),
+    new Map(tasks.map(({ task: { id, name }, range: { length } }): [number, MeteredTask] => [id, { name, work: length, bytes: length }])),
   );
-  const job = { files, tasks, device: 'cpu', threads: request.threads };
+  const job = { files, tasks: tasks.map(({ task }) => task), device: 'cpu', threads: request.threads };
   let lastProgress = -Infinity;
   for await (const event of quantizer.run(job, signal)) {
     if (event.type === 'started') meter.started(event.id);
@@ -127,7 +128,10 @@ function verificationOf(
   }
   const error = relativeError(result.squaredError, result.squaredSource);
   const found = [...problems];
-  if (result.nonFiniteCount > 0) found.push(`${result.nonFiniteCount} of its values are NaN or infinite.`);
+  if (state === 'dequantized') {
+    if (!result.equal && !(error <= ROUNDED_ONCE))
+      found.push(`It differs from the numbers that the source's codes stand for by ${(100 * error).toPrecision(3)} %.`);
+  } else if (result.nonFiniteCount > 0) found.push(`${result.nonFiniteCount} of its values are NaN or infinite.`);
   else {
     const problem = encoding === undefined ? undefined : problemOfError(result, encoding, check.rounding);
     if (problem !== undefined) found.push(problem);

@@ -9,8 +9,8 @@ export interface VerifyRequest {
   readonly threads: number;
 }
 
-/** What has become of a source tensor. */
-export type VerifiedState = 'quantized' | 'kept' | 'removed' | 'wrong';
+/** What has become of a source tensor. `dequantized`: the source has codes, and the converted model the numbers that they stand for. */
+export type VerifiedState = 'quantized' | 'kept' | 'dequantized' | 'removed' | 'wrong';
 
 export interface TensorVerification {
   readonly name: string;

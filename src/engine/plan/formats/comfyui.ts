@@ -35,7 +35,8 @@ export const comfyui: OutputFormat = {
   },
   limits: 'Stock ComfyUI reads one scale for each FP8 weight, and of INT8 weights also one for each row.',
 
-  obstacle({ name, shape }, { target }) {
+  obstacle({ name, shape, experts }, { target }) {
+    if (experts !== undefined) return 'ComfyUI names no place for the scales of stacked experts.';
     if (shape.length !== 2) return 'ComfyUI ignores the scales of convolutions, and would take their codes for weights.';
     if (isEmbedding(name) && (target === 'mxfp8' || target === 'nvfp4')) return `ComfyUI does not read embeddings in ${target}.`;
     return undefined;

@@ -9,15 +9,18 @@ import { storageOf } from '../matrixStorage';
 import type { LiteralTensor, OutputFormat, QuantizedLayer, StoredTensor } from '../outputFormat';
 import { PRESETS } from '../presets';
 import type { Recipe } from '../recipe';
-import { DIFFUSION_MODEL_PREFIX } from '../tensorNames';
+import { DIFFUSION_MODEL_PREFIX, isTokenTable } from '../tensorNames';
 
 export const comfyuiLegacy: OutputFormat = {
   loader: 'ComfyUI',
   holds: { float8_e4m3fn: ['tensor'] },
   limits: 'The layout comfyui-legacy has one scale for each weight, and its loaders take every weight for float8_e4m3fn.',
 
-  obstacle: ({ shape }) =>
-    shape.length === 2 ? undefined : 'ComfyUI ignores the scales of convolutions, and would take their codes for weights.',
+  obstacle({ name, shape, experts }) {
+    if (experts !== undefined) return 'ComfyUI names no place for the scales of stacked experts.';
+    if (isTokenTable(name)) return 'ComfyUI before December 2025 ignores the scales of embeddings; the layout comfyui has them.';
+    return shape.length === 2 ? undefined : 'ComfyUI ignores the scales of convolutions, and would take their codes for weights.';
+  },
 
   refusal: () => undefined,
 

@@ -7,6 +7,7 @@ import { TARGET_FACTS } from '../encoding';
 import { fusedSets } from '../fusedProjections';
 import { scaleGrid, storageOf } from '../matrixStorage';
 import { NOTHING_MORE, type OutputFormat } from '../outputFormat';
+import { isTokenTable } from '../tensorNames';
 
 export const compressedTensors: OutputFormat = {
   loader: 'vLLM',
@@ -18,7 +19,9 @@ export const compressedTensors: OutputFormat = {
   },
   limits: 'compressed-tensors knows float8_e4m3fn, int8, mxfp8 and nvfp4, and of int8 a scale for each row or for the tensor.',
 
-  obstacle({ shape, rows, columns }, encoding) {
+  obstacle({ name, shape, rows, columns, experts }, encoding) {
+    if (experts !== undefined) return 'compressed-tensors has a scale for each matrix, and no place for those of stacked experts.';
+    if (isTokenTable(name)) return 'vLLM reads no scales of embeddings.';
     if (shape.length !== 2) return 'compressed-tensors quantizes linear layers only.';
     const { granularity } = encoding;
     if (granularity.kind !== 'block') return undefined;

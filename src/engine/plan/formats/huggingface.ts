@@ -5,13 +5,15 @@
 import { granularityName } from '../encoding';
 import { scaleGrid, storageOf } from '../matrixStorage';
 import { NOTHING_MORE, type OutputFormat } from '../outputFormat';
+import { isTokenTable } from '../tensorNames';
 
 export const huggingface: OutputFormat = {
   loader: 'transformers',
   holds: { float8_e4m3fn: ['block'] },
   limits: 'The fine-grained FP8 of transformers is float8_e4m3fn with a scale for each block.',
 
-  obstacle: ({ shape }) => (shape.length === 2 ? undefined : 'transformers reads fine-grained FP8 only in linear layers.'),
+  obstacle: ({ name, shape }) =>
+    shape.length === 2 && !isTokenTable(name) ? undefined : 'transformers reads fine-grained FP8 only in linear layers.',
 
   refusal(layers) {
     const sizes = [...new Set(layers.map(({ encoding }) => granularityName(encoding.granularity)))];

@@ -1,6 +1,6 @@
 /** Layout `plain`: `<layer>.weight` and `<layer>.weight_scale`, nothing else, for programs that multiply the two themselves. */
 import { TARGET_FACTS, type Encoding } from '../encoding';
-import { scaleGrid, storageOf } from '../matrixStorage';
+import { scaleGrid, storageOf, type MatrixStorage } from '../matrixStorage';
 import { NOTHING_MORE, type Matrix, type OutputFormat } from '../outputFormat';
 
 export const plain: OutputFormat = {
@@ -14,16 +14,19 @@ export const plain: OutputFormat = {
   },
   limits: 'mxfp8 and nvfp4 have blocks of their own.',
 
-  obstacle: ({ columns }, { target }) =>
-    target === 'nvfp4' && columns % 2 !== 0 ? `Two nvfp4 codes share a byte, and ${columns} columns leave one alone.` : undefined,
+  obstacle({ columns, experts }, { target, granularity }) {
+    if (experts !== undefined && granularity.kind === 'block') return 'Stacked experts have a scale for each expert, or one for each row.';
+    return target === 'nvfp4' && columns % 2 !== 0 ? `Two nvfp4 codes share a byte, and ${columns} columns leave one alone.` : undefined;
+  },
 
   refusal: () => undefined,
 
-  store(layer, { name, shape, rows, columns }, encoding) {
+  store(layer, matrix, encoding) {
+    const { name, shape, rows, columns } = matrix;
     const { target } = encoding;
     const weight = { name, dtype: TARGET_FACTS[target].dtype, shape: target === 'nvfp4' ? [rows, columns / 2] : shape };
-    const storage = storageOf(encoding, columns);
-    const scale = { name: `${layer}.weight_scale`, shape: scaleShape({ rows, columns }, encoding, storage.block) };
+    const storage = { ...storageOf(encoding, columns), ...expertBlock(matrix, encoding) };
+    const scale = { name: `${layer}.weight_scale`, shape: scaleShape(matrix, encoding, storage.block) };
     switch (target) {
       case 'nvfp4':
         return {
@@ -57,10 +60,13 @@ export const plain: OutputFormat = {
   wholeFile: () => NOTHING_MORE,
 };
 
-function scaleShape(
-  { rows, columns }: Pick<Matrix, 'rows' | 'columns'>,
-  { granularity }: Encoding,
-  block: Parameters<typeof scaleGrid>[2],
-): readonly number[] {
+/** What a tensor is elsewhere, each expert is in a stack. */
+function expertBlock({ rows, columns, experts }: Matrix, { granularity }: Encoding): Pick<MatrixStorage, 'block'> {
+  return experts === undefined || granularity.kind !== 'tensor' ? {} : { block: { rows: rows / experts, columns } };
+}
+
+/** Those of experts have the stack's dimensions, so that the two can be multiplied as they are. */
+function scaleShape({ rows, columns, experts }: Matrix, { granularity }: Encoding, block: MatrixStorage['block']): readonly number[] {
+  if (experts !== undefined) return [experts, granularity.kind === 'tensor' ? 1 : rows / experts, 1];
   return granularity.kind === 'tensor' ? [] : scaleGrid(rows, columns, block);
 }

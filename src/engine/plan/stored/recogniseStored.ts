@@ -8,7 +8,7 @@ import { formatShape } from '../../../base/format';
 import type { Dtype } from '../../dtype';
 import type { Header, TensorInfo } from '../../safetensors/header';
 import { TARGET_FACTS, type Granularity, type Target } from '../encoding';
-import { matrixOf } from '../matrix';
+import { expertsOf, matrixOf } from '../matrix';
 import { roundedUp } from '../matrixStorage';
 import type { Layout } from '../recipe';
 import { isScaledFp8Marker, layerOfCompanion, layerOfWeight } from '../tensorNames';
@@ -43,6 +43,11 @@ export function recogniseStored(header: Header, facts: StorageFacts): StoredWeig
     if (layer !== undefined && layers.has(layer)) companions.add(name);
   }
   return { byName, companions, unreadable };
+}
+
+/** Whether there is anything that could be read as numbers. */
+export function hasCodes(header: Header): boolean {
+  return header.tensors.some((tensor) => layerOf(tensor, header) !== undefined);
 }
 
 /** Of a tensor of codes; of one that is not a layer's weight, its own name. */
@@ -80,6 +85,23 @@ function storedWeight(codes: TensorInfo, layer: string, header: Header, facts: S
     return { ...common, encoding: { target, granularity: { kind: 'tensor' } }, storage: { grid, scaleForm: 'f32', scaleOrder: 'plain' } };
   const scaleForm = SCALE_FORMS[scales.dtype];
   if (scaleForm === undefined) return `Its scales ${scales.name} are ${scales.dtype}, which is not known for codes of ${codes.dtype}.`;
+  const experts = expertsOf(codes);
+  if (experts !== undefined) {
+    const scaleCount = scales.shape.reduce((product, size) => product * size, 1);
+    if (scaleCount === experts.count) {
+      const block = { rows: experts.rows, columns };
+      return {
+        ...common,
+        encoding: { target, granularity: { kind: 'tensor' } },
+        storage: { grid, scaleForm, scaleOrder: 'plain', block },
+        scales,
+      };
+    }
+    if (scaleCount === rows) {
+      const storage = { grid, scaleForm, scaleOrder: 'plain', block: { rows: 1, columns } } as const;
+      return { ...common, encoding: { target, granularity: { kind: 'row' } }, storage, scales };
+    }
+  }
   const granularity = scaleBlocks([rows, columns], scales.shape, facts.blockSize ?? (layout === 'huggingface' ? [128, 128] : undefined));
   if (granularity === undefined)
     return `Its scales ${scales.name} are ${formatShape(scales.shape)}, which does not say how ${formatShape(codes.shape)} is divided.`;

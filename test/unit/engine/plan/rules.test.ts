@@ -119,6 +119,79 @@ describe('convolutions on request', () => {
   });
 });
 
+it.each([
+  ['ups.0.conv_transpose.weight', [64, 32, 4]],
+  ['decoder.deconv1.weight', [64, 32, 3, 3]],
+  ['up.0.convtr.weight', [64, 32, 2, 2, 2]],
+] as const)('a transposed convolution, %s, is kept, also where it is asked for by name', (name, shape) => {
+  const recipe = { convolutions: 'quantize', layout: 'plain' } as const;
+  expect(decisionOf(name, ['BF16', ...shape], recipe)).toBe('keep by transposed');
+  expect(decisionOf(name, ['BF16', ...shape], { ...recipe, overrides: [{ match: name, action: 'quantize' }] })).toBe('keep by transposed');
+});
+
+describe('embeddings on request', () => {
+  const asked = { embeddings: 'quantize' } as const;
+  it.each([
+    'model.embed_tokens.weight',
+    'shared.weight',
+    'transformer.wte.weight',
+    'text_model.embeddings.token_embedding.weight',
+    'tok_embeddings.weight',
+  ])('%s is quantized where the layout has its scale, to nearest', (name) => {
+    const table: TensorSpec = ['BF16', 49_408, 768];
+    const [tensor] = planned({ [name]: table }, asked);
+    expect(tensor).toMatchObject({ action: 'quantize', rule: 'embedding-on-request', quantization: { rounding: 'nearest' } });
+    expect(tensor?.quantization?.stored.scales).toMatchObject([{ dtype: 'F32', shape: [] }]);
+    expect(decisionOf(name, table, { ...asked, layout: 'plain' })).toBe('quantize by embedding-on-request');
+    for (const layout of ['comfyui-legacy', 'compressed-tensors', 'huggingface'] as const)
+      expect(decisionOf(name, table, { ...asked, layout })).toBe('keep by layout');
+    for (const target of ['mxfp8', 'nvfp4'] as const) expect(decisionOf(name, table, { ...asked, target })).toBe('keep by layout');
+    expect(decisionOf(name, table)).toBe('keep by embedding');
+  });
+
+  it.each(['t_embedder.mlp.0.weight', 'x_embedder.weight', 'time_embed.0.weight', 'norm.embed.weight'])('%s is kept', (name) => {
+    expect(decisionOf(name, MATRIX, asked)).toMatch(/^keep by (embedding|norm)$/);
+  });
+});
+
+describe('stacked experts', () => {
+  const stack: TensorSpec = ['BF16', 4, 96, 64];
+  it('have a scale each where the layout takes that, and are kept with the reason elsewhere', () => {
+    const [tensor] = planned({ 'layers.0.mlp.experts.up_proj.weight': stack }, { layout: 'plain' });
+    expect(tensor).toMatchObject({ action: 'quantize', rule: 'experts', quantization: { rows: 384, columns: 64 } });
+    expect(tensor?.quantization?.stored).toMatchObject({
+      storage: { block: { rows: 96, columns: 64 } },
+      weight: { shape: [4, 96, 64] },
+      scales: [{ shape: [4, 1, 1] }],
+    });
+    const [rows] = planned({ 'a.experts.weight': stack }, { layout: 'plain', granularity: 'row' });
+    expect(rows?.quantization?.stored).toMatchObject({ storage: { block: { rows: 1, columns: 64 } }, scales: [{ shape: [4, 96, 1] }] });
+    const [blocks] = planned({ 'a.experts.weight': stack }, { layout: 'plain', granularity: 'block' });
+    expect(blocks?.reason).toBe('Layout: Stacked experts have a scale for each expert, or one for each row.');
+    for (const layout of ['comfyui', 'comfyui-legacy', 'compressed-tensors', 'huggingface'] as const) {
+      const [kept] = planned({ 'a.experts.weight': stack }, { layout });
+      expect([layout, kept?.action, kept?.rule]).toEqual([layout, 'keep', 'layout']);
+    }
+  });
+
+  it('are no convolutions, nor are those experts', () => {
+    expect(decisionOf('a.experts.weight', stack, { layout: 'plain' })).toBe('quantize by experts');
+    expect(decisionOf('a.expertise.weight', stack, { layout: 'plain' })).toBe('keep by convolution');
+    expect(decisionOf('a.experts.0.weight', ['BF16', 96, 64])).toBe('quantize by linear');
+  });
+});
+
+it.each([
+  ['blocks.0.attn.qkv.weight', true],
+  ['layers.0.self_attn.qkv_proj.weight', true],
+  ['h.0.attn.c_attn.weight', true],
+  ['attn.to_qkv.weight', true],
+  ['blocks.0.attn.q.weight', false],
+] as const)('of %s the reason tells whether queries, keys and values are in one: %s', (name, isFused) => {
+  const [tensor] = planned({ [name]: MATRIX });
+  expect(tensor?.reason).toBe(`Linear weight: 256 × 128${isFused ? ', queries, keys and values in one' : ''}.`);
+});
+
 describe('a file that is quantized already', () => {
   it.each(['weight_scale', 'scale_weight', 'weight_scale_inv', 'comfy_quant', 'input_scale'])(
     'keeps a weight beside its %s, and that too',
@@ -205,6 +278,12 @@ it('every rule decides somewhere in these tests, and every reason is one sentenc
     ...planned({ 'model.diffusion_model.a': ['F32'], 'b.weight': MATRIX }),
     ...planned({ 'a.weight': ['F32', 200, 72] }, { layout: 'compressed-tensors', granularity: 'block' }),
   ];
+  tensors.push(
+    ...planned(
+      { 'up.conv_transpose.weight': ['F32', 8, 8, 16], 'embed_tokens.weight': MATRIX, 'mlp.experts.up.weight': ['F32', 4, 16, 32] },
+      { convolutions: 'quantize', embeddings: 'quantize', layout: 'plain' },
+    ),
+  );
   // What the job tells, and what a family keeps, have tests of their own.
   const decided = new Set<RuleId>(tensors.map(({ rule }) => rule)).add('told').add('family');
   expect([...new Set(RULES.map(({ id }) => id))].filter((id) => !decided.has(id))).toEqual([]);

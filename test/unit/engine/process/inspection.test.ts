@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ComparedTensor } from '../../../../src/engine/inspect/compareEvent';
 import type { RoundingPreview, TensorStatistics } from '../../../../src/engine/inspect/inspectEvent';
-import { defaultRecipe } from '../../../../src/engine/plan/recipe';
+import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
 import { engineScene } from '../../../support/engineScene';
 import { writeShardedModel } from '../../../support/shardedModel';
 import { modelBytes, TOY_MODEL, writeModel } from '../../../support/modelFile';
@@ -76,6 +76,18 @@ describe('preview', () => {
     expect(preview.objectiveRatio).toBeCloseTo((report?.objective ?? 0) / (report?.objectiveNearest ?? 1), 12);
     expect(preview.nearestError).toBeLessThanOrEqual(preview.error);
     expect(preview.objectiveRatio).toBeLessThan(1);
+  });
+
+  it('rounds codes of the source anew where the recipe asks for that, as a conversion then does', async () => {
+    const original = join(scene.folder, 'original.safetensors');
+    await writeModel(original, TOY_MODEL);
+    await scene.convert(scene.request({ source: original, output: scene.source }, { rounding: 'nearest' }));
+    await expect(previewOf(fc1)).rejects.toThrow(/not quantized by this recipe/);
+    const again = { quantized: 'requantize', target: 'int8' } as const;
+    const preview = await previewOf(fc1, again);
+    const report = (await scene.convert(scene.request({}, again))).tensors.find(({ name }) => name === fc1);
+    expect(preview.error).toBe(report?.relativeError);
+    expect(preview.error).toBeGreaterThan(0);
   });
 
   it('says why there is nothing to preview', async () => {
@@ -155,8 +167,8 @@ async function statisticsOf(path: string, tensor: string): Promise<TensorStatist
   throw new Error('the inspection did not end');
 }
 
-async function previewOf(tensor: string): Promise<RoundingPreview> {
-  const request = { path: scene.source, tensor, threads: 0, recipe: defaultRecipe(), device: 'cpu' };
+async function previewOf(tensor: string, recipe: Partial<Recipe> = {}): Promise<RoundingPreview> {
+  const request = { path: scene.source, tensor, threads: 0, recipe: defaultRecipe(recipe), device: 'cpu' };
   for await (const event of scene.client.preview(request, new AbortController().signal)) {
     if (event.type === 'done') return event.preview;
     if (event.type === 'failed') throw new Error(event.error.message);

@@ -62,6 +62,31 @@ describe('20 shards', () => {
   });
 });
 
+it('are verified as one model, whatever both sides are stored as, and a fault in any shard is found', async () => {
+  const folder = await sharded(5);
+  const asSource = join(scene.folder, 'as-source');
+  const single = join(scene.folder, 'single.safetensors');
+  await scene.convert(scene.request({ source: folder, output: asSource }, { rounding: 'nearest' }));
+  await scene.convert(scene.request({ source: folder, output: single }, { rounding: 'nearest' }));
+  const index = 'model.safetensors.index.json';
+  for (const source of [folder, join(folder, index), join(folder, shardName(2, 5))]) {
+    for (const converted of [asSource, join(asSource, index), single]) {
+      const report = await scene.verify({ converted, source });
+      expect([source, converted, report.ok, report.tensors.length]).toEqual([source, converted, true, MANY.length]);
+    }
+  }
+  const model = await openModel(asSource);
+  const { begin, end, file = 0 } = model.header.byName.get('layers.9.mlp.up.weight')!;
+  await model.close();
+  expect(file).toBeGreaterThan(0);
+  const shard = model.files[file]!;
+  const bytes = await readFile(shard);
+  bytes.subarray(begin, end).reverse();
+  await writeFile(shard, bytes);
+  const report = await scene.verify({ converted: asSource, source: folder });
+  expect(report.tensors.filter(({ state }) => state === 'wrong').map(({ name }) => name)).toEqual(['layers.9.mlp.up.weight']);
+});
+
 it('writes an index that says where everything is, how much it is, and what the source’s said besides', async () => {
   const folder = await sharded(4);
   const output = join(scene.folder, 'out');

@@ -156,6 +156,51 @@ it(
   MANY_JOBS_MS,
 );
 
+describe('verifying what was rounded anew', () => {
+  it.each(FORMS)(
+    'goes by the numbers that $target by $granularity in $layout stands for',
+    async (form) => {
+      await writeModel(scene.source, MODEL);
+      const source = await converted('source', form);
+      const recipe = { layout: 'comfyui', quantized: 'requantize', granularity: 'auto', rounding: 'learned' } as const;
+      const again = await converted('again', { ...recipe, overrides: [{ match: '*.up.*', action: 'keep' }] }, source);
+      const report = await scene.verify({ converted: again, source });
+      expect(report.tensors.flatMap(({ problems }) => problems)).toEqual([]);
+      expect(report.ok).toBe(true);
+      const states = new Map(report.tensors.map(({ name, state }) => [name, state]));
+      expect([...states].sort()).toEqual([
+        ['blocks.0.attn.qkv.bias', 'kept'],
+        ['blocks.0.attn.qkv.weight', 'quantized'],
+        ['blocks.0.mlp.down.weight', 'quantized'],
+        ['blocks.0.mlp.up.weight', 'dequantized'],
+        ['blocks.0.norm.weight', 'kept'],
+      ]);
+    },
+    MANY_JOBS_MS,
+  );
+
+  it('finds codes that are not their own, and numbers that the codes do not stand for', async () => {
+    await writeModel(scene.source, MODEL);
+    const source = await converted('source', FORMS[8]!);
+    const again = await converted('again', { quantized: 'requantize', overrides: [{ match: '*.up.*', action: 'keep' }] }, source);
+    const model = await openModel(again);
+    const bytes = await readFile(again);
+    for (const name of ['blocks.0.attn.qkv.weight', 'blocks.0.mlp.up.weight']) {
+      const { begin, end } = model.header.byName.get(name)!;
+      bytes.subarray(begin, end).reverse();
+    }
+    await model.close();
+    await writeFile(again, bytes);
+    const report = await scene.verify({ converted: again, source });
+    expect(report.ok).toBe(false);
+    const wrong = report.tensors.filter(({ state }) => state === 'wrong');
+    expect(wrong.map(({ name }) => name).sort()).toEqual(['blocks.0.attn.qkv.weight', 'blocks.0.mlp.up.weight']);
+    const problems = wrong.flatMap((tensor) => tensor.problems).join(' ');
+    expect(problems).toMatch(/its codes or its scale are not its own/);
+    expect(problems).toMatch(/differs from the numbers that the source's codes stand for/);
+  });
+});
+
 it('takes codes without a scale for what they are', async () => {
   await writeModel(scene.source, [{ name: 'a.weight', dtype: 'F8_E4M3', shape: [2, 32] }, MODEL[4]!]);
   const back = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, scene.source, path('back')));

@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { EngineError } from '../../../../src/engine/errors';
-import { openModel, readModelSource, sourceKind } from '../../../../src/engine/safetensors/modelSource';
+import { modelFileOf, openModel, readModelSource, sourceKind } from '../../../../src/engine/safetensors/modelSource';
 import { TOY_MODEL, writeModel } from '../../../support/modelFile';
 import { shardName, writeShardedModel, type ShardedModel } from '../../../support/shardedModel';
 import { temporaryFolder } from '../../../support/temporaryFolder';
@@ -26,6 +26,15 @@ it('opens a set of shards by its index, by any shard, and by its folder', async 
     expect(kind).toBe(path === folder ? 'folder' : 'shards');
     expect(await sourceKind(path)).toBe(kind);
   }
+});
+
+it('knows the one file to open for whatever of a model is asked for', async () => {
+  for (const path of [model.index, ...model.shards, folder]) expect(await modelFileOf(path)).toBe(model.index);
+  const lone = join(folder, 'lone');
+  await mkdir(lone);
+  await writeModel(join(lone, 'm.safetensors'), TOY_MODEL);
+  expect(await modelFileOf(lone)).toBe(join(lone, 'm.safetensors'));
+  await expect(modelFileOf(join(folder, 'nowhere'))).rejects.toThrow(/nowhere/);
 });
 
 it('reads each tensor from the shard that has it', async () => {
