@@ -34,10 +34,31 @@ export function forecast(
   rate: Rate | undefined,
 ): { readonly seconds: number; readonly memoryBytes: number } {
   const { timeFactor, overheadSeconds, memoryFactor } = rate ?? ASSUMED[device];
+  const modelled = modelOf(plan);
   return {
-    seconds: overheadSeconds + timeFactor * modelledSeconds(plan.tensors, plan.recipe, device),
-    memoryBytes: memoryFactor * modelledMemory(plan.tensors, plan.recipe),
+    seconds: overheadSeconds + timeFactor * modelled.seconds[device],
+    memoryBytes: memoryFactor * modelled.memoryBytes,
   };
+}
+
+interface Modelled {
+  readonly seconds: Readonly<Record<DeviceKind, number>>;
+  readonly memoryBytes: number;
+}
+
+const knownModels = new WeakMap<Plan, Modelled>();
+
+/** Made once for each plan: devices, their rates and free memory change more often. */
+function modelOf(plan: Plan): Modelled {
+  const known = knownModels.get(plan);
+  if (known !== undefined) return known;
+  const { tensors, recipe } = plan;
+  const modelled = {
+    seconds: { cpu: modelledSeconds(tensors, recipe, 'cpu'), cuda: modelledSeconds(tensors, recipe, 'cuda') },
+    memoryBytes: modelledMemory(tensors, recipe),
+  };
+  knownModels.set(plan, modelled);
+  return modelled;
 }
 
 /** `undefined` where the job was too short to say anything. */

@@ -25,17 +25,32 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
         fileName: basename(path),
         directory: dirname(path),
         fileSize: header.fileSize,
-        parameters: parametersOf(header),
-        tensorCount: header.tensors.length,
-        ...architectureView(header),
-        metadata: metadataView(header.metadata),
-        dtypes: dtypeShares(header.tensors),
-        ranks: rankShares(header.tensors),
-        sizes: sizeShares(header.tensors),
+        ...headerView(header),
         ...(state.kind === 'valid' ? planView(path, state.header, state.plan, named) : { warnings: [] }),
       };
     }
   }
+}
+
+type HeaderView = Pick<InventoryView, 'parameters' | 'tensorCount' | 'architecture' | 'metadata' | 'dtypes' | 'ranks' | 'sizes'>;
+
+const headerViews = new WeakMap<Header, HeaderView>();
+
+/** Made once for each header: it looks at every tensor, and every change of a recipe shows it again. */
+function headerView(header: Header): HeaderView {
+  const known = headerViews.get(header);
+  if (known !== undefined) return known;
+  const view = {
+    parameters: parametersOf(header),
+    tensorCount: header.tensors.length,
+    ...architectureView(header),
+    metadata: metadataView(header.metadata),
+    dtypes: dtypeShares(header.tensors),
+    ranks: rankShares(header.tensors),
+    sizes: sizeShares(header.tensors),
+  };
+  headerViews.set(header, view);
+  return view;
 }
 
 function planView(path: string, header: Header, plan: Plan, named?: string): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {

@@ -12,41 +12,70 @@ import { makeForecast } from './forecast';
 import { makeOverrides } from './overrides';
 import { PANEL_ID } from './toggle';
 
+interface Controls {
+  readonly fields: ReturnType<typeof makeFields>;
+  readonly overrides: ReturnType<typeof makeOverrides>;
+  readonly reset: HTMLElement;
+}
+
 export class Panel {
   readonly root = element('aside', { class: 'panel', id: PANEL_ID, aria: { label: 'Quantization' } });
   readonly #choosing = element('div', { class: 'panel-choosing' });
   readonly #running = element('section', { class: 'panel-running', aria: { label: 'Running conversion' } });
   readonly #forecast = element('section', { class: 'forecast', aria: { label: 'What Convert would do' } });
-  readonly #fields;
-  readonly #overrides;
   readonly #plot = makePlot();
   readonly #current = element('ul', { class: 'current-tensors', aria: { label: 'Tensors at work' } });
   readonly #numbers = element('p', { class: 'running-numbers' });
-  readonly #reset: HTMLElement;
+  /** Made with what they show first: controls take longer than the rows of the table, which everybody waits for. */
+  #controls: Controls | undefined;
   #points: readonly PlotPoint[] = [];
   #quantized = 0;
 
   constructor(private readonly host: RpcClient<EditorApi>) {
+    this.#running.append(
+      element('h3', { text: 'Progress' }),
+      this.#numbers,
+      this.#plot.root,
+      element('h3', { text: 'At work' }),
+      this.#current,
+    );
+    this.#choosing.append(this.#forecast);
+    this.root.append(this.#choosing, this.#running);
+    this.#running.hidden = true;
+    void this.#followPoints();
+  }
+
+  show(view: PanelView): void {
+    this.#quantized = view.forecast.actions.quantize.tensors;
+    this.#forecast.replaceChildren(...makeForecast(view));
+    this.#controls ??= this.#makeControls();
+    const { fields, overrides, reset } = this.#controls;
+    for (const field of fields) field.show(view);
+    overrides.show(view.overrides);
+    reset.toggleAttribute('disabled', view.choices === 'none');
+  }
+
+  #makeControls(): Controls {
+    const { host } = this;
     const command = (name: PanelCommand): void => void host.request('panelCommand', name);
-    this.#fields = makeFields({
+    const fields = makeFields({
       onOptions: (patch) => void host.request('setOptions', patch),
       onBrowse: command,
     });
-    this.#overrides = makeOverrides((request) => host.request('setOverride', request));
-    this.#reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
+    const overrides = makeOverrides((request) => host.request('setOverride', request));
+    const reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
     this.#choosing.append(
-      this.#forecast,
       element('div', { class: 'panel-scroll' }, [
         element(
           'div',
           { class: 'fields' },
-          this.#fields.map(({ root }) => root),
+          fields.map(({ root }) => root),
         ),
-        this.#overrides.root,
+        overrides.root,
         element('div', { class: 'panel-buttons' }, [
           button({ label: 'Load Recipe…', appearance: 'secondary', onPress: () => command('loadRecipe') }),
           button({ label: 'Save Recipe…', appearance: 'secondary', onPress: () => command('saveRecipe') }),
-          this.#reset,
+          reset,
           button({
             label: 'Settings',
             appearance: 'secondary',
@@ -56,24 +85,7 @@ export class Panel {
         ]),
       ]),
     );
-    this.#running.append(
-      element('h3', { text: 'Progress' }),
-      this.#numbers,
-      this.#plot.root,
-      element('h3', { text: 'At work' }),
-      this.#current,
-    );
-    this.root.append(this.#choosing, this.#running);
-    this.#running.hidden = true;
-    void this.#followPoints();
-  }
-
-  show(view: PanelView): void {
-    this.#quantized = view.forecast.actions.quantize.tensors;
-    this.#forecast.replaceChildren(...makeForecast(view));
-    for (const field of this.#fields) field.show(view);
-    this.#overrides.show(view.overrides);
-    this.#reset.toggleAttribute('disabled', view.choices === 'none');
+    return { fields, overrides, reset };
   }
 
   showConversion(view: ConversionView): void {
