@@ -244,14 +244,14 @@ it('names that JavaScript objects have by themselves reach the output', () => {
 
 describe('planInSlices', () => {
   it('stops often on the way to the same plan', () => {
-    const tensors = Array.from({ length: 2000 }, (_, i) => [`blocks.${i}.weight`, ['F16', 64, 64]] as const);
+    const tensors = Array.from({ length: 1000 }, (_, i) => [`blocks.${i}.weight`, ['F16', 64, 64]] as const);
     const header = headerOf(Object.fromEntries(tensors));
     const work = planInSlices(header, defaultRecipe(), { toolVersion: '1.2.3' });
     let stops = 0;
     let step = work.next();
     for (; step.done !== true; step = work.next()) stops++;
     // In each of deciding, naming, laying out and writing the header, one for a few hundred tensors.
-    expect(stops).toBeGreaterThan(60);
+    expect(stops).toBeGreaterThan(30);
     expect(JSON.stringify(step.value)).toBe(JSON.stringify(planOf(header)));
   });
 });
