@@ -140,7 +140,7 @@ export class ModelDocument implements vscode.CustomDocument {
     const end = make(this.#state.value.revision + 1, abort.signal).then((state) => {
       if (abort.signal.aborted) return;
       this.#work = { kind: 'done', abort, end };
-      this.#state.value = state;
+      if (!isSameProblem(this.#state.value, state)) this.#state.value = state;
     });
     this.#work = { kind, abort, end };
     return end;
@@ -212,6 +212,12 @@ async function calibrationFor(recipe: Recipe, header: Header): Promise<{ readonl
   } catch (error) {
     return { problem: EngineError.wrap(error).message };
   }
+}
+
+/** What is as wrong as before need not be told again. */
+function isSameProblem(before: ModelState, after: ModelState): boolean {
+  if (before.kind !== 'invalid' || after.kind !== 'invalid') return false;
+  return before.error.code === after.error.code && before.error.message === after.error.message;
 }
 
 /** A glob that matches this name alone. */
