@@ -6,8 +6,9 @@ export type Sliced<T> = Generator<undefined, T, undefined>;
 
 /** A stop costs little beside this many elements of anything. */
 const ELEMENTS_BETWEEN_STOPS = 256;
-/** Less than a frame, so that an answer is late by less than one. */
-const SLICE_MILLISECONDS = 8;
+/** Work and rest: an answer takes a few turns, each of which may wait for a slice, and in a rest there are as many as it needs. */
+const SLICE_MILLISECONDS = 5;
+const REST_MILLISECONDS = 5;
 
 export function atOnce<T>(work: Sliced<T>): T {
   for (;;) {
@@ -25,7 +26,7 @@ export async function inTurns<T>(work: Sliced<T>, signal: AbortSignal): Promise<
       const step = work.next();
       if (step.done === true) return step.value;
     } while (performance.now() < end);
-    await new Promise((resolve) => setTimeout(resolve));
+    await new Promise((resolve) => setTimeout(resolve, REST_MILLISECONDS));
   }
 }
 

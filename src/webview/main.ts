@@ -73,6 +73,7 @@ function showEditor(host: RpcClient<EditorApi>): void {
           shell.showConversion(conversion);
           document.body.replaceChildren(shell.root);
           page.mounted();
+          shell.prepare();
         } else {
           await page.showFile(view);
         }

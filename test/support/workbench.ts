@@ -94,9 +94,17 @@ export class Workbench {
     const input = dialog.locator('input[type="text"]').first();
     // It proposes a path once it has looked at the folder, and would add that to what was typed before.
     while ((await input.inputValue()) === '') await this.page.waitForTimeout(50);
-    if (path !== undefined) await input.fill(path);
-    await input.press('Enter');
-    await dialog.waitFor({ state: 'hidden' });
+    for (let attempt = 0; attempt < 10; attempt++) {
+      if (path !== undefined) await input.fill(path);
+      await input.press('Enter');
+      const isAnswered = await dialog.waitFor({ state: 'hidden', timeout: 5000 }).then(
+        () => true,
+        () => false,
+      );
+      // It may put its folder in front of what was typed, as late as this, and says that there is no such path.
+      if (isAnswered) return;
+    }
+    throw new Error(`The dialog ${title} does not take ${path ?? 'what it proposes'}.`);
   }
 
   /** A notification that shows `text`, as a toast. */

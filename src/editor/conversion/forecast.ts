@@ -34,30 +34,27 @@ export function forecast(
   rate: Rate | undefined,
 ): { readonly seconds: number; readonly memoryBytes: number } {
   const { timeFactor, overheadSeconds, memoryFactor } = rate ?? ASSUMED[device];
-  const modelled = modelOf(plan);
+  const modelled = modelOf(plan, device);
   return {
-    seconds: overheadSeconds + timeFactor * modelled.seconds[device],
+    seconds: overheadSeconds + timeFactor * modelled.seconds,
     memoryBytes: memoryFactor * modelled.memoryBytes,
   };
 }
 
 interface Modelled {
-  readonly seconds: Readonly<Record<DeviceKind, number>>;
+  readonly seconds: number;
   readonly memoryBytes: number;
 }
 
-const knownModels = new WeakMap<Plan, Modelled>();
+const knownModels: Readonly<Record<DeviceKind, WeakMap<Plan, Modelled>>> = { cpu: new WeakMap(), cuda: new WeakMap() };
 
-/** Made once for each plan: devices, their rates and free memory change more often. */
-function modelOf(plan: Plan): Modelled {
-  const known = knownModels.get(plan);
+/** Made once for each plan: rates, free memory and choices change more often. */
+function modelOf(plan: Plan, device: DeviceKind): Modelled {
+  const known = knownModels[device].get(plan);
   if (known !== undefined) return known;
   const { tensors, recipe } = plan;
-  const modelled = {
-    seconds: { cpu: modelledSeconds(tensors, recipe, 'cpu'), cuda: modelledSeconds(tensors, recipe, 'cuda') },
-    memoryBytes: modelledMemory(tensors, recipe),
-  };
-  knownModels.set(plan, modelled);
+  const modelled = { seconds: modelledSeconds(tensors, recipe, device), memoryBytes: modelledMemory(tensors, recipe) };
+  knownModels[device].set(plan, modelled);
   return modelled;
 }
 

@@ -13,6 +13,10 @@ import { makeOverrides } from './overrides';
 import { PANEL_ID } from './toggle';
 
 interface Controls {
+  /** Everything below the forecast. */
+  readonly root: HTMLElement;
+  /** Where the fields go. */
+  readonly box: HTMLElement;
   readonly fields: ReturnType<typeof makeFields>;
   readonly overrides: ReturnType<typeof makeOverrides>;
   readonly reset: HTMLElement;
@@ -26,7 +30,6 @@ export class Panel {
   readonly #plot = makePlot();
   readonly #current = element('ul', { class: 'current-tensors', aria: { label: 'Tensors at work' } });
   readonly #numbers = element('p', { class: 'running-numbers' });
-  /** Made with what they show first: controls take longer than the rows of the table, which everybody waits for. */
   #controls: Controls | undefined;
   #points: readonly PlotPoint[] = [];
   #quantized = 0;
@@ -48,11 +51,24 @@ export class Panel {
   show(view: PanelView): void {
     this.#quantized = view.forecast.actions.quantize.tensors;
     this.#forecast.replaceChildren(...makeForecast(view));
-    this.#controls ??= this.#makeControls();
-    const { fields, overrides, reset } = this.#controls;
+    const { fields, overrides, reset, root, box } = (this.#controls ??= this.#makeControls());
+    box.append(...fields.slice(box.childElementCount).map((field) => field.root));
+    root.hidden = false;
     for (const field of fields) field.show(view);
     overrides.show(view.overrides);
     reset.toggleAttribute('disabled', view.choices === 'none');
+  }
+
+  /**
+   * Makes the controls while nobody needs the page, one after the other: together they take longer than a frame, and at first everybody waits
+   * for the rows of the table.
+   */
+  prepare(): void {
+    const { fields, box } = (this.#controls ??= this.#makeControls());
+    const next = fields[box.childElementCount];
+    if (next === undefined) return;
+    box.append(next.root);
+    requestIdleCallback(() => this.prepare());
   }
 
   #makeControls(): Controls {
@@ -64,28 +80,22 @@ export class Panel {
     });
     const overrides = makeOverrides((request) => host.request('setOverride', request));
     const reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
-    this.#choosing.append(
-      element('div', { class: 'panel-scroll' }, [
-        element(
-          'div',
-          { class: 'fields' },
-          fields.map(({ root }) => root),
-        ),
-        overrides.root,
-        element('div', { class: 'panel-buttons' }, [
-          button({ label: 'Load Recipe…', appearance: 'secondary', onPress: () => command('loadRecipe') }),
-          button({ label: 'Save Recipe…', appearance: 'secondary', onPress: () => command('saveRecipe') }),
-          reset,
-          button({
-            label: 'Settings',
-            appearance: 'secondary',
-            title: 'Defaults for every file',
-            onPress: () => void host.request('perform', 'openSettings'),
-          }),
-        ]),
-      ]),
-    );
-    return { fields, overrides, reset };
+    const buttons = element('div', { class: 'panel-buttons' }, [
+      button({ label: 'Load Recipe…', appearance: 'secondary', onPress: () => command('loadRecipe') }),
+      button({ label: 'Save Recipe…', appearance: 'secondary', onPress: () => command('saveRecipe') }),
+      reset,
+      button({
+        label: 'Settings',
+        appearance: 'secondary',
+        title: 'Defaults for every file',
+        onPress: () => void host.request('perform', 'openSettings'),
+      }),
+    ]);
+    const box = element('div', { class: 'fields' });
+    const root = element('div', { class: 'panel-scroll' }, [box, overrides.root, buttons]);
+    root.hidden = true;
+    this.#choosing.append(root);
+    return { fields, overrides, reset, root, box };
   }
 
   showConversion(view: ConversionView): void {
