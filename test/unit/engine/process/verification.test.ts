@@ -30,7 +30,7 @@ const RECIPES: readonly Partial<Recipe>[] = [
   { layout: 'compressed-tensors' },
   { layout: 'compressed-tensors', target: 'nvfp4' },
   { layout: 'compressed-tensors', granularity: 'block', blockSize: [40, 64] },
-  { layout: 'huggingface' },
+  { layout: 'huggingface', blockSize: [200, 64] },
   { layout: 'plain', target: 'int8', granularity: 'block' },
   { layout: 'plain', granularity: 'row' },
 ];
@@ -167,7 +167,7 @@ describe('what breaks a load', () => {
   });
 
   it('a kept layer that quantization_config does not name, and a quantized one that it does', async () => {
-    const recipe = await convert({ layout: 'huggingface', overrides: [{ match: 'b.weight', action: 'keep' }] });
+    const recipe = await convert({ layout: 'huggingface', blockSize: [200, 64], overrides: [{ match: 'b.weight', action: 'keep' }] });
     expect(problemsOf(await scene.verify())).toEqual([]);
     const config = { quant_method: 'fp8', weight_block_size: recipe.blockSize, modules_to_not_convert: ['a'] };
     await writeConfig(config);
@@ -177,7 +177,7 @@ describe('what breaks a load', () => {
     ]);
     await writeConfig({ ...config, modules_to_not_convert: ['b'], weight_block_size: [64, 64] });
     expect(problemsOf(await scene.verify())).toEqual([
-      expect.stringMatching(/blocks are 128 × 128, and weight_block_size in config\.json is \[64,64\]/),
+      expect.stringMatching(/blocks are 200 × 64, and weight_block_size in config\.json is \[64,64\]/),
     ]);
     await writeConfig({ quant_method: 'bitsandbytes' });
     expect(problemsOf(await scene.verify())).toEqual(['quant_method in config.json is "bitsandbytes" instead of "fp8".']);
