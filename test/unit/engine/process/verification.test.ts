@@ -166,6 +166,21 @@ describe('what breaks a load', () => {
     expect(problemsOf(await scene.verify()).join('\n')).toMatch(/a\.weight: ComfyUI ignores the scales of convolutions/);
   });
 
+  it('scales of inputs that are no number, and a marker that asks for those that are not there', async () => {
+    await convert({ layout: 'comfyui-legacy', presets: ['t5xxl'] });
+    const good = await scene.verify();
+    expect([good.ok, good.warnings]).toEqual([true, []]);
+    await patch('a.scale_input', (bytes) => bytes.writeFloatLE(-1));
+    expect(problemsOf(await scene.verify())).toEqual(['a.scale_input: the scale of inputs is -1, which is no positive number.']);
+    await writeModel(scene.source, [{ name: 'a.weight', dtype: 'BF16', shape: [32, 16] }]);
+    await writeModel(scene.output, [
+      { name: 'a.weight', dtype: 'F8_E4M3', shape: [32, 16] },
+      { name: 'a.scale_weight', dtype: 'F32', shape: [] },
+      { name: 'scaled_fp8', dtype: 'F8_E4M3', shape: [0] },
+    ]);
+    expect((await scene.verify()).warnings.join('\n')).toMatch(/a: the marker scaled_fp8 has 0 elements.*without a scale_input/);
+  });
+
   it('a kept layer that quantization_config does not name, and a quantized one that it does', async () => {
     const recipe = await convert({ layout: 'huggingface', blockSize: [200, 64], overrides: [{ match: 'b.weight', action: 'keep' }] });
     expect(problemsOf(await scene.verify())).toEqual([]);
