@@ -92,8 +92,8 @@ export class Workbench {
     const dialog = this.page.locator('.quick-input-widget', { hasText: title });
     await dialog.waitFor();
     const input = dialog.locator('input[type="text"]').first();
-    // It proposes a path once it has looked at the folder, and would add that to what was typed before.
-    while ((await input.inputValue()) === '') await this.page.waitForTimeout(50);
+    // It lists the folder and proposes a path at once, in the place of what was typed before.
+    await dialog.locator('.monaco-list-row').first().waitFor();
     if (path !== undefined) await input.fill(path);
     await input.press('Enter');
     await dialog.waitFor({ state: 'hidden' });
