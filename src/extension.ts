@@ -42,15 +42,16 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   engine = client;
 
   const reports = new Reports(vscode.Uri.joinPath(context.globalStorageUri, 'reports').fsPath);
-  const pages = new ReportPanels(bundles, reports, {
-    verify: (request, signal) => client.verify(request, signal),
-    open: openModel,
-    reveal,
-  });
   const comparisons = new ComparePanels(bundles, {
     comparer: client,
     threads: () => readSettings(undefined).threads,
     open: openModel,
+  });
+  const pages = new ReportPanels(bundles, reports, {
+    verify: (request, signal) => client.verify(request, signal),
+    open: openModel,
+    reveal,
+    compare: (source, output) => comparisons.show(source, output),
   });
   const choices = new ChoiceStore(context.workspaceState);
   const devices = new Devices(client);

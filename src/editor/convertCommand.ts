@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { defaultOutputPath } from '../engine/plan/outputPath';
+import { sourceKind } from '../engine/safetensors/modelSource';
 import { chooseOutput, type ChosenOutput } from './conversion/chooseOutput';
 import type { ConversionOutcome } from './conversion/conversionState';
 import type { Conversions } from './conversion/conversions';
@@ -25,7 +26,7 @@ export class ConvertCommand {
       return undefined;
     }
     const { recipe, device, threads, output: named } = this.choices.wanted(uri);
-    const chosen = output ?? (await chooseOutput(named ?? defaultOutputPath(source, recipe)));
+    const chosen = output ?? (await chooseOutput(named ?? defaultOutputPath(source, recipe, await sourceKind(source))));
     // While the question was open, the same conversion may have been started elsewhere.
     if (chosen === undefined || this.conversions.isActive(source)) return undefined;
     if (this.conversions.writes(chosen.path)) {

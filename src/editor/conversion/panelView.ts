@@ -1,11 +1,12 @@
 /** panelView: what the panel is told of a file's plan, the choices and the machine. Pure. */
 import { basename, dirname } from 'node:path';
-import { formatBytes } from '../../base/format';
+import { formatBytes, formatQuantity } from '../../base/format';
 import { familyOf } from '../../engine/families/families';
 import type { QuantizerDevice } from '../../engine/job/quantizer';
 import { modelFamily } from '../../engine/plan/modelFamily';
 import { overrideLookup, type Override } from '../../engine/plan/overrides';
 import type { Plan } from '../../engine/plan/plan';
+import type { OutputForm } from '../../engine/plan/outputForm';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import { hasCodes } from '../../engine/plan/stored/recogniseStored';
 import type { Header } from '../../engine/safetensors/header';
@@ -13,6 +14,7 @@ import type { Choice, ForecastView, OverrideView, PanelView } from '../../webvie
 import { presetValue } from '../recipe/choices';
 import type { Wanted } from '../recipe/choiceStore';
 import { forecast, type Rate } from './forecast';
+import type { OutputPlace } from './outputPlace';
 
 export interface PanelFacts {
   readonly header: Header;
@@ -20,8 +22,10 @@ export interface PanelFacts {
   readonly problem?: string;
   readonly wanted: Wanted;
   readonly outputPath: string;
-  /** Whether there is a file of the output's name. */
-  readonly outputExists: 'yes' | 'no';
+  readonly outputForm: OutputForm;
+  readonly outputPlace: OutputPlace;
+  /** Of the source. */
+  readonly files: number;
   readonly freeBytes?: number;
   readonly devices: readonly QuantizerDevice[];
   /** What the wanted device stands for. */
@@ -67,7 +71,7 @@ export function panelView(facts: PanelFacts): PanelView {
     devices: deviceChoices(devices, wanted.device),
     deviceHelp: deviceHelp(devices, facts.device),
     cores: facts.cores,
-    output: { fileName: basename(outputPath), directory: dirname(outputPath) },
+    output: { fileName: basename(outputPath), directory: dirname(outputPath), form: formWords(facts) },
     overrides: overrideViews(overrides, header),
     forecast: forecasted,
     warnings: [...plan.warnings, ...placeWarnings(facts, forecasted)],
@@ -150,10 +154,23 @@ function forecastView({ header, plan, device, rate, freeBytes }: PanelFacts): Fo
   };
 }
 
+/** What is written, where it is no single file. */
+function formWords({ outputForm, files }: PanelFacts): string {
+  switch (outputForm) {
+    case 'file':
+      return '';
+    case 'shards':
+      return `An index and ${formatQuantity(files, 'shard')}`;
+    case 'folder':
+      return `A folder with ${formatQuantity(files, 'shard')}, their index and config files`;
+  }
+}
+
 /** What the place of the output has to say. The plan's own warnings come before these. */
-function placeWarnings({ outputPath, outputExists, freeBytes }: PanelFacts, { bytesOut }: ForecastView): readonly string[] {
+function placeWarnings({ outputPath, outputPlace, freeBytes }: PanelFacts, { bytesOut }: ForecastView): readonly string[] {
   const warnings: string[] = [];
-  if (outputExists === 'yes') warnings.push(`${basename(outputPath)} exists already: Convert asks before it is replaced.`);
+  if (outputPlace === 'file') warnings.push(`${basename(outputPath)} exists already: Convert asks before it is replaced.`);
+  if (outputPlace === 'folder') warnings.push(`The folder ${basename(outputPath)} exists already: Convert asks for another name.`);
   if (freeBytes !== undefined && bytesOut > freeBytes) {
     warnings.push(
       `The output does not fit: it needs ${formatBytes(bytesOut)}, and ${dirname(outputPath)} has ${formatBytes(freeBytes)} left.`,

@@ -219,7 +219,7 @@ function outputField({ onOptions, onBrowse }: FieldEvents): Field {
     { root, show: (value) => text.show(value) },
     {
       value: ({ options, output }) => (options.output === '' ? output.fileName : inFolder(options.output, output)),
-      help: ({ output }) => `In ${output.directory}`,
+      help: ({ output: { form, directory } }) => (form === '' ? `In ${directory}` : `${form}, in ${directory}`),
     },
     'wide',
   );

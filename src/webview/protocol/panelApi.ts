@@ -45,7 +45,8 @@ export interface PanelView {
   readonly devices: readonly Choice[];
   readonly deviceHelp: string;
   readonly cores: number;
-  readonly output: { readonly fileName: string; readonly directory: string };
+  /** `form` is empty where it is one file. */
+  readonly output: { readonly fileName: string; readonly directory: string; readonly form: string };
   readonly overrides: readonly OverrideView[];
   readonly forecast: ForecastView;
   readonly warnings: readonly string[];
