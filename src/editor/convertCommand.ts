@@ -1,6 +1,7 @@
 /** "Convert to FP8": from a file to a running conversion and the notification at its end. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
+import { TARGET_FACTS } from '../engine/plan/encoding';
 import { defaultOutputPath } from '../engine/plan/outputPath';
 import { sourceKind } from '../engine/safetensors/modelSource';
 import { chooseOutput, type ChosenOutput } from './conversion/chooseOutput';
@@ -33,8 +34,9 @@ export class ConvertCommand {
       void vscode.window.showWarningMessage(`Another conversion is already writing ${basename(chosen.path)}.`);
       return undefined;
     }
+    const title = `Converting ${basename(source)} to ${TARGET_FACTS[recipe.target].word}`;
     const ended = this.conversions.start({ source, output: chosen.path, recipe, device, threads, overwrite: chosen.overwrite });
-    const outcome = await withProgressNotification(source, this.conversions.of(source), ended, () => this.conversions.cancel(source));
+    const outcome = await withProgressNotification(title, this.conversions.of(source), ended, () => this.conversions.cancel(source));
     // The notification may stay for hours; whoever ran the command waits for the conversion only.
     void showOutcome(source, outcome, this.actions);
     return outcome;

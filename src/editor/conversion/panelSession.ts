@@ -8,7 +8,16 @@ import { EngineError } from '../../engine/errors';
 import { outputForm } from '../../engine/plan/outputForm';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { ModelSource } from '../../engine/safetensors/modelSource';
-import type { Options, OverrideRequest, PanelApi, PanelCommand, PanelView, PlotPoint } from '../../webview/protocol/panelApi';
+import type {
+  FoldChange,
+  Options,
+  OverrideRequest,
+  PanelApi,
+  PanelCommand,
+  PanelView,
+  PlotPoint,
+  SectionName,
+} from '../../webview/protocol/panelApi';
 import type { ModelState } from '../model/modelDocument';
 import { isEmpty, withOptions, withOverride } from '../recipe/choices';
 import type { ChoiceStore } from '../recipe/choiceStore';
@@ -26,6 +35,8 @@ export interface PanelServices {
   readonly rates: Rates;
   /** Whether panels are open, remembered for the next editor. */
   readonly panel: Observable<PanelView['panel']>;
+  /** The sections of panels that are folded, remembered likewise. */
+  readonly folded: Observable<readonly SectionName[]>;
   readonly conversionOf: (path: string) => ReadonlyObservable<ConversionState>;
 }
 
@@ -132,6 +143,12 @@ export class PanelSession implements PanelApi {
     }
   }
 
+  async foldSection({ section, state }: FoldChange): Promise<void> {
+    const { folded } = this.services;
+    const others = folded.value.filter((name) => name !== section);
+    folded.value = state === 'folded' ? [...others, section] : others;
+  }
+
   async *finishedTensors(_: undefined, signal: AbortSignal): AsyncGenerator<readonly PlotPoint[], void, undefined> {
     let shown = -1;
     for await (const state of this.services.conversionOf(this.#path).values(signal)) {
@@ -168,6 +185,7 @@ export class PanelSession implements PanelApi {
       ...(rate === undefined ? undefined : { rate }),
       ...(lastSweeps === undefined ? undefined : { lastSweeps }),
       panel: panel.value,
+      folded: this.services.folded.value,
       choices: isEmpty(choices.of(this.#path).value) ? 'none' : 'some',
       cores: availableParallelism(),
     });

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { formatBytes, formatQuantity } from '../../base/format';
 import { familyOf } from '../../engine/families/families';
 import type { QuantizerDevice } from '../../engine/job/quantizer';
+import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { modelFamily } from '../../engine/plan/modelFamily';
 import { overrideLookup, type Override } from '../../engine/plan/overrides';
 import type { Plan } from '../../engine/plan/plan';
@@ -15,6 +16,7 @@ import { presetValue } from '../recipe/choices';
 import type { Wanted } from '../recipe/choiceStore';
 import { forecast, type Rate } from './forecast';
 import type { OutputPlace } from './outputPlace';
+import { remediesOf } from './remedies';
 
 export interface PanelFacts {
   readonly header: Header;
@@ -33,6 +35,7 @@ export interface PanelFacts {
   readonly rate?: Rate;
   readonly lastSweeps?: string;
   readonly panel: PanelView['panel'];
+  readonly folded: PanelView['folded'];
   readonly choices: PanelView['choices'];
   readonly cores: number;
 }
@@ -44,6 +47,7 @@ export function panelView(facts: PanelFacts): PanelView {
   const forecasted = forecastView(facts);
   return {
     panel: facts.panel,
+    folded: facts.folded,
     options: {
       preset: presetValue(presets),
       rounding,
@@ -65,7 +69,7 @@ export function panelView(facts: PanelFacts): PanelView {
       threads: wanted.threads,
       output: wanted.output ?? '',
     },
-    presets: presetChoices(header, presetValue(presets)),
+    presets: presetChoices(presetValue(presets)),
     sourceCodes: hasCodes(header) ? 'some' : 'none',
     recognised: recognised(header),
     devices: deviceChoices(devices, wanted.device),
@@ -77,6 +81,7 @@ export function panelView(facts: PanelFacts): PanelView {
     warnings: [...plan.warnings, ...placeWarnings(facts, forecasted)],
     choices: facts.choices,
     ...(problem === undefined ? undefined : { problem }),
+    remedies: problem === undefined ? [] : remediesOf(wanted.recipe),
     ...(lastSweeps === undefined ? undefined : { lastSweeps }),
   };
 }
@@ -86,11 +91,10 @@ function recognised(header: Header): PanelView['recognised'] {
   return family === 'unknown' ? { evidence } : { title: familyOf(family).title, evidence };
 }
 
-function presetChoices(header: Header, current: string): readonly Choice[] {
-  const { title } = recognised(header);
+function presetChoices(current: string): readonly Choice[] {
   const choices = [
-    { value: 'auto', label: title === undefined ? 'Automatic: general rules' : `Automatic: ${title}` },
-    { value: 'none', label: 'None: general rules only' },
+    { value: 'auto', label: 'Automatic' },
+    { value: 'none', label: 'None' },
     { value: 't5xxl', label: 'T5-XXL text encoder' },
     { value: 'keep_distillation', label: 'Keep distillation layers' },
   ];
@@ -145,6 +149,7 @@ function forecastView({ header, plan, device, rate, freeBytes }: PanelFacts): Fo
     actions[tensor.action].bytes += plannedBytes(tensor);
   }
   return {
+    becomes: TARGET_FACTS[plan.recipe.target].word,
     bytesIn: header.fileSize,
     bytesOut: plan.output.fileSize,
     actions,

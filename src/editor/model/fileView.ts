@@ -2,6 +2,7 @@
 import { basename, dirname } from 'node:path';
 import type { EngineError } from '../../engine/errors';
 import { parametersOf } from '../../engine/inspect/parameters';
+import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Action, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
@@ -27,6 +28,7 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
         fileSize: header.fileSize,
         parameters: parametersOf(header),
         tensorCount: header.tensors.length,
+        fileCount: state.files.length,
         ...architectureView(header),
         metadata: metadataView(header.metadata),
         dtypes: dtypeShares(header.tensors),
@@ -40,7 +42,7 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
 
 function planView(
   path: string,
-  { header, plan, sourceKind }: Extract<KnownState, { readonly kind: 'valid' }>,
+  { header, plan, problem, sourceKind }: Extract<KnownState, { readonly kind: 'valid' }>,
   named?: string,
 ): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
   const output = named ?? defaultOutputPath(path, plan.recipe, sourceKind);
@@ -51,6 +53,8 @@ function planView(
       directory: dirname(output),
       fileSize: plan.output.fileSize,
       recipe: recipeWords(plan.recipe),
+      becomes: TARGET_FACTS[plan.recipe.target].word,
+      ...(problem === undefined ? undefined : { problem }),
     },
     warnings: plan.warnings,
   };
