@@ -3,7 +3,7 @@ import type { SourceCodes } from '../plan/plan';
 import type { TensorInfo } from '../safetensors/header';
 import type { FileRange, StoredCodes, TensorValues } from './quantizer';
 
-/** `firstFile` is the index of its model's first file. */
+/** `firstFile`: the number of the first of its model's files. */
 export function storedCodesOf({ weight, tensorScale }: SourceCodes, firstFile = 0): StoredCodes {
   const { rows, columns, scales, storage } = weight;
   return {
