@@ -18,7 +18,7 @@ export const targetAndLayout: Scenario = async (context) => {
   await workbench.resize(1500, 1000);
   const frame = await drawn(await workbench.openInCustomEditor(modelName));
   const forecast = frame.locator('.forecast');
-  const choose = (label: string, key: 'Home' | 'End' | 'ArrowDown') => frame.getByRole('combobox', { name: label, exact: true }).press(key);
+  const choose = (label: string, key: 'Home' | 'End' | 'ArrowUp') => frame.getByRole('combobox', { name: label, exact: true }).press(key);
   await step('see what each target comes to', async () => {
     await forecast.getByText('FP8 35').waitFor();
     await choose('Target', 'End');
@@ -29,7 +29,9 @@ export const targetAndLayout: Scenario = async (context) => {
     await forecast.getByText('FP8 35').waitFor();
   });
   await step('be refused a scale for each block in ComfyUI, before anything is pressed', async () => {
-    await choose('Granularity', 'End');
+    // Of 64 × 64, into which every weight of the model divides.
+    for (const key of ['End', 'ArrowUp', 'ArrowUp'] as const) await choose('Granularity', key);
+    await frame.getByRole('combobox', { name: 'Granularity' }).and(frame.locator('[current-value="block:64x64"]')).waitFor();
     await forecast.locator('.forecast-error').waitFor();
     assert.match(await forecast.innerText(), /ComfyUI[\s\S]*Choose granularity tensor, or the layout/);
     assert.equal(await frame.getByRole('button', { name: 'Convert to FP8' }).getAttribute('disabled'), '');
@@ -57,7 +59,7 @@ export const targetAndLayout: Scenario = async (context) => {
     await frame.getByRole('button', { name: 'Convert to FP8' }).click();
     await workbench.toast(/Converted kjv-lm\.safetensors to FP8/).waitFor({ timeout: 90_000 });
     const header = await readHeader(join(workspace, 'kjv-lm_fp8_e4m3fn_scaled.safetensors'));
-    assert.deepEqual(header.byName.get('model.layers.0.mlp.up_proj.weight_scale_inv')?.shape, [3, 1]);
+    assert.deepEqual(header.byName.get('model.layers.0.mlp.up_proj.weight_scale_inv')?.shape, [11, 4]);
   });
 };
 

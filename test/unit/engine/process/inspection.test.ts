@@ -132,7 +132,7 @@ describe('compare', () => {
 
   it.each([
     { target: 'float8_e4m3fn', layout: 'compressed-tensors', granularity: 'row' },
-    { target: 'float8_e4m3fn', layout: 'huggingface', granularity: 'block' },
+    { target: 'float8_e4m3fn', layout: 'huggingface', granularity: 'block', blockSize: [8, 8] },
     { target: 'int8', layout: 'plain', granularity: 'row' },
     { target: 'mxfp8', layout: 'comfyui', granularity: 'auto' },
     { target: 'nvfp4', layout: 'comfyui', granularity: 'auto' },
