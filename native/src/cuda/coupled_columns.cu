@@ -5,9 +5,11 @@
 // H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are made only as
 // far as they lower the objective together, the first warp's first. Four more warps bring the moves of the step before to columns that are
 // not due yet.
+#include <type_traits>
+
 #include "check.h"
+#include "code_target.cuh"
 #include "coupled_columns.h"
-#include "grid.cuh"
 #include "source.cuh"
 
 namespace fp8::cuda {
@@ -113,8 +115,8 @@ struct Row {
   __device__ float change(float move) const { return move * (2.0F * gradient + move * curvature); }
 };
 
-template <SourceDtype dtype>
-__global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile tile) {
+template <SourceDtype dtype, typename Codes>
+__global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile tile, const Codes target) {
   extern __shared__ uint4 memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
   const int row = static_cast<int>(threadIdx.x) % coupled_tile;
@@ -122,6 +124,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
   const int warp = row / 32;
   const int lane = row % 32;
   const bool active = row < tile.rows;
+  const int block_row = target.block_of_row(active ? row : 0);
   const float g_inverse = 1.0F / tile.g_scale;
   const float own = active ? tile.g_diagonal[row] : 1.0F;
   const auto* w = static_cast<const typename Source<dtype>::Bits*>(tile.w) + (active ? row : 0);
@@ -177,6 +180,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
       const int parity = step & 1;
       const int column = step - warp;
       float value = 0;
+      float scale = 1;
       if (side == 1) {
         const int done = max(0, column) & ~3;
         bring(shared, arrived, step - 1, row, done + near, width);
@@ -186,13 +190,15 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         if (column >= 0 && column < width) {  // the same for the whole warp
           const float h = shared.h[column][column];
           const float push = h * g_inverse;
-          value = grid_value_of_code(shared.codes[column][row]);
+          scale = target.scale_at(first + column, block_row);
+          value = target.value_of(shared.codes[column][row]) * scale;
           Row state{value, shared.gamma[column][row], own * h};
           const float inverse_curvature = __fdividef(1.0F, state.curvature);
           // Twice: what the others did may call for a move that was not wanted before.
 #pragma unroll
           for (int round = 0; round < 2; ++round) {
-            const float move = active ? round_to_grid(state.value - state.gradient * inverse_curvature) - state.value : 0.0F;
+            const float move =
+                active ? target.nearest(state.value - state.gradient * inverse_curvature, scale) * scale - state.value : 0.0F;
             unsigned wish = __ballot_sync(all_lanes, state.change(move) < 0.0F);
             while (wish != 0) {
               const int mover = __ffs(static_cast<int>(wish)) - 1;
@@ -255,7 +261,8 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
 #pragma unroll
         for (int from = 0; from < warps; ++from) arrived[from] = (accepted >> from & 1U) != 0 ? shared.arrived[from][row] : 0.0F;
         if (side == 0) {
-          if (taken != 0.0F && (accepted >> warp & 1U) != 0) shared.codes[column][row] = code_of_grid_value(value + taken);
+          if (taken != 0.0F && (accepted >> warp & 1U) != 0)
+            shared.codes[column][row] = target.code_of(target.nearest(value + taken, scale));
           // Columns that are done get their part too: nobody reads it, and four at a time are aligned.
           const int due = max(0, column + 1) & ~3;
           bring(shared, arrived, step, row, due, min(due + near, width));
@@ -287,7 +294,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
           const int c = mine + 8 * chunk + 2 * i + half;
           const bool inside = active && c < width;
           const float weight = inside ? Source<dtype>::decode(w[(first + c) * tile.w_leading]) * lift * inverse_scale : 0.0F;
-          error[half] = inside ? grid_value_of_code(shared.codes[c][row]) - weight : 0.0F;
+          error[half] = inside ? target.value_of(shared.codes[c][row]) * target.scale_at(first + c, block_row) - weight : 0.0F;
           move[half] = inside ? tile.scratch[(first + c) * coupled_tile + row] : 0.0F;
           if (inside) tile.codes[(first + c) * tile.codes_leading + row] = shared.codes[c][row];
         }
@@ -306,13 +313,17 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
 
 void sweep_coupled_tile(const CoupledTile& tile, cudaStream_t stream) {
   with_dtype(tile.dtype, [&]<SourceDtype dtype>() {
-    static const bool prepared = [] {
-      check(cudaFuncSetAttribute(coupled_tile_kernel<dtype>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(sizeof(Shared))),
-            "sweep_coupled_tile");
-      return true;
-    }();
-    (void)prepared;
-    coupled_tile_kernel<dtype><<<1, threads, sizeof(Shared), stream>>>(tile);
+    with_codes(tile.target, [&](const auto& target) {
+      using Codes = std::decay_t<decltype(target)>;
+      static const bool prepared = [] {
+        check(cudaFuncSetAttribute(coupled_tile_kernel<dtype, Codes>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(sizeof(Shared))),
+              "sweep_coupled_tile");
+        return true;
+      }();
+      (void)prepared;
+      coupled_tile_kernel<dtype, Codes><<<1, threads, sizeof(Shared), stream>>>(tile, target);
+    });
   });
   check_launch("sweep_coupled_tile");
 }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 
+#include "code_target.h"
 #include "fp8/job.h"
 
 namespace fp8::cuda {
@@ -21,7 +22,8 @@ struct CoupledTile {
   SourceDtype dtype = SourceDtype::bf16;
   const void* w = nullptr;
   std::int64_t w_leading = 0;
-  float scale = 1;               // w is divided by it
+  float scale = 1;  // w is divided by it
+  CodeTarget target = {};
   const float* gamma = nullptr;  // leading coupled_tile
   std::uint8_t* codes = nullptr;
   std::int64_t codes_leading = 0;

@@ -200,6 +200,7 @@ void CoupledSweeps::sweep_rows(Solver& solver, const SplitMatrix& hessian, const
                         .w = static_cast<const std::byte*>(w.data) + (begin * w.leading + first) * element,
                         .w_leading = w.leading,
                         .scale = w.scale,
+                        .target = w.target.from(begin, first),
                         .gamma = gamma_ + static_cast<std::int64_t>(begin) * coupled_tile,
                         .codes = solver.mutable_codes() + begin * solver.columns_leading() + first,
                         .codes_leading = solver.columns_leading(),
