@@ -3,7 +3,6 @@
 // gains.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 
 #include "fp8/fp8.h"
@@ -28,22 +27,24 @@ constexpr bool has_scale_candidates(const CodeStorage& storage) {
   return storage.block && storage.grid != CodeGrid::int8 && storage.scale_form != ScaleForm::e8m0;
 }
 
-// Of a scale E4M3 × tensor_scale.
-FP8_HOST_DEVICE inline ScaleCandidates e4m3_scale_candidates(std::uint8_t own, float tensor_scale) {
+// Of a scale E4M3 × tensor_scale. decode: of E4M3.
+template <typename Decode>
+FP8_HOST_DEVICE inline ScaleCandidates e4m3_scale_candidates(std::uint8_t own, float tensor_scale, Decode decode) {
   ScaleCandidates out;
   for (int code = own; code <= 0x7E && code <= own + 5; ++code) {
-    out.add(decode_e4m3(static_cast<std::uint8_t>(code)) * tensor_scale, static_cast<std::uint8_t>(code));
+    out.add(decode(static_cast<std::uint8_t>(code)) * tensor_scale, static_cast<std::uint8_t>(code));
   }
   return out;
 }
 
-// Of an F32 scale, in BF16; only such with which the grid's largest value stays finite.
-FP8_HOST_DEVICE inline ScaleCandidates f32_scale_candidates(float own, float grid_largest) {
+// Of an F32 scale, in BF16; only such with which the grid's largest value stays finite. truncate: to BF16.
+template <typename Truncate>
+FP8_HOST_DEVICE inline ScaleCandidates f32_scale_candidates(float own, float grid_largest, Truncate truncate) {
   constexpr float largest_finite = 0x1.fffffep127F;
   const float factors[] = {1.0F, 1.1F, 1.2F, 1.32F, 1.45F, 1.6F, 1.75F};
   ScaleCandidates out;
   for (const float factor : factors) {
-    const float scaled = std::bit_cast<float>(std::bit_cast<std::uint32_t>(own * factor) & 0xFFFF0000U);
+    const float scaled = truncate(own * factor);
     if (scaled * grid_largest <= largest_finite) out.add(scaled, 0);
   }
   return out;

@@ -1,18 +1,22 @@
 #include "cpu/scale_search.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/scale_candidates.h"
 #include "core/stop.h"
 #include "cpu/kernels.h"
+#include "fp8/fp8.h"
 
 namespace fp8 {
 
 namespace {
 
+float truncated_to_bf16(float value) { return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) & 0xFFFF0000U); }
+
 ScaleCandidates candidates_of(const CodeStorage& storage, const ScaleTable& table, std::size_t index) {
-  if (storage.scale_form == ScaleForm::e4m3) return e4m3_scale_candidates(table.codes[index], table.tensor_scale);
-  return f32_scale_candidates(table.values[index], grid_of(storage.grid).largest);
+  if (storage.scale_form == ScaleForm::e4m3) return e4m3_scale_candidates(table.codes[index], table.tensor_scale, decode_e4m3);
+  return f32_scale_candidates(table.values[index], grid_of(storage.grid).largest, truncated_to_bf16);
 }
 
 }  // namespace

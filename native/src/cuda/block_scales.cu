@@ -62,8 +62,11 @@ __global__ void search_kernel(const BlockedMatrix matrix, const ScaleSearch sear
   const std::int64_t block = block_of_warp();
   if (block >= blocks) return;
   const auto* source = static_cast<const typename Source<dtype>::Bits*>(matrix.data);
-  const ScaleCandidates candidates = search.form == ScaleForm::e4m3 ? e4m3_scale_candidates(own.codes[block], search.tensor_scale)
-                                                                    : f32_scale_candidates(own.values[block], grid.largest);
+  const ScaleCandidates candidates =
+      search.form == ScaleForm::e4m3
+          ? e4m3_scale_candidates(own.codes[block], search.tensor_scale, [](std::uint8_t code) { return grid_value_of_code(code); })
+          : f32_scale_candidates(own.values[block], grid.largest,
+                                 [](float value) { return __uint_as_float(__float_as_uint(value) & 0xFFFF0000U); });
   float scales[ScaleCandidates::most];
   double errors[ScaleCandidates::most] = {};
 #pragma unroll

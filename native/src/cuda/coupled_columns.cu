@@ -1,4 +1,4 @@
-// One block sweeps a tile, 32 columns at a time in shared memory; what the columns before them moved is added first.
+// One block of threads sweeps a tile, 32 columns at a time in shared memory; what the columns before them moved is added first.
 //
 // A step has four warps of 32 rows decide, one column apart: at step t, warp g decides about its rows of column t − g. There, rows that
 // want to move do so one after the other, each only as far as it still helps. What the warps do not see of each other within a step is G_ik
@@ -9,7 +9,7 @@
 
 #include "check.h"
 #include "code_target.cuh"
-#include "coupled_columns.h"
+#include "coupled_step.cuh"
 #include "source.cuh"
 
 namespace fp8::cuda {
@@ -91,8 +91,56 @@ __device__ inline void bring(Shared& shared, const float (&arrived)[warps], int 
   }
 }
 
+// Pointers are to the tile's first row and column, in the matrix (those that are only read) or in the buffers.
+struct Tile {
+  __device__ Tile(const CoupledMatrix& matrix, const CoupledBuffers& buffers, const CoupledStep& step, int tile)
+      : first_row(step.row(tile)),
+        first_column(step.column(tile)),
+        rows(min(coupled_tile, matrix.rows - first_row)),
+        columns(min(coupled_tile, matrix.columns - first_column)),
+        gamma(buffers.gamma + static_cast<std::int64_t>(tile) * buffers.depth_parts * coupled_tile_elements),
+        gamma_parts(buffers.depth_parts),
+        given_codes(matrix.codes + first_column * matrix.codes_leading + first_row),
+        codes_leading(matrix.codes_leading),
+        g(matrix.g + first_row * matrix.g_leading + first_row),
+        g_leading(matrix.g_leading),
+        g_scale(matrix.g_scale),
+        g_diagonal(matrix.g_diagonal + first_row),
+        h(matrix.h + first_column * matrix.h_leading + first_column),
+        h_leading(matrix.h_leading),
+        h_scale(matrix.h_scale),
+        h_diagonal(matrix.h_diagonal + first_column),
+        scratch(buffers.arrived + static_cast<std::int64_t>(tile) * coupled_tile_elements),
+        moves(buffers.moves + static_cast<std::int64_t>(tile) * coupled_tile_elements),
+        column_moves(buffers.column_moves + static_cast<std::int64_t>(tile) * coupled_tile_elements),
+        errors(buffers.errors + static_cast<std::int64_t>(tile) * coupled_tile_elements),
+        codes(buffers.codes + static_cast<std::int64_t>(tile) * coupled_tile_elements) {}
+
+  int first_row;
+  int first_column;
+  int rows;
+  int columns;
+  const float* gamma;
+  int gamma_parts;
+  const std::uint8_t* given_codes;
+  std::int64_t codes_leading;
+  const __half* g;
+  std::int64_t g_leading;
+  float g_scale;
+  const float* g_diagonal;
+  const __half* h;
+  std::int64_t h_leading;
+  float h_scale;
+  const float* h_diagonal;
+  float* scratch;
+  __half* moves;
+  __half* column_moves;
+  __half* errors;
+  std::uint8_t* codes;
+};
+
 // H of rows [first_row, + sub) and columns [first_column, + sub), zero beyond the tile; the diagonal in full precision.
-__device__ inline void load_h(Shared& shared, const CoupledTile& tile, int first_row, int first_column) {
+__device__ inline void load_h(Shared& shared, const Tile& tile, int first_row, int first_column) {
   const float inverse = 1.0F / tile.h_scale;
 #pragma unroll
   for (int part = 0; part < sub * sub / threads; ++part) {
@@ -116,7 +164,9 @@ struct Row {
 };
 
 template <SourceDtype dtype, typename Codes>
-__global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile tile, const Codes target) {
+__global__ void __launch_bounds__(threads)
+    coupled_tile_kernel(const CoupledMatrix matrix, const CoupledBuffers buffers, const CoupledStep step_of_tiles, const Codes target) {
+  const Tile tile(matrix, buffers, step_of_tiles, static_cast<int>(blockIdx.x));
   extern __shared__ uint4 memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
   const int row = static_cast<int>(threadIdx.x) % coupled_tile;
@@ -124,12 +174,13 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
   const int warp = row / 32;
   const int lane = row % 32;
   const bool active = row < tile.rows;
-  const int block_row = target.block_of_row(active ? row : 0);
+  const int block_row = target.block_of_row(tile.first_row + (active ? row : 0));
   const float g_inverse = 1.0F / tile.g_scale;
   const float own = active ? tile.g_diagonal[row] : 1.0F;
-  const auto* w = static_cast<const typename Source<dtype>::Bits*>(tile.w) + (active ? row : 0);
-  const float lift = tile.scale < 0x1p-64F ? 0x1p64F : 1.0F;
-  const float inverse_scale = 1.0F / (tile.scale * lift);
+  const auto* w = static_cast<const typename Source<dtype>::Bits*>(matrix.w) + tile.first_column * matrix.w_leading + tile.first_row +
+                  (active ? row : 0);
+  const float lift = matrix.scale < 0x1p-64F ? 0x1p64F : 1.0F;
+  const float inverse_scale = 1.0F / (matrix.scale * lift);
   double objective = 0;
 
 #pragma unroll 32
@@ -147,8 +198,12 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
 #pragma unroll
     for (int c = 0; c < share; ++c) {
       const bool inside = active && mine + c < width;
-      y[c] = inside ? tile.gamma[(first + mine + c) * static_cast<std::int64_t>(coupled_tile) + row] : 0.0F;
-      shared.codes[mine + c][row] = inside ? tile.codes[(first + mine + c) * tile.codes_leading + row] : std::uint8_t{0};
+      float gradient = 0;
+      for (int part_of_depth = 0; inside && part_of_depth < tile.gamma_parts; ++part_of_depth) {
+        gradient += tile.gamma[static_cast<std::int64_t>(part_of_depth) * coupled_tile_elements + (first + mine + c) * coupled_tile + row];
+      }
+      y[c] = gradient;
+      shared.codes[mine + c][row] = inside ? tile.given_codes[(first + mine + c) * tile.codes_leading + row] : std::uint8_t{0};
     }
     for (int before = 0; before < first; before += sub) {
       __syncthreads();
@@ -190,7 +245,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         if (column >= 0 && column < width) {  // the same for the whole warp
           const float h = shared.h[column][column];
           const float push = h * g_inverse;
-          scale = target.scale_at(first + column, block_row);
+          scale = target.scale_at(tile.first_column + first + column, block_row);
           value = target.value_of(shared.codes[column][row]) * scale;
           Row state{value, shared.gamma[column][row], own * h};
           const float inverse_curvature = __fdividef(1.0F, state.curvature);
@@ -280,7 +335,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
     }
     __syncthreads();
 
-    // E and G d of these columns, half of them each.
+    // What E and the codes of these columns would be, and the moves, half of them each.
 #pragma unroll
     for (int chunk = 0; chunk < share / 8; ++chunk) {
       __half2 errors[4];
@@ -293,39 +348,50 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         for (int half = 0; half < 2; ++half) {
           const int c = mine + 8 * chunk + 2 * i + half;
           const bool inside = active && c < width;
-          const float weight = inside ? Source<dtype>::decode(w[(first + c) * tile.w_leading]) * lift * inverse_scale : 0.0F;
-          error[half] = inside ? target.value_of(shared.codes[c][row]) * target.scale_at(first + c, block_row) - weight : 0.0F;
-          move[half] = inside ? tile.scratch[(first + c) * coupled_tile + row] : 0.0F;
-          if (inside) tile.codes[(first + c) * tile.codes_leading + row] = shared.codes[c][row];
+          const float weight = inside ? Source<dtype>::decode(w[(first + c) * matrix.w_leading]) * lift * inverse_scale : 0.0F;
+          const float scale = inside ? target.scale_at(tile.first_column + first + c, block_row) : 1.0F;
+          const std::uint8_t code = shared.codes[c][row];
+          const float value = target.value_of(code) * scale;
+          const float before = inside ? target.value_of(tile.given_codes[(first + c) * tile.codes_leading + row]) * scale : value;
+          error[half] = inside ? value - weight : 0.0F;
+          move[half] = value - before;
+          tile.codes[(first + c) * coupled_tile + row] = code;
+          tile.column_moves[(first + c) * coupled_tile + row] = __float2half_rn(move[half]);
         }
         errors[i] = __floats2half2_rn(error[0], error[1]);
         moves[i] = __floats2half2_rn(move[0], move[1]);
       }
-      const int at = first + mine + 8 * chunk;
-      if (active) *reinterpret_cast<uint4*>(tile.errors + row * tile.errors_leading + at) = *reinterpret_cast<const uint4*>(errors);
-      *reinterpret_cast<uint4*>(tile.moved + row * coupled_tile + at) = *reinterpret_cast<const uint4*>(moves);
+      const int at = row * coupled_tile + first + mine + 8 * chunk;
+      *reinterpret_cast<uint4*>(tile.errors + at) = *reinterpret_cast<const uint4*>(errors);
+      *reinterpret_cast<uint4*>(tile.moves + at) = *reinterpret_cast<const uint4*>(moves);
     }
   }
-  if (threadIdx.x == 0) *tile.objective += objective;
+  // Products read all of the moves.
+  for (int column = parts * sub + side; column < coupled_tile; column += 2) {
+    tile.column_moves[column * coupled_tile + row] = __half{};
+    tile.moves[row * coupled_tile + column] = __half{};
+  }
+  if (threadIdx.x == 0) buffers.changes[blockIdx.x] = objective;
 }
 
 }  // namespace
 
-void sweep_coupled_tile(const CoupledTile& tile, cudaStream_t stream) {
-  with_dtype(tile.dtype, [&]<SourceDtype dtype>() {
-    with_codes(tile.target, [&](const auto& target) {
+void sweep_coupled_tiles(const CoupledMatrix& matrix, const CoupledBuffers& buffers, const CoupledStep& step, cudaStream_t stream) {
+  with_dtype(matrix.dtype, [&]<SourceDtype dtype>() {
+    with_codes(matrix.target, [&](const auto& target) {
       using Codes = std::decay_t<decltype(target)>;
       static const bool prepared = [] {
         check(cudaFuncSetAttribute(coupled_tile_kernel<dtype, Codes>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    static_cast<int>(sizeof(Shared))),
-              "sweep_coupled_tile");
+              "sweep_coupled_tiles");
         return true;
       }();
       (void)prepared;
-      coupled_tile_kernel<dtype, Codes><<<1, threads, sizeof(Shared), stream>>>(tile, target);
+      coupled_tile_kernel<dtype, Codes>
+          <<<static_cast<unsigned>(step.count), threads, sizeof(Shared), stream>>>(matrix, buffers, step, target);
     });
   });
-  check_launch("sweep_coupled_tile");
+  check_launch("sweep_coupled_tiles");
 }
 
 }  // namespace fp8::cuda

@@ -69,11 +69,12 @@ TEST_P(CudaTargetsTest, LearnedReportsTheTrueObjective) {
       const std::optional<Statistics> outputs = both ? std::optional(Statistics{{StatisticsTerm{}}, 1}) : std::nullopt;
       const Outcome gpu = on_gpu(problem, Rounding::learned, outputs);
       const double actual = problem.objective(problem.errors_of(gpu.written), both);
-      EXPECT_NEAR(*gpu.event.objective, actual, 1e-4 * actual) << rows << " x " << columns << (both ? " both" : "");
+      // F32 weights enter H as F16, each within 2⁻¹².
+      EXPECT_NEAR(*gpu.event.objective, actual, 5e-4 * actual) << rows << " x " << columns << (both ? " both" : "");
       EXPECT_LE(*gpu.event.objective, *gpu.event.objective_nearest);
       EXPECT_TRUE(gpu.written.padding_is_zero);
-      const double nearest = *on_cpu(problem, Rounding::learned, outputs).event.objective_nearest;
-      EXPECT_NEAR(*gpu.event.objective_nearest, nearest, 1e-4 * nearest);
+      const double nearest = problem.objective(problem.errors_of(on_gpu(problem, Rounding::nearest).written), both);
+      EXPECT_NEAR(*gpu.event.objective_nearest, nearest, 5e-4 * nearest);
     }
   }
 }
