@@ -10,6 +10,7 @@
 #include "check.h"
 #include "code_target.cuh"
 #include "coupled_step.cuh"
+#include "coupled_tile.cuh"
 #include "source.cuh"
 
 namespace fp8::cuda {
@@ -91,56 +92,8 @@ __device__ inline void bring(Shared& shared, const float (&arrived)[warps], int 
   }
 }
 
-// Pointers are to the tile's first row and column, in the matrix (those that are only read) or in the buffers.
-struct Tile {
-  __device__ Tile(const CoupledMatrix& matrix, const CoupledBuffers& buffers, const CoupledStep& step, int tile)
-      : first_row(step.row(tile)),
-        first_column(step.column(tile)),
-        rows(min(coupled_tile, matrix.rows - first_row)),
-        columns(min(coupled_tile, matrix.columns - first_column)),
-        gamma(buffers.gamma + static_cast<std::int64_t>(tile) * buffers.depth_parts * coupled_tile_elements),
-        gamma_parts(buffers.depth_parts),
-        given_codes(matrix.codes + first_column * matrix.codes_leading + first_row),
-        codes_leading(matrix.codes_leading),
-        g(matrix.g + first_row * matrix.g_leading + first_row),
-        g_leading(matrix.g_leading),
-        g_scale(matrix.g_scale),
-        g_diagonal(matrix.g_diagonal + first_row),
-        h(matrix.h + first_column * matrix.h_leading + first_column),
-        h_leading(matrix.h_leading),
-        h_scale(matrix.h_scale),
-        h_diagonal(matrix.h_diagonal + first_column),
-        scratch(buffers.arrived + static_cast<std::int64_t>(tile) * coupled_tile_elements),
-        moves(buffers.moves + static_cast<std::int64_t>(tile) * coupled_tile_elements),
-        column_moves(buffers.column_moves + static_cast<std::int64_t>(tile) * coupled_tile_elements),
-        errors(buffers.errors + static_cast<std::int64_t>(tile) * coupled_tile_elements),
-        codes(buffers.codes + static_cast<std::int64_t>(tile) * coupled_tile_elements) {}
-
-  int first_row;
-  int first_column;
-  int rows;
-  int columns;
-  const float* gamma;
-  int gamma_parts;
-  const std::uint8_t* given_codes;
-  std::int64_t codes_leading;
-  const __half* g;
-  std::int64_t g_leading;
-  float g_scale;
-  const float* g_diagonal;
-  const __half* h;
-  std::int64_t h_leading;
-  float h_scale;
-  const float* h_diagonal;
-  float* scratch;
-  __half* moves;
-  __half* column_moves;
-  __half* errors;
-  std::uint8_t* codes;
-};
-
 // H of rows [first_row, + sub) and columns [first_column, + sub), zero beyond the tile; the diagonal in full precision.
-__device__ inline void load_h(Shared& shared, const Tile& tile, int first_row, int first_column) {
+__device__ inline void load_h(Shared& shared, const CoupledTile& tile, int first_row, int first_column) {
   const float inverse = 1.0F / tile.h_scale;
 #pragma unroll
   for (int part = 0; part < sub * sub / threads; ++part) {
@@ -166,9 +119,13 @@ struct Row {
 template <SourceDtype dtype, typename Codes>
 __global__ void __launch_bounds__(threads)
     coupled_tile_kernel(const CoupledMatrix matrix, const CoupledBuffers buffers, const CoupledStep step_of_tiles, const Codes target) {
-  const Tile tile(matrix, buffers, step_of_tiles, static_cast<int>(blockIdx.x));
+  const CoupledTile tile(matrix, buffers, step_of_tiles, static_cast<int>(blockIdx.x));
   extern __shared__ uint4 memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
+  if (tile.rows <= 0) {
+    if (threadIdx.x == 0) buffers.changes[blockIdx.x] = 0;
+    return;
+  }
   const int row = static_cast<int>(threadIdx.x) % coupled_tile;
   const int side = static_cast<int>(threadIdx.x) / coupled_tile;  // 0 decides, 1 helps
   const int warp = row / 32;
@@ -198,12 +155,13 @@ __global__ void __launch_bounds__(threads)
 #pragma unroll
     for (int c = 0; c < share; ++c) {
       const bool inside = active && mine + c < width;
-      float gradient = 0;
-      for (int part_of_depth = 0; inside && part_of_depth < tile.gamma_parts; ++part_of_depth) {
-        gradient += tile.gamma[static_cast<std::int64_t>(part_of_depth) * coupled_tile_elements + (first + mine + c) * coupled_tile + row];
-      }
-      y[c] = gradient;
+      y[c] = 0;
       shared.codes[mine + c][row] = inside ? tile.given_codes[(first + mine + c) * tile.codes_leading + row] : std::uint8_t{0};
+    }
+    for (int of_depth = 0; of_depth < tile.gamma_parts; ++of_depth) {
+      const float* gamma = tile.gamma + static_cast<std::int64_t>(of_depth) * coupled_tile_elements + (first + mine) * coupled_tile + row;
+#pragma unroll
+      for (int c = 0; c < share; ++c) y[c] += gamma[c * coupled_tile];
     }
     for (int before = 0; before < first; before += sub) {
       __syncthreads();

@@ -1,16 +1,17 @@
-// Sweeps for tr(G E H Eᵀ), a step at a time: some tiles of 128 rows and 128 columns, no two of which share a row or a column.
+// Sweeps for tr(G E H Eᵀ), a step at a time: some tiles of 128 rows and 128 columns, no two of which share a row, and few a column.
 //
 //   Γ = G Y,  Y = E H;   in a tile, one element after the other:
 //   q' = nearest(q − Γ_ij / (G_ii H_jj)),   d = q' − q,   Γ_kl += G_ki d H_jl,   objective += d (2 Γ_ij + d G_ii H_jj)
 //
 // A move that does not lower the objective is not made. What the tiles of a step do not see of each other is weighted by G_ik H_jl, i ≠ k
-// and j ≠ l, which is small as a rule; before their moves are made, what they do together is added up, and a tile whose moves would undo
+// and, as a rule, j ≠ l, which is small; before their moves are made, what they do together is added up, and a tile whose moves would undo
 // what the tiles before it gain stays as it is. So every step lowers the objective.
 #pragma once
 
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "bump.h"
@@ -25,17 +26,23 @@ inline constexpr int most_coupled_tiles = 128;
 
 // The tiles of a matrix by step: every tile is in one of them.
 struct CoupledSchedule {
-  int down = 1;    // rows of tiles
-  int across = 1;  // columns of tiles
-
   CoupledSchedule(std::int64_t rows, std::int64_t columns)
       : down(static_cast<int>((rows + coupled_tile - 1) / coupled_tile)),
-        across(static_cast<int>((columns + coupled_tile - 1) / coupled_tile)) {}
+        across(static_cast<int>((columns + coupled_tile - 1) / coupled_tile)),
+        bands(std::max(1, std::min({down / across, 64 / across, down / 24}))) {}
+
+  int down;    // rows of tiles
+  int across;  // columns of tiles
+  // Where rows are many, a step has this many tiles in each column of tiles, far apart. What they do not see of each other is weighted by
+  // G_ik H_jj, and more than M / 24 rows of a column at a time would lose by it. What 64 tiles mean to each other is soon found out.
+  int bands;
+
+  int band_rows() const { return (down + bands - 1) / bands; }
   int diagonal() const { return down < across ? down : across; }
-  int shifts() const { return down < across ? across : down; }
+  int shifts() const { return down < across ? across : band_rows(); }
   int parts() const { return (diagonal() + most_coupled_tiles - 1) / most_coupled_tiles; }
   int steps() const { return shifts() * parts(); }
-  int tiles_at_once() const { return diagonal() < most_coupled_tiles ? diagonal() : most_coupled_tiles; }
+  int tiles_at_once() const { return bands * (diagonal() < most_coupled_tiles ? diagonal() : most_coupled_tiles); }
 };
 
 // Of a step's tiles.

@@ -15,6 +15,7 @@ __global__ void __launch_bounds__(gemm_threads, 2)
   __shared__ alignas(16) GemmRing ring;
   const int tile = static_cast<int>(blockIdx.x);
   const int part = static_cast<int>(blockIdx.y);
+  if (step.row(tile) >= matrix.rows) return;
   const int depth = ((matrix.rows + depth_parts - 1) / depth_parts + gemm_slice - 1) / gemm_slice * gemm_slice;
   const int begin = min(part * depth, matrix.rows);
   const int end = min(begin + depth, matrix.rows);

@@ -7,25 +7,34 @@ namespace fp8::cuda {
 
 inline constexpr int coupled_tile_elements = coupled_tile * coupled_tile;
 
-// Tile t of a step is in row (t + row_shift) mod down and column (t + column_shift) mod across of tiles; one of the shifts is 0 for all t.
+// The tiles of a step. Where rows are many, each column of tiles has one tile in each band of rows; the last band may have none, and its
+// tile is empty.
 struct CoupledStep {
-  int down;
-  int across;
-  int row_shift;
-  int column_shift;
-  int first;
-  int count;
-
   CoupledStep(const CoupledSchedule& schedule, int step)
-      : down(schedule.down),
+      : is_wide(schedule.down < schedule.across),
         across(schedule.across),
-        row_shift(schedule.down < schedule.across ? 0 : step / schedule.parts()),
-        column_shift(schedule.down < schedule.across ? step / schedule.parts() : 0),
+        band_rows(schedule.band_rows()),
+        shift(step / schedule.parts()),
         first(step % schedule.parts() * most_coupled_tiles),
-        count(schedule.diagonal() - first < most_coupled_tiles ? schedule.diagonal() - first : most_coupled_tiles) {}
+        width(schedule.diagonal() - first < most_coupled_tiles ? schedule.diagonal() - first : most_coupled_tiles),
+        count(width * schedule.bands) {}
 
-  __device__ int row(int tile) const { return (first + tile + row_shift) % down * coupled_tile; }
-  __device__ int column(int tile) const { return (first + tile + column_shift) % across * coupled_tile; }
+  __device__ int row(int tile) const {
+    const int index = first + tile % width;
+    return (is_wide ? index : (index + shift) % band_rows + tile / width * band_rows) * coupled_tile;
+  }
+  __device__ int column(int tile) const {
+    const int index = first + tile % width;
+    return (is_wide ? (index + shift) % across : index) * coupled_tile;
+  }
+
+  bool is_wide;
+  int across;
+  int band_rows;
+  int shift;
+  int first;
+  int width;
+  int count;
 };
 
 // Γ of the step's tiles, and everything after the tiles' own sweeps.

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 #include "check.h"
 #include "coupled_columns.h"
 #include "coupled_products.h"
 #include "gemm.h"
+#include "resources.h"
 
 namespace fp8::cuda {
 
@@ -143,11 +145,22 @@ std::uint32_t CoupledSweeps::sweep(Solver& solver, const SplitMatrix& hessian, c
   // G is at least damping · I, and the objective only falls: this holds for the errors of every sweep.
   const double bound = 1.01 * objective / damping_;
   products_scale_ = scale_below_overflow(std::sqrt(bound * largest));
+  const cudaStream_t stream = execution_.stream;
+  // A sweep is hundreds of short kernels; with several matrices in flight they would wait for their launches. The first loads the kernels,
+  // which is better not done while a graph is recorded.
+  std::optional<Graph> graph;
   std::uint32_t sweeps = 0;
   while (sweeps < limit) {
-    // Anew for each sweep: every change of Y rounds it.
-    form_products(solver, hessian);
-    const double gain = sweep_once(solver, hessian, diagonal);
+    execution_.tick(0.9 - 0.5 / (1 + sweeps));
+    if (sweeps == 0) {
+      sweep_once(solver, hessian, diagonal);
+    } else {
+      if (!graph) graph.emplace(stream, [&] { sweep_once(solver, hessian, diagonal); });
+      graph->launch(stream);
+    }
+    check(cudaMemcpyAsync(execution_.mailbox, change_, sizeof(double), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+    check(cudaStreamSynchronize(stream), "learned rounding");
+    const double gain = -*static_cast<const double*>(execution_.mailbox);
     ++sweeps;
     const double before = objective;
     objective -= gain;
@@ -172,7 +185,7 @@ void CoupledSweeps::form_products(const Solver& solver, const SplitMatrix& hessi
   }
 }
 
-double CoupledSweeps::sweep_once(const Solver& solver, const SplitMatrix& hessian, const float* diagonal) {
+void CoupledSweeps::sweep_once(const Solver& solver, const SplitMatrix& hessian, const float* diagonal) {
   const ColumnMatrix& w = solver.matrix();
   const CoupledMatrix matrix{.dtype = w.dtype,
                              .w = w.data,
@@ -197,15 +210,11 @@ double CoupledSweeps::sweep_once(const Solver& solver, const SplitMatrix& hessia
                              .objective = change_,
                              .rows = static_cast<int>(rows_),
                              .columns = static_cast<int>(columns_)};
+  // Anew for each sweep: every change of Y rounds it.
+  form_products(solver, hessian);
   check(cudaMemsetAsync(change_, 0, sizeof(double), execution_.stream), "cudaMemsetAsync");
   const int steps = CoupledSchedule(rows_, columns_).steps();
-  for (int step = 0; step < steps; ++step) {
-    execution_.tick(0.4 + 0.5 * step / steps);
-    sweep_coupled_step(matrix, tiles_, step, execution_.stream);
-  }
-  check(cudaMemcpyAsync(execution_.mailbox, change_, sizeof(double), cudaMemcpyDeviceToHost, execution_.stream), "cudaMemcpyAsync");
-  check(cudaStreamSynchronize(execution_.stream), "learned rounding");
-  return -*static_cast<const double*>(execution_.mailbox);
+  for (int step = 0; step < steps; ++step) sweep_coupled_step(matrix, tiles_, step, execution_.stream);
 }
 
 }  // namespace fp8::cuda

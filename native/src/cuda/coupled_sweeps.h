@@ -39,7 +39,8 @@ class CoupledSweeps {
  private:
   void form(TermStream& terms, const Statistics& outputs, const __half* weights, std::int64_t weights_leading, double gram_alpha);
   double objective(Solver& solver, const SplitMatrix& hessian, double bound, double largest);
-  double sweep_once(const Solver& solver, const SplitMatrix& hessian, const float* diagonal);
+  // Enqueues a sweep.
+  void sweep_once(const Solver& solver, const SplitMatrix& hessian, const float* diagonal);
   // Y of the errors at hand, in FP16.
   void form_products(const Solver& solver, const SplitMatrix& hessian);
 

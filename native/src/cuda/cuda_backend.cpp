@@ -62,7 +62,9 @@ std::optional<std::int64_t> memory_limit() {
 double work_of(const QuantizeTask& task) {
   const auto rows = static_cast<double>(task.rows);
   const auto columns = static_cast<double>(task.columns);
-  return task.rounding == Rounding::learned ? 8 * rows * columns * columns + columns * columns * columns : rows * columns;
+  if (task.rounding == Rounding::nearest) return rows * columns;
+  const double both_sides = task.outputs ? 64 * rows * columns * std::max(rows, columns) : 0;
+  return 8 * rows * columns * columns + columns * columns * columns + both_sides;
 }
 
 // Why a matrix is the CPU's, or nothing where the GPU rounds it.

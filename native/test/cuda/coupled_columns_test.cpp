@@ -195,7 +195,7 @@ TEST_P(CoupledColumnsTest, TheStepsFallAsFarAsOneElementAfterTheOther) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, CoupledColumnsTest,
                          ::testing::Values(Size{128, 128}, Size{128, 40}, Size{100, 128}, Size{33, 32}, Size{5, 7}, Size{1, 1},
-                                           Size{300, 260}, Size{130, 500}, Size{389, 100}));
+                                           Size{300, 260}, Size{130, 500}, Size{389, 100}, Size{900, 240}));
 
 TEST_F(CudaTest, ProductsBecomeHalvesThatStayFinite) {
   const std::vector<float> in{1.0F, -70000.0F, 0.3F, 9.0F, 5e8F, -2.5F, 0.0F, 9.0F};
