@@ -33,16 +33,17 @@ struct Shared {
   // Of the step before and of this one: a barrier lies between.
   float steps[2][warps][32];
   unsigned movers[2][warps];
-  float changes[2][warps];
+  float changes[warps];
   float crossed[warps][warps];
 };
 
-// Σ over the lanes of two values, in all of them.
-__device__ inline float2 warp_sums(float2 value) {
+// Σ over the lanes of three values, in all of them.
+__device__ inline float3 warp_sums(float3 value) {
 #pragma unroll
   for (int offset = 16; offset > 0; offset /= 2) {
     value.x += __shfl_xor_sync(all_lanes, value.x, offset);
     value.y += __shfl_xor_sync(all_lanes, value.y, offset);
+    value.z += __shfl_xor_sync(all_lanes, value.z, offset);
   }
   return value;
 }
@@ -194,12 +195,12 @@ __global__ void __launch_bounds__(threads)
       const int column = step - warp;
       float value = 0;
       float scale = 1;
+      float gained = 0;
       if (side == 1) {
         const int done = max(0, column) & ~3;
         bring(shared, arrived, step - 1, row, done + near, width);
       } else {
         float taken = 0;
-        float gained = 0;
         if (column >= 0 && column < width) {  // the same for the whole warp
           const float h = shared.h[column][column];
           const float push = h * g_inverse;
@@ -230,11 +231,7 @@ __global__ void __launch_bounds__(threads)
         }
         const unsigned movers = __ballot_sync(all_lanes, taken != 0.0F);
         shared.steps[parity][warp][lane] = taken;
-        const float warp_gained = movers == 0 ? 0.0F : warp_sums({gained, 0.0F}).x;
-        if (lane == 0) {
-          shared.movers[parity][warp] = movers;
-          shared.changes[parity][warp] = warp_gained;
-        }
+        if (lane == 0) shared.movers[parity][warp] = movers;
       }
       __syncthreads();
       const auto* moves = &shared.movers[parity][0];
@@ -243,7 +240,7 @@ __global__ void __launch_bounds__(threads)
         // Each side sums up two warps' moves, and what they mean to the moves of the warps after them.
         const float taken = shared.steps[parity][warp][lane];
         const int here = min(max(column, 0), sub - 1);
-        float2 crossing = {0.0F, 0.0F};
+        float3 crossing = {0.0F, 0.0F, gained};
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
           const int from = 2 * side + i;
@@ -256,13 +253,14 @@ __global__ void __launch_bounds__(threads)
         if (lane == 0) {
           shared.crossed[2 * side][warp] = crossing.x;
           shared.crossed[2 * side + 1][warp] = crossing.y;
+          if (side == 0) shared.changes[warp] = crossing.z;
         }
         __syncthreads();
         unsigned accepted = 0;
         float change = 0;
 #pragma unroll
         for (int to = 0; to < warps; ++to) {
-          float together = shared.changes[parity][to];
+          float together = shared.changes[to];
 #pragma unroll
           for (int from = 0; from < to; ++from) together += (accepted >> from & 1U) != 0 ? shared.crossed[from][to] : 0.0F;
           if (together < 0.0F) {
