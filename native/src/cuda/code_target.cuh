@@ -21,6 +21,8 @@ struct PlainCodes {
   // The grid value nearest to x ÷ scale; times the scale it is what the code stands for.
   __device__ static float nearest(float x, float) { return round_to_grid(x); }
   __device__ static float nearest_of_quotient(float x) { return round_to_grid(x); }
+  // The grid value of which `value` is the scale's multiple.
+  __device__ static float grid_value_of(float value, float) { return value; }
   __device__ static std::uint8_t code_of(float grid_value) { return code_of_grid_value(grid_value); }
   __device__ static float value_of(std::uint8_t code) { return grid_value_of_code(code); }
   __device__ static std::uint8_t stored(std::uint8_t code) { return code; }
@@ -54,6 +56,7 @@ struct ScaledCodes {
   }
   // Steering needs no exact quotient.
   __device__ float nearest(float x, float scale) const { return nearest_of_quotient(__fdividef(x, scale)); }
+  __device__ float grid_value_of(float value, float scale) const { return nearest(value, scale); }
   // As round_to_grid, for any grid.
   __device__ float nearest_of_quotient(float x) const {
     const float clamped = fminf(fmaxf(x, -largest), largest);

@@ -134,7 +134,6 @@ __global__ void __launch_bounds__(threads)
       float grid_value;
       float chosen;
       float move;
-      bool changes_code = true;
       if constexpr (sweep) {
         const float curvature = c < width ? coefficients.diagonal[first + c] : 1.0F;
         grid_value = target.nearest(moved[c] - __fdividef(y[c], curvature), scale[c]);
@@ -143,8 +142,8 @@ __global__ void __launch_bounds__(threads)
         const float change = move * (2.0F * y[c] + move * curvature);
         if (change >= 0.0F) {
           chosen = moved[c];
+          grid_value = target.grid_value_of(chosen, scale[c]);
           move = 0.0F;
-          changes_code = false;
         } else {
           part += change;
         }
@@ -161,7 +160,7 @@ __global__ void __launch_bounds__(threads)
         moves[first + c][thread] = value[c];
       }
       moved[c] = sweep ? move : chosen;
-      if (active && c < width && changes_code) block.codes[(first + c) * block.codes_leading + row] = target.code_of(grid_value);
+      if (active && c < width) block.codes[(first + c) * block.codes_leading + row] = target.code_of(grid_value);
 #pragma unroll
       for (int i = 0; i < sub; i += 4) {
         if (sweep ? i + 3 <= c : i >= c) continue;
