@@ -28,6 +28,7 @@
 #include "fp8/error.h"
 #include "fp8/storage.h"
 #include "quantize_on_device.h"
+#include "quantized_tensor.h"
 #include "resources.h"
 #include "term_stream.h"
 #include "transfer.h"
@@ -324,35 +325,11 @@ class CudaJob {
       observer_.on_event(NonFinite{task.id, result.non_finite, flight->result.read_seconds + seconds});
       return;
     }
-    describe(result, seconds, *flight);
+    describe(task, result, flight->result);
+    flight->result.device = device_;
+    flight->result.compute_seconds = seconds;
     flight->scales = std::move(result.scales);
     write(flight);
-  }
-
-  void describe(const DeviceResult& device, double seconds, Flight& flight) const {
-    const QuantizeTask& task = flight.task;
-    const LearnedResult& learned = device.learned;
-    const double squared_unit = static_cast<double>(device.unit) * static_cast<double>(device.unit);
-    Quantized& result = flight.result;
-    result.id = task.id;
-    if (task.storage.block && !device.scales.values.empty()) {
-      const auto [smallest, largest] = std::minmax_element(device.scales.values.begin(), device.scales.values.end());
-      result.smallest_scale = *smallest;
-      result.largest_scale = *largest;
-    } else {
-      result.scale = device.scales.values.front();
-    }
-    result.relative_error = learned.sums.squared_value > 0 ? std::sqrt(learned.sums.squared_error / learned.sums.squared_value) : 0;
-    result.squared_source = learned.sums.squared_value * squared_unit;
-    if (task.rounding == Rounding::learned) {
-      result.objective = learned.objective * squared_unit;
-      result.objective_nearest = learned.objective_nearest * squared_unit;
-    }
-    result.sweeps = learned.sweeps;
-    result.kept_nearest = learned.kept_nearest;
-    result.changed_share = static_cast<double>(learned.sums.changed) / static_cast<double>(task.rows * task.columns);
-    result.device = device_;
-    result.compute_seconds = seconds;
   }
 
   void write(const std::shared_ptr<Flight>& flight) {
@@ -362,20 +339,10 @@ class CudaJob {
     downloader_->download(flight->codes.data(), bytes, files_.output(), task.weight_offset, task.name, [this, flight, left] {
       if (!left->count_down()) return;
       flight->codes = {};
-      write_scales(*flight);
+      write_scales(flight->task, flight->scales, files_.output());
       flight->result.write_seconds = flight->watch.seconds();
       observer_.on_event(flight->result);
     });
-  }
-
-  void write_scales(const Flight& flight) {
-    const QuantizeTask& task = flight.task;
-    const std::vector<std::byte> stored = stored_scales(task.storage, flight.scales);
-    for (const std::uint64_t offset : task.scale_offsets) files_.output().write(offset, stored, task.name);
-    const float tensor_scale = stored_tensor_scale(task.storage, flight.scales);
-    for (const std::uint64_t offset : task.tensor_scale_offsets) {
-      files_.output().write(offset, std::as_bytes(std::span(&tensor_scale, 1)), task.name);
-    }
   }
 
   const Job& job_;
