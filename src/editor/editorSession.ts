@@ -12,7 +12,7 @@ import type {
 } from '../webview/protocol/inventoryApi';
 import { INITIAL_QUERY, type Query, type RowsReply } from '../webview/protocol/query';
 import type { ConversionView, FileView } from '../webview/protocol/views';
-import type { Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
+import type { FoldChange, Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
 import { conversionView } from './conversion/conversionView';
 import type { ConversionState } from './conversion/conversionState';
 import { PanelSession, type PanelServices } from './conversion/panelSession';
@@ -67,6 +67,10 @@ export class EditorSession implements EditorApi {
 
   panelCommand(command: PanelCommand): Promise<void> {
     return this.#panel.panelCommand(command);
+  }
+
+  foldSection(change: FoldChange): Promise<void> {
+    return this.#panel.foldSection(change);
   }
 
   /** What a new page shows, once it is known; `undefined` where the signal aborts before. */

@@ -2,8 +2,9 @@
 import { basename, dirname } from 'node:path';
 import type { EngineError } from '../../engine/errors';
 import { parametersOf } from '../../engine/inspect/parameters';
+import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
-import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
+import type { Action, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
 import type { Header, TensorInfo } from '../../engine/safetensors/header';
@@ -25,8 +26,9 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
         fileName: basename(path),
         directory: dirname(path),
         fileSize: header.fileSize,
+        fileCount: state.files.length,
         ...headerView(header),
-        ...(state.kind === 'valid' ? planView(path, state.header, state.plan, named) : { warnings: [] }),
+        ...(state.kind === 'valid' ? planView(path, state, named) : { warnings: [] }),
       };
     }
   }
@@ -53,8 +55,12 @@ function headerView(header: Header): HeaderView {
   return view;
 }
 
-function planView(path: string, header: Header, plan: Plan, named?: string): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
-  const output = named ?? defaultOutputPath(path, plan.recipe);
+function planView(
+  path: string,
+  { header, plan, problem, sourceKind }: Extract<KnownState, { readonly kind: 'valid' }>,
+  named?: string,
+): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
+  const output = named ?? defaultOutputPath(path, plan.recipe, sourceKind);
   return {
     actions: actionTotals(plannedTensors(header, plan)),
     output: {
@@ -62,6 +68,8 @@ function planView(path: string, header: Header, plan: Plan, named?: string): Pic
       directory: dirname(output),
       fileSize: plan.output.fileSize,
       recipe: recipeWords(plan.recipe),
+      becomes: TARGET_FACTS[plan.recipe.target].word,
+      ...(problem === undefined ? undefined : { problem }),
     },
     warnings: plan.warnings,
   };

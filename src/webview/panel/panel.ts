@@ -7,18 +7,18 @@ import type { EditorApi } from '../protocol/editorApi';
 import type { PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
 import type { ConversionView } from '../protocol/views';
 import { button } from '../ui';
-import { makeFields } from './fields';
 import { makeForecast } from './forecast';
 import { makeOverrides } from './overrides';
+import { makeRemedies } from './remedies';
+import { makeSections, type Sections } from './sections';
 import { PANEL_ID } from './toggle';
 
 interface Controls {
-  /** Everything below the forecast. */
+  /** Where the parts go. */
   readonly root: HTMLElement;
-  /** Where the fields go. */
-  readonly box: HTMLElement;
-  readonly fields: ReturnType<typeof makeFields>;
-  readonly overrides: ReturnType<typeof makeOverrides>;
+  /** Everything below the forecast, from top to bottom. */
+  readonly parts: readonly HTMLElement[];
+  readonly sections: Sections;
   readonly reset: HTMLElement;
 }
 
@@ -50,35 +50,38 @@ export class Panel {
 
   show(view: PanelView): void {
     this.#quantized = view.forecast.actions.quantize.tensors;
-    this.#forecast.replaceChildren(...makeForecast(view));
-    const { fields, overrides, reset, root, box } = (this.#controls ??= this.#makeControls());
-    box.append(...fields.slice(box.childElementCount).map((field) => field.root));
+    const remedies = makeRemedies(view, (patch) => void this.host.request('setOptions', patch));
+    this.#forecast.replaceChildren(...makeForecast(view, remedies));
+    const { root, parts, sections, reset } = (this.#controls ??= this.#makeControls());
+    root.append(...parts.slice(root.childElementCount));
     root.hidden = false;
-    for (const field of fields) field.show(view);
-    overrides.show(view.overrides);
+    sections.show(view);
     reset.toggleAttribute('disabled', view.choices === 'none');
   }
 
   /**
-   * Makes the controls while nobody needs the page, one after the other: together they take longer than a frame, and at first everybody waits
-   * for the rows of the table.
+   * Makes the controls while nobody needs the page, one section after the other: together they take longer than a frame, and at first everybody
+   * waits for the rows of the table.
    */
   prepare(): void {
-    const { fields, box } = (this.#controls ??= this.#makeControls());
-    const next = fields[box.childElementCount];
+    const { root, parts } = (this.#controls ??= this.#makeControls());
+    const next = parts[root.childElementCount];
     if (next === undefined) return;
-    box.append(next.root);
+    root.append(next);
     requestIdleCallback(() => this.prepare());
   }
 
   #makeControls(): Controls {
     const { host } = this;
     const command = (name: PanelCommand): void => void host.request('panelCommand', name);
-    const fields = makeFields({
-      onOptions: (patch) => void host.request('setOptions', patch),
-      onBrowse: command,
-    });
-    const overrides = makeOverrides((request) => host.request('setOverride', request));
+    const sections = makeSections(
+      {
+        onOptions: (patch) => void host.request('setOptions', patch),
+        onBrowse: command,
+        onFold: (section, state) => void host.request('foldSection', { section, state }),
+      },
+      makeOverrides((request) => host.request('setOverride', request)),
+    );
     const reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
     const buttons = element('div', { class: 'panel-buttons' }, [
       button({ label: 'Load Recipe…', appearance: 'secondary', onPress: () => command('loadRecipe') }),
@@ -91,11 +94,10 @@ export class Panel {
         onPress: () => void host.request('perform', 'openSettings'),
       }),
     ]);
-    const box = element('div', { class: 'fields' });
-    const root = element('div', { class: 'panel-scroll' }, [box, overrides.root, buttons]);
+    const root = element('div', { class: 'panel-scroll' });
     root.hidden = true;
     this.#choosing.append(root);
-    return { fields, overrides, reset, root, box };
+    return { root, parts: [...sections.roots, buttons], sections, reset };
   }
 
   showConversion(view: ConversionView): void {
