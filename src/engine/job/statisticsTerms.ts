@@ -78,11 +78,11 @@ function calibratedInputs(side: CalibratedSide, file: number, columns: number, p
     return { terms: [{ ...diagonal, weight: DIAGONAL_WEIGHT }, GRAM, { ...prior, weight: 1 }], damping: DIAGONAL_DAMPING };
   }
   const share = columns / side.samples;
-  const damping = Math.min(MOST_DAMPING, Math.max(LEAST_INPUT_DAMPING, 0.1 * share));
+  const damped = (damping: number): number => Math.min(MOST_DAMPING, Math.max(LEAST_INPUT_DAMPING, damping));
   const own: StatisticsTerm = { ...termOf(side, file), weight: 1 };
-  if (prior === undefined) return { terms: [own], damping };
+  if (prior === undefined) return { terms: [own], damping: damped(0.3 * share ** 1.5) };
   const priorWeight = Math.min(1, 0.4 * share);
-  return { terms: [own, { ...prior, weight: priorWeight }], damping: damping / (1 + priorWeight) };
+  return { terms: [own, { ...prior, weight: priorWeight }], damping: damped(0.1 * share) / (1 + priorWeight) };
 }
 
 function termOf(
