@@ -1,4 +1,5 @@
 // What the build and the tests need from the operating system, and how it is installed on Debian and its relatives.
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { runQuietly } from './command.mjs';
 import { findBrowser, findProgram } from './programs.mjs';
@@ -25,6 +26,7 @@ const forTests = [
   { package: 'clang-format', isPresent: () => hasProgram('clang-format') },
   { package: 'chromium', isPresent: () => findBrowser() !== undefined },
   { package: 'ripgrep', isPresent: () => hasProgram('rg') },
+  { package: 'python3-numpy', isPresent: hasNumpy },
 ];
 
 /**
@@ -75,6 +77,12 @@ async function rootPrefix() {
     () => false,
   );
   return granted ? ['sudo', '-n'] : undefined;
+}
+
+/** Beside whichever Python comes first; the tests of loaders take either. */
+function hasNumpy() {
+  if (existsSync('/usr/lib/python3/dist-packages/numpy')) return true;
+  return spawnSync('python3', ['-c', 'import numpy'], { stdio: 'ignore' }).status === 0;
 }
 
 /** @param {string} name */

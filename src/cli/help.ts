@@ -23,14 +23,14 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
     ],
   },
   inspect: {
-    usage: 'fp8 inspect FILE [options]',
-    summary: 'List the tensors of a file, and what a conversion would do to each.',
+    usage: 'fp8 inspect FILE|FOLDER [options]',
+    summary: 'List the tensors of a model, and what a conversion would do to each.',
     options: INSPECT_OPTIONS,
     notes: [],
   },
   verify: {
-    usage: 'fp8 verify FILE --against SOURCE [options]',
-    summary: 'Check a converted file against its source.',
+    usage: 'fp8 verify FILE|FOLDER --against SOURCE [options]',
+    summary: 'Check a converted model against its source.',
     options: VERIFY_OPTIONS,
     notes: [
       'Checks shapes, scales, kept bytes and what loaders need, and prints the error of every tensor and of all.',

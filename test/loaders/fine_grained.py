@@ -28,6 +28,10 @@ def load(tensors, config, shapes):
         wanted = (-(-rows // tall), -(-columns // wide))
         if scale is None or scale.dtype != 'F32' or scale.shape != wanted:
             raise LoadError(f'{layer}: no F32 weight_scale_inv of shape {wanted}')
+        # A block's size is taken from the scales' shape, whatever the configuration says.
+        if rows % wanted[0] != 0 or columns % wanted[1] != 0:
+            raise LoadError(f'{layer}: {shape} does not divide into {wanted} blocks')
+        tall_block, wide_block = rows // wanted[0], columns // wanted[1]
         # Despite its name it is a factor.
-        loaded[layer] = grids.E4M3[weight.codes()] * grids.spread(scale.floats(), rows, columns, tall, wide)
+        loaded[layer] = grids.E4M3[weight.codes()] * grids.spread(scale.floats(), rows, columns, tall_block, wide_block)
     return loaded

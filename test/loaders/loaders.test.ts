@@ -56,8 +56,9 @@ const CASES: readonly Partial<Recipe>[] = [
   { layout: 'compressed-tensors', target: 'mxfp8' },
   { layout: 'compressed-tensors', target: 'nvfp4' },
   { layout: 'compressed-tensors', overrides: [{ match: '*.fc1.*', action: 'quantize', target: 'int8' }] },
-  { layout: 'huggingface' },
-  { layout: 'huggingface', blockSize: [32, 64] },
+  { layout: 'huggingface', blockSize: [32, 32] },
+  { layout: 'huggingface', blockSize: [64, 224] },
+  { layout: 'huggingface', blockSize: [192, 112] },
   ...(['float8_e4m3fn', 'float8_e5m2', 'int8'] as const).flatMap((target): readonly Partial<Recipe>[] => [
     { layout: 'plain', target, granularity: 'tensor' },
     { layout: 'plain', target, granularity: 'row' },

@@ -1,9 +1,12 @@
 /** runRequest: shows a plan, runs its job, shows the progress and the report; the same for every command that writes a model. */
 import { resolve } from 'node:path';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
+import { EngineError } from '../../engine/errors';
 import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
+import { JobOutput } from '../../engine/job/jobOutput';
 import { planRequest } from '../../engine/job/planRequest';
 import { countActions } from '../../engine/job/reportBuilder';
+import { checkReportPath } from '../../engine/job/reportFile';
 import { outputParts } from '../../engine/plan/outputForm';
 import type { Plan } from '../../engine/plan/plan';
 import { EngineClient } from '../../engine/process/engineClient';
@@ -37,10 +40,16 @@ export async function runRequest(options: RunOptions, context: CommandContext): 
   return options.format === 'json' ? convertToJson(options.request, context) : convertForPeople(options, context);
 }
 
+/** What would keep the job from beginning is a warning here: the plan is what was asked for. */
 async function showPlan({ request, format, detail }: RunOptions, { terminal, version }: CommandContext): Promise<ExitCode> {
-  const { plan, ...sizes } = await planOf(request, version);
+  const { plan, sizes, requirePlace } = await planOf(request, version);
+  const obstacle = await requirePlace().then(
+    () => undefined,
+    (error: unknown) => `It could not be written: ${EngineError.wrap(error).message}`,
+  );
+  const warnings = [...plan.warnings, ...(obstacle === undefined ? [] : [obstacle])];
   if (format === 'text') {
-    terminal.print(planText(plan, { ...request, ...sizes }, detail, terminal.style).trimEnd());
+    terminal.print(planText({ ...plan, warnings }, { ...request, ...sizes }, detail, terminal.style).trimEnd());
     return EXIT.done;
   }
   const planned: JobEvent = {
@@ -53,15 +62,30 @@ async function showPlan({ request, format, detail }: RunOptions, { terminal, ver
     counts: countActions(plan),
   };
   terminal.print(JSON.stringify(planned));
-  for (const message of plan.warnings) terminal.print(JSON.stringify({ type: 'warning', message } satisfies JobEvent));
+  for (const message of warnings) terminal.print(JSON.stringify({ type: 'warning', message } satisfies JobEvent));
   return EXIT.done;
 }
 
-export async function planOf(request: ConvertRequest, toolVersion: string): Promise<{ readonly plan: Plan } & PlanSizes> {
+export interface RequestedPlan {
+  readonly plan: Plan;
+  readonly sizes: PlanSizes;
+  /** Throws EngineError where the output or the report cannot be where it is asked for. */
+  readonly requirePlace: () => Promise<void>;
+}
+
+export async function planOf(request: ConvertRequest, toolVersion: string): Promise<RequestedPlan> {
   const { source, plan } = await planRequest(request, toolVersion);
-  const { parts } = outputParts(plan, source, request.output, request.maxShardBytes);
-  const bytesOut = parts.reduce((sum, part) => sum + part.plan.output.fileSize, 0);
-  return { plan, bytesIn: source.header.fileSize, bytesOut, filesIn: source.files.length, filesOut: parts.length };
+  const shape = outputParts(plan, source, request.output, request.maxShardBytes);
+  const bytesOut = shape.parts.reduce((sum, part) => sum + part.plan.output.fileSize, 0);
+  const absolute = withAbsolutePaths(request);
+  return {
+    plan,
+    sizes: { bytesIn: source.header.fileSize, bytesOut, filesIn: source.files.length, filesOut: shape.parts.length },
+    requirePlace: async () => {
+      await new JobOutput(absolute, source, shape, '').check();
+      await checkReportPath(absolute);
+    },
+  };
 }
 
 async function convertToJson(request: ConvertRequest, context: CommandContext): Promise<ExitCode> {
@@ -76,7 +100,9 @@ async function convertToJson(request: ConvertRequest, context: CommandContext): 
 async function convertForPeople({ request, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, version } = context;
   const { style } = terminal;
-  const { plan, ...sizes } = await planOf(request, version);
+  const { plan, sizes, requirePlace } = await planOf(request, version);
+  // Whoever reads a plan and then an error would look for the error in the plan.
+  await requirePlace();
   terminal.print(planText(plan, { ...request, ...sizes }, detail, style));
   const progress = new ProgressView(terminal);
   const shown = new Set(plan.warnings);
@@ -116,21 +142,24 @@ async function convertForPeople({ request, detail }: RunOptions, context: Comman
   return code;
 }
 
-/** The engine is another process, with another idea of what a relative path is relative to should one of them ever move. */
 async function* jobOf(request: ConvertRequest, { engineModule, signal }: CommandContext): AsyncGenerator<JobEvent, void, undefined> {
   const client = new EngineClient({ modulePath: engineModule });
-  const { reportPath } = request;
-  const absolute: ConvertRequest = {
-    ...request,
-    source: resolve(request.source),
-    output: resolve(request.output),
-    ...(reportPath === undefined ? {} : { reportPath: resolve(reportPath) }),
-  };
   try {
-    yield* client.convert(absolute, signal);
+    yield* client.convert(withAbsolutePaths(request), signal);
   } finally {
     await client.dispose();
   }
+}
+
+/** The engine is another process, with another idea of what a relative path is relative to should one of them ever move. */
+function withAbsolutePaths(request: ConvertRequest): ConvertRequest {
+  const { source, output, reportPath } = request;
+  return {
+    ...request,
+    source: resolve(source),
+    output: resolve(output),
+    ...(reportPath === undefined ? {} : { reportPath: resolve(reportPath) }),
+  };
 }
 
 function finish(end: JobEnd, { terminal }: CommandContext): ExitCode {

@@ -62,6 +62,7 @@ function verifyText(report: VerifyReport, style: Style): string {
   const bad = problems.length + tensors.reduce((total, tensor) => total + tensor.problems.length, 0);
   const removed = count('removed');
   const dequantized = count('dequantized');
+  const migrated = count('migrated');
   return [
     ...table(
       [
@@ -82,7 +83,7 @@ function verifyText(report: VerifyReport, style: Style): string {
     ...warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
     `${ok ? style.good('Good') : style.bad('Not good')}: ${printable(converted)} against ${printable(source)} (${formatSeconds(report.seconds)})`,
     `  layout   ${report.layout}${report.writtenBy === undefined ? '' : `, written by fp8-quantizer ${printable(report.writtenBy)}`}`,
-    `  tensors  ${count('quantized')} quantized, ${count('kept')} kept byte for byte${dequantized === 0 ? '' : `, ${dequantized} dequantized`}${removed === 0 ? '' : `, ${removed} removed`}, ${count('wrong')} wrong`,
+    `  tensors  ${count('quantized')} quantized, ${count('kept')} kept byte for byte${dequantized === 0 ? '' : `, ${dequantized} dequantized`}${migrated === 0 ? '' : `, ${migrated} with the same numbers in this layout`}${removed === 0 ? '' : `, ${removed} removed`}, ${count('wrong')} wrong`,
     `  error    ${errorPercent(report.relativeError)} of the weights' norm, over all quantized tensors`,
     ...(ok ? [] : [`  ${formatQuantity(bad, 'problem')}`]),
   ].join('\n');

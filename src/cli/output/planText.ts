@@ -55,6 +55,10 @@ export function recipeText({
   rounding,
   topK,
   numIter,
+  statistics,
+  sides,
+  calibration,
+  biasCorrection,
   layout,
   target,
   granularity,
@@ -74,6 +78,8 @@ export function recipeText({
   }[rounding];
   return [
     ...parts,
+    ...(rounding === 'learned' ? steeringParts({ statistics, sides, calibration }) : []),
+    ...(biasCorrection === 'off' ? ['biases as they are'] : []),
     target,
     ...(granularity === 'auto' ? [] : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
     `layout ${layout}`,
@@ -83,6 +89,15 @@ export function recipeText({
     ...(quantized === 'requantize' ? ['quantized ones anew'] : []),
     ...(overrides.length > 0 ? [formatQuantity(overrides.length, 'override')] : []),
   ].join(', ');
+}
+
+/** What is chosen by itself is told by the report, which knows what was there. */
+function steeringParts({ statistics, sides, calibration }: Pick<Recipe, 'statistics' | 'sides' | 'calibration'>): readonly string[] {
+  return [
+    ...(statistics === 'auto' ? [] : [`${statistics} statistics`]),
+    ...(calibration === null ? [] : [`calibrated by ${calibration}`]),
+    ...(sides === 'auto' ? [] : [sides === 'both' ? 'steered on both sides' : 'steered on the input side']),
+  ];
 }
 
 /** The part of a reason that many tensors share: "Norm: it is small." begins with its kind. */
@@ -113,8 +128,7 @@ function groupTable({ tensors }: Plan, style: Style): readonly string[] {
       String(count),
       formatBytes(bytesIn),
       formatBytes(bytesOut),
-      // A shape in the reason is one tensor's; of several only the kind is true.
-      printable(count === 1 || !/\d/.test(reason) ? reason : kind),
+      printable(reasonOfGroup({ reason, kind, count })),
     ]);
   return table(
     [
@@ -127,6 +141,12 @@ function groupTable({ tensors }: Plan, style: Style): readonly string[] {
     rows,
     style.dim,
   );
+}
+
+/** A shape in the reason is one tensor's; of several only the kind is true. What a layout does not take, people may want to change. */
+function reasonOfGroup({ reason, kind, count }: { readonly reason: string; readonly kind: string; readonly count: number }): string {
+  if (count === 1 || !/\d/.test(reason)) return reason;
+  return kind === 'Layout' ? `${kind}, e.g.${reason.slice(kind.length + 1)}` : kind;
 }
 
 function tensorTable(tensors: readonly PlannedTensor[], style: Style): readonly string[] {

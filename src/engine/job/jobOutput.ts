@@ -5,7 +5,8 @@ import type { Plan } from '../plan/plan';
 import type { ModelSource } from '../safetensors/modelSource';
 import { shardIndexText } from '../safetensors/shardIndex';
 import type { ConvertRequest } from './convertRequest';
-import { OutputFolder } from './outputFolder';
+import { checkFreeSpace, checkOutputPath } from '../safetensors/outputPlace';
+import { OutputFolder, type OutputFolderOptions } from './outputFolder';
 import { PartialOutput } from './partialOutput';
 
 /** A small file that goes along with the model. */
@@ -26,20 +27,19 @@ export class JobOutput {
     private readonly token: string,
   ) {}
 
+  /** Throws EngineError where what is there already, or a full disk, forbids the output. Touches nothing. */
+  async check(): Promise<void> {
+    const folder = this.#folderOptions();
+    if (folder !== undefined) return OutputFolder.check(folder);
+    const path = resolve(this.request.output);
+    await checkOutputPath(path, this.#sourcePaths(), this.request.overwrite);
+    await checkFreeSpace(path, this.#bytes());
+  }
+
   /** Takes the output's place: whatever forbids it is known from now on. The first part has begun. Throws EngineError. */
   async begin(): Promise<void> {
-    const { form, parts, indexName } = this.shape;
-    if (form !== 'file') {
-      this.#folder = await OutputFolder.create({
-        path: this.request.output,
-        form,
-        names: [...parts.map(({ name }) => name), ...(indexName === undefined ? [] : [indexName])],
-        bytes: parts.reduce((sum, { plan }) => sum + plan.output.fileSize, 0),
-        sourcePaths: this.#sourcePaths(),
-        overwrite: this.request.overwrite,
-        token: this.token,
-      });
-    }
+    const folder = this.#folderOptions();
+    if (folder !== undefined) this.#folder = await OutputFolder.create(folder);
     await this.part(0);
   }
 
@@ -89,6 +89,25 @@ export class JobOutput {
     const tensors = plans.flatMap(({ output }, index) => output.tensors.map((tensor) => ({ ...tensor, file: names[index] ?? '' })));
     const totalSize = tensors.reduce((sum, { begin, end }) => sum + end - begin, 0);
     return shardIndexText(new Map(tensors.map(({ name, file }) => [name, file])), this.source.index?.metadata ?? {}, totalSize);
+  }
+
+  /** Undefined where the output is one file. */
+  #folderOptions(): OutputFolderOptions | undefined {
+    const { form, parts, indexName } = this.shape;
+    if (form === 'file') return undefined;
+    return {
+      path: this.request.output,
+      form,
+      names: [...parts.map(({ name }) => name), ...(indexName === undefined ? [] : [indexName])],
+      bytes: this.#bytes(),
+      sourcePaths: this.#sourcePaths(),
+      overwrite: this.request.overwrite,
+      token: this.token,
+    };
+  }
+
+  #bytes(): number {
+    return this.shape.parts.reduce((sum, { plan }) => sum + plan.output.fileSize, 0);
   }
 
   #placeOf(name: string): { readonly path: string; readonly overwrite: 'refuse' } {

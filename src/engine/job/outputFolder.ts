@@ -34,13 +34,24 @@ export class OutputFolder {
     readonly temporaryPath: string,
   ) {}
 
+  /** Throws EngineError where something forbids the output: OutputIsInput, OutputExists, NotAFile, FileNotFound, DiskFull. Touches nothing. */
+  static async check(options: OutputFolderOptions): Promise<void> {
+    await OutputFolder.#checked(options);
+  }
+
   /** Throws EngineError: OutputIsInput, OutputExists, NotAFile, FileNotFound, PermissionDenied, DiskFull; then nothing is left behind. */
   static async create(options: OutputFolderOptions): Promise<OutputFolder> {
+    const folder = await OutputFolder.#checked(options);
+    const { path, temporaryPath } = folder;
+    await mkdir(temporaryPath).catch((error: unknown) => Promise.reject(explainWriteError(error, path, options.bytes)));
+    return folder;
+  }
+
+  static async #checked(options: OutputFolderOptions): Promise<OutputFolder> {
     const path = resolve(options.path);
     const folder = new OutputFolder(options, path, temporaryPathFor(path, options.token));
     await folder.#check();
     await checkFreeSpace(path, options.bytes);
-    await mkdir(folder.temporaryPath).catch((error: unknown) => Promise.reject(explainWriteError(error, path, options.bytes)));
     return folder;
   }
 

@@ -3,20 +3,21 @@ import type { SourceCodes } from '../plan/plan';
 import type { TensorInfo } from '../safetensors/header';
 import type { FileRange, StoredCodes, TensorValues } from './quantizer';
 
-export function storedCodesOf({ weight, tensorScale }: SourceCodes): StoredCodes {
+/** `firstFile`: the number of the first of its model's files. */
+export function storedCodesOf({ weight, tensorScale }: SourceCodes, firstFile = 0): StoredCodes {
   const { rows, columns, scales, storage } = weight;
   return {
     ...storage,
     rows,
     columns,
-    ...(scales === undefined ? {} : { scales: rangeOf(scales) }),
+    ...(scales === undefined ? {} : { scales: rangeOf(scales, firstFile) }),
     ...(tensorScale === undefined ? {} : { tensorScale }),
   };
 }
 
 /** The dtype is not looked at beside codes. */
-export function sourceValuesOf(stored: SourceCodes): TensorValues {
-  return { range: rangeOf(stored.weight.codes), dtype: 'U8', scale: 1, codes: storedCodesOf(stored) };
+export function sourceValuesOf(stored: SourceCodes, firstFile = 0): TensorValues {
+  return { range: rangeOf(stored.weight.codes, firstFile), dtype: 'U8', scale: 1, codes: storedCodesOf(stored, firstFile) };
 }
 
 export function rangeOf({ begin, end, file = 0 }: TensorInfo, firstFile = 0): FileRange {

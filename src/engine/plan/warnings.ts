@@ -1,5 +1,6 @@
 /** What a user should know of a plan before running it. Pure. */
 import { formatQuantity } from '../../base/format';
+import type { FamilyRule } from '../families/familyRules';
 import type { PlannedTensor } from './plan';
 import type { Override } from './overrides';
 import { PRESETS } from './presets';
@@ -7,11 +8,16 @@ import type { Recipe } from './recipe';
 import type { RuleId } from './decision';
 import { parsePattern } from './tensorPattern';
 
-export function planWarnings(tensors: readonly PlannedTensor[], recipe: Recipe): readonly string[] {
+export function planWarnings(
+  tensors: readonly PlannedTensor[],
+  recipe: Recipe,
+  familyRuleOf: (tensorName: string) => FamilyRule | undefined,
+): readonly string[] {
   return [
     nothingToQuantize(tensors),
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
     idleOverrides(tensors, recipe.overrides),
+    unusedParts(tensors, familyRuleOf),
     quantizedConvolutions(tensors),
     legacyCasts(tensors, recipe),
     diffusersNamed(tensors.filter(({ action }) => action === 'quantize').map(({ source: { name } }) => name)),
@@ -47,6 +53,17 @@ function idleOverrides(tensors: readonly PlannedTensor[], overrides: readonly Ov
   if (first === undefined) return undefined;
   const more = others.length === 0 ? 'matches' : `and ${formatQuantity(others.length, 'other')} match`;
   return `The override "${first.match}" ${more} no tensor.`;
+}
+
+/** A family takes nothing away by itself: the whole model may be wanted. */
+function unusedParts(tensors: readonly PlannedTensor[], familyRuleOf: (tensorName: string) => FamilyRule | undefined): string | undefined {
+  const rules = tensors.flatMap(({ action, source: { name } }) => {
+    const rule = action === 'remove' ? undefined : familyRuleOf(name);
+    return rule?.action === 'remove' ? [rule] : [];
+  });
+  const [first] = rules;
+  if (first === undefined) return undefined;
+  return `${first.reason.replace(/\.$/, '')}, and ${formatQuantity(rules.length, 'tensor')} are not of it: the preset t5xxl leaves them out.`;
 }
 
 function quantizedConvolutions(tensors: readonly PlannedTensor[]): string | undefined {

@@ -50,7 +50,29 @@ describe('fp8 convert', () => {
     const again = await fp8(scene.program, words);
     expect(again.code).toBe(1);
     expect(again.stderr).toMatch(/^fp8: error: .*model_fp8_e4m3fn_scaled\.safetensors exists already\. .*overwrite it with --force\.\n$/);
+    expect(again.stdout).toBe('');
+    const dry = await fp8(scene.program, [...words, '--dry-run']);
+    expect(dry.code).toBe(0);
+    expect(dry.stdout).toMatch(/warning: It could not be written: .*model_fp8_e4m3fn_scaled\.safetensors exists already/);
+    expect(jobEvents((await fp8(scene.program, [...words, '--dry-run', '--json'])).stdout)[1]).toMatchObject({ type: 'warning' });
+    expect((await fp8(scene.program, [...words, '--dry-run', '--force'])).stdout).not.toContain('warning');
     expect((await fp8(scene.program, [...words, '--force'])).code).toBe(0);
+  });
+
+  it('tells in the plan what was chosen to steer the rounding, and what the layout does not take', async () => {
+    const chosen = ['--statistics', 'gram', '--sides', 'input', '--bias-correction', 'off'];
+    const { stdout } = await fp8(scene.program, [
+      'convert',
+      model,
+      '--dry-run',
+      ...chosen,
+      '--layout',
+      'huggingface',
+      '--granularity',
+      'block:7x7',
+    ]);
+    expect(stdout).toMatch(/recipe .*gram statistics, steered on the input side, biases as they are/);
+    expect(stdout).toMatch(/keep +6 .* Layout, e\.g\. \d+ × \d+ does not divide into 7 × 7 blocks/);
   });
 
   it('with --dry-run shows the plan and writes nothing', async () => {

@@ -1,6 +1,6 @@
 /** checkConfig: does quantization_config say of a file what it holds? For the layouts whose loaders go by it. Pure. */
 import { isEmbedding, isNorm, layerOfWeight } from '../../plan/tensorNames';
-import type { TensorCheck } from './checkTensors';
+import { hasCodes, type TensorCheck } from './checkTensors';
 import { layerOf, type ConvertedFile } from './convertedFile';
 
 export interface LayoutFindings {
@@ -34,11 +34,12 @@ function* keptProblems(list: unknown, key: string, checks: readonly TensorCheck[
   const named = Array.isArray(list) ? list.filter((name): name is string => typeof name === 'string') : [];
   const isNamed = (layer: string): boolean =>
     named.some((name) => (name.startsWith('re:') ? new RegExp(`^(?:${name.slice(3)})`).test(layer) : name === layer));
-  for (const { source, state } of checks) {
+  for (const check of checks) {
+    const { source, state } = check;
     const layer = layerOf(source);
     const isLinear =
       source.shape.length === 2 && layerOfWeight(source.name) !== undefined && !isNorm(source.name) && !isEmbedding(source.name);
-    if (state === 'quantized' && isNamed(layer)) yield `${layer}: it is quantized, but ${key} in config.json names it.`;
+    if (hasCodes(check) && isNamed(layer)) yield `${layer}: it is quantized, but ${key} in config.json names it.`;
     if (state === 'kept' && isLinear && !isNamed(layer)) yield `${layer}: it is not quantized, but ${key} in config.json does not name it.`;
   }
 }

@@ -1,4 +1,5 @@
 /** checkLayout: does a converted file tell its loaders what they need, and nothing that misleads them? Pure. */
+import { formatQuantity, formatShape } from '../../../base/format';
 import { parsedJson } from '../../../base/json';
 import type { Dtype } from '../../dtype';
 import { COMFY_FORMATS } from '../../plan/formats/comfyui';
@@ -6,24 +7,29 @@ import { isScaledFp8Marker, layerOfCompanion } from '../../plan/tensorNames';
 import { diffusersNamed } from '../../plan/warnings';
 import type { Header } from '../../safetensors/header';
 import { checkConfig, type LayoutFindings } from './checkConfig';
-import type { TensorCheck } from './checkTensors';
+import { hasCodes, type TensorCheck } from './checkTensors';
 import { formatOf, layerOf, type ConvertedFile } from './convertedFile';
 
 /** What ComfyUI's reader of files has no name for. */
 const UNREADABLE: readonly Dtype[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ'];
 
 export function checkLayout(source: Header, converted: ConvertedFile, checks: readonly TensorCheck[]): LayoutFindings {
-  const quantized = new Map(checks.filter(({ state }) => state === 'quantized').map((check) => [layerOf(check.source), check]));
+  const quantized = new Map(checks.filter(hasCodes).map((check) => [layerOf(check.source), check]));
   const findings = { problems: [...strangers(source, converted)], warnings: [] as string[] };
-  if (quantized.size === 0) findings.problems.push('No tensor is quantized: this is no converted file of that source.');
+  if (quantized.size === 0 && !checks.some(({ state }) => state === 'dequantized'))
+    findings.problems.push('No tensor is quantized: this is no converted file of that source.');
   switch (converted.layout) {
     case 'comfyui':
       findings.problems.push(...comfyuiProblems(source, converted, quantized), ...unreadableDtypes(converted));
       findings.warnings.push(...roundedScales(quantized, converted), ...diffusersWarning(quantized));
       break;
     case 'comfyui-legacy':
-      findings.problems.push(...legacyProblems(converted), ...unreadableDtypes(converted));
-      findings.warnings.push(...roundedScales(quantized, converted), ...diffusersWarning(quantized));
+      findings.problems.push(...legacyProblems(converted), ...inputScaleProblems(converted), ...unreadableDtypes(converted));
+      findings.warnings.push(
+        ...missingInputScales(quantized, converted),
+        ...roundedScales(quantized, converted),
+        ...diffusersWarning(quantized),
+      );
       break;
     case 'compressed-tensors':
     case 'huggingface': {
@@ -100,6 +106,26 @@ function* comfyuiProblems(source: Header, converted: ConvertedFile, quantized: R
       yield `${layer}: it is said to be quantized, but its weight is ${weight.dtype}, which loaders would cast unscaled.`;
     }
   }
+}
+
+/** ComfyUI takes the scale of inputs for one number, and fails where it is none. */
+function* inputScaleProblems({ header, inputScales }: ConvertedFile): Generator<string> {
+  for (const [name, value] of inputScales) {
+    if (value === undefined) {
+      const tensor = header.byName.get(name);
+      yield `${name}: ComfyUI reads one number there, and it is ${tensor?.dtype ?? ''} ${formatShape(tensor?.shape ?? [])}.`;
+    } else if (!(Number.isFinite(value) && value > 0)) yield `${name}: the scale of inputs is ${value}, which is no positive number.`;
+  }
+}
+
+/** By a marker of other than two elements old loaders multiply in FP8, with a scale for the inputs. */
+function* missingInputScales(quantized: ReadonlyMap<string, TensorCheck>, { marker, inputScales }: ConvertedFile): Generator<string> {
+  const elements = marker?.shape.reduce((product, size) => product * size, 1);
+  if (marker === undefined || elements === 2) return;
+  const [first, ...others] = [...quantized.keys()].filter((layer) => !inputScales.has(`${layer}.scale_input`));
+  if (first === undefined) return;
+  const more = others.length === 0 ? '' : ` and ${formatQuantity(others.length, 'other')}`;
+  yield `${first}${more}: the marker ${marker.name} has ${formatQuantity(elements ?? 0, 'element')}, by which ComfyUI before December 2025 multiplies in FP8, and without a scale_input it cuts inputs off at 448.`;
 }
 
 function* legacyProblems({ marker, header }: ConvertedFile): Generator<string> {

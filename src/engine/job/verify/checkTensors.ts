@@ -32,6 +32,11 @@ export interface TensorCheck {
   readonly corrects?: { readonly weight: string; readonly columns: number };
 }
 
+/** Whether the converted model has it as codes with scales. */
+export function hasCodes({ state }: Pick<TensorCheck, 'state'>): boolean {
+  return state === 'quantized' || state === 'migrated';
+}
+
 /** What a converted model is checked against. */
 export interface CheckedSource {
   readonly header: Header;
@@ -49,7 +54,9 @@ export function checkTensors(source: CheckedSource, converted: ConvertedFile): r
     const weight = converted.stored.byName.get(tensor.name);
     const { stored } = sourceCodes(tensor, source.stored);
     if (weight !== undefined && isSourceDtype(tensor.dtype)) {
-      return checkQuantized(tensor, weight, { id, sourceFiles, converted, rounding: roundingOf(tensor.name), stored });
+      const facts = { id, sourceFiles, converted, rounding: roundingOf(tensor.name), stored };
+      const isAnew = stored === undefined || converted.provenance?.recipe.quantized === 'requantize';
+      return isAnew ? checkQuantized(tensor, weight, facts) : checkMigrated(tensor, weight, stored, facts);
     }
     const found = converted.header.byName.get(tensor.name);
     if (found === undefined) {
@@ -58,7 +65,7 @@ export function checkTensors(source: CheckedSource, converted: ConvertedFile): r
     const unreadable = converted.stored.unreadable.get(tensor.name);
     if (unreadable !== undefined && isSourceDtype(tensor.dtype)) return wrong(tensor, unreadable);
     if (found.shape.join() !== tensor.shape.join()) return wrong(tensor, otherShape(found.shape, tensor.shape));
-    if (found.dtype === tensor.dtype && stored !== undefined) return checkDequantized(tensor, found, { id, sourceFiles, stored });
+    if (isSourceDtype(found.dtype) && stored !== undefined) return checkDequantized(tensor, found, { id, sourceFiles, stored });
     if (found.dtype === tensor.dtype) return checkKept(tensor, found, id, sourceFiles, converted);
     return wrong(tensor, `Its dtype is ${found.dtype}, which cannot stand for the source's ${tensor.dtype}.`);
   });
@@ -183,6 +190,22 @@ function checkQuantized(
       },
     },
   };
+}
+
+/** Nothing was rounded, so every number is to be what it was. */
+function checkMigrated(tensor: TensorInfo, weight: StoredWeight, stored: SourceCodes, facts: QuantizedFacts): TensorCheck {
+  const { task: asRounded, ...checked } = checkQuantized(tensor, weight, facts);
+  if (asRounded === undefined) return checked;
+  const { id, sourceFiles, converted } = facts;
+  const codes = { weight, ...sourceCodes(tensor, converted.stored).stored };
+  const task = {
+    kind: 'difference',
+    id,
+    name: tensor.name,
+    reference: sourceValuesOf(stored),
+    other: sourceValuesOf(codes, sourceFiles),
+  } as const;
+  return { ...checked, state: 'migrated', task };
 }
 
 /** What is stored against what the layout's own table says of this weight. */

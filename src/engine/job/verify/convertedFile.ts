@@ -7,6 +7,7 @@ import { CORRECTED_BIASES_KEY } from '../../plan/outputMetadata';
 import { PRESETS } from '../../plan/presets';
 import { defaultRecipe, LAYOUTS, QUANTIZED, ROUNDINGS, type Layout, type PresetName, type Recipe } from '../../plan/recipe';
 import { parseRecipeFile } from '../../plan/recipeFile';
+import { MIGRATED_KEY } from '../../plan/stored/dequantizedHeader';
 import { readStored } from '../../plan/stored/readStored';
 import type { StoredSource } from '../../plan/stored/sourceCodes';
 import { isScaledFp8Marker, layerOfWeight } from '../../plan/tensorNames';
@@ -26,6 +27,8 @@ export interface ConvertedFile {
   /** Layers of the header's `_quantization_metadata` and their formats; undefined where it is absent, `unreadable` where it is no such JSON. */
   readonly describedLayers: ReadonlyMap<string, string> | 'unreadable' | undefined;
   readonly marker: TensorInfo | undefined;
+  /** The number of each `<layer>.scale_input`; undefined where it is not a single F32. */
+  readonly inputScales: ReadonlyMap<string, number | undefined>;
   /** `quantization_config` of the config.json beside it. */
   readonly config: Readonly<Record<string, unknown>> | undefined;
   /** Biases that this tool says it corrected: they may differ from the source. */
@@ -59,17 +62,24 @@ export async function readConverted(path: string): Promise<ConvertedFile> {
       const layer = COMFY_QUANT.exec(tensor.name)?.[1];
       if (layer !== undefined) comfyQuant.set(layer, new TextDecoder().decode(await model.readTensor(tensor, MAX_COMFY_QUANT_BYTES)));
     }
+    const inputScales = new Map<string, number | undefined>();
+    for (const tensor of header.tensors) {
+      if (!tensor.name.endsWith('.scale_input')) continue;
+      const bytes = tensor.dtype === 'F32' && tensor.end - tensor.begin === 4 ? await model.readTensor(tensor) : undefined;
+      inputScales.set(tensor.name, bytes && new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true));
+    }
     const marker = header.tensors.find(({ name }) => isScaledFp8Marker(name));
     const provenance = provenanceOf(header.metadata);
     return {
       files,
       header,
-      layout: provenance?.recipe.layout ?? layoutOf(stored, comfyQuant, header),
+      layout: provenance?.recipe.layout ?? migratedTo(header) ?? layoutOf(stored, comfyQuant, header),
       stored,
       scales,
       comfyQuant,
       describedLayers: describedLayersOf(header.metadata.get('_quantization_metadata')),
       marker,
+      inputScales,
       config: await configBeside(folder),
       correctedBiases: correctedBiasesOf(header.metadata),
       ...(provenance === undefined ? {} : { provenance }),
@@ -101,6 +111,12 @@ function checkScales({ name }: TensorInfo, form: 'f32' | 'e8m0' | 'e4m3' | 'f16'
     case 'bf16':
       return {};
   }
+}
+
+/** What this tool noted where it stored the codes of another file. */
+export function migratedTo({ metadata }: Header): Layout | undefined {
+  const [name] = (metadata.get(MIGRATED_KEY) ?? '').split(' ');
+  return LAYOUTS.find((layout) => layout === name);
 }
 
 /** By what describes it, else by how most of its weights look. */

@@ -24,6 +24,24 @@ const LEARNED: Readonly<Record<Encoding['target'], ErrorLimit>> = {
   nvfp4: { ratio: 3, steps: Infinity },
 };
 
+/** Half the distance between neighbours: as a share of a number, and of the smallest numbers, which have fewer digits, by itself. */
+const HALF_STEPS: Readonly<Record<string, { readonly relative: number; readonly absolute: number }>> = {
+  BF16: { relative: 2 ** -9, absolute: 2 ** -134 },
+  F16: { relative: 2 ** -11, absolute: 2 ** -25 },
+};
+
+/** Of numbers that were rounded once from those that codes stand for, or, in F32, not at all. A sentence; undefined where they are right. */
+export function problemOfNumbers(result: ComparedResult, dtype: string, shape: readonly number[]): string | undefined {
+  const { equal, squaredError, squaredSource, nonFiniteCount } = result;
+  if (!equal && nonFiniteCount > 0) return `${nonFiniteCount} of its values are NaN or infinite.`;
+  const count = shape.reduce((product, size) => product * size, 1);
+  const { relative, absolute } = HALF_STEPS[dtype] ?? { relative: 0, absolute: 0 };
+  // F32 is rounded to before: a hundredth more is beyond what that adds.
+  if (equal || squaredError <= 1.01 * (relative ** 2 * squaredSource + count * absolute ** 2)) return undefined;
+  const percent = (100 * Math.sqrt(squaredError / squaredSource)).toPrecision(3);
+  return `It differs from the numbers that the source's codes stand for by ${percent} %.`;
+}
+
 /** A sentence; undefined where the error is as it should be. `rounding` is undefined for files of other tools. */
 export function problemOfError(result: ComparedResult, { target }: Encoding, rounding: Rounding | undefined): string | undefined {
   const { squaredError, squaredSource, squaredNearest, largestStepError = 0 } = result;

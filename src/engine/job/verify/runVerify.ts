@@ -1,8 +1,6 @@
 /** runVerify: one converted file against its source, from the request to its terminal event. Reads only. */
 import { EngineError } from '../../errors';
 import { encodingText } from '../../plan/chooseEncoding';
-import { defaultRecipe } from '../../plan/recipe';
-import { sourceForRecipe } from '../../plan/stored/sourceForRecipe';
 import { readModelSource } from '../../safetensors/modelSource';
 import { ProgressMeter, type MeteredTask } from '../progressMeter';
 import type { ComparedResult, Quantizer } from '../quantizer';
@@ -10,13 +8,11 @@ import { checkLayout } from './checkLayout';
 import { checkTensors, type TensorCheck } from './checkTensors';
 import { readConverted } from './convertedFile';
 import { problemOfCorrection } from './correctionLimit';
-import { problemOfError } from './errorLimits';
+import { problemOfError, problemOfNumbers } from './errorLimits';
+import { sourceToVerify } from './sourceToVerify';
 import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from './verifyEvent';
 
 const PROGRESS_INTERVAL_SECONDS = 0.1;
-
-/** The relative error of a number that is rounded to BF16 once. */
-const ROUNDED_ONCE = 2 ** -8;
 
 /** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. */
 export async function* runVerify(
@@ -42,7 +38,7 @@ async function* verify(
   const startedAt = performance.now();
   const asItIs = await readModelSource(request.source);
   const file = await readConverted(request.converted);
-  const { source, stored } = await sourceForRecipe(asItIs, file.provenance?.recipe ?? defaultRecipe());
+  const { source, stored } = await sourceToVerify(asItIs, file);
   const checks = checkTensors({ header: source.header, fileCount: source.files.length, ...(stored === undefined ? {} : { stored }) }, file);
   const layout = checkLayout(source.header, file, checks);
   const compared = yield* compare(checks, [...source.files, ...file.files], request, quantizer, signal);
@@ -128,9 +124,11 @@ function verificationOf(
   }
   const error = relativeError(result.squaredError, result.squaredSource);
   const found = [...problems];
-  if (state === 'dequantized') {
-    if (!result.equal && !(error <= ROUNDED_ONCE))
-      found.push(`It differs from the numbers that the source's codes stand for by ${(100 * error).toPrecision(3)} %.`);
+  if (state === 'migrated') {
+    if (!result.equal) found.push(`Its codes and scales stand for other numbers than the source's, by ${(100 * error).toPrecision(3)} %.`);
+  } else if (state === 'dequantized') {
+    const problem = check.task?.kind === 'difference' ? problemOfNumbers(result, check.task.other.dtype, source.shape) : undefined;
+    if (problem !== undefined) found.push(problem);
   } else if (result.nonFiniteCount > 0) found.push(`${result.nonFiniteCount} of its values are NaN or infinite.`);
   else {
     const problem = encoding === undefined ? undefined : problemOfError(result, encoding, check.rounding);

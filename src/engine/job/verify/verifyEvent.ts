@@ -9,8 +9,11 @@ export interface VerifyRequest {
   readonly threads: number;
 }
 
-/** What has become of a source tensor. `dequantized`: the source has codes, and the converted model the numbers that they stand for. */
-export type VerifiedState = 'quantized' | 'kept' | 'dequantized' | 'removed' | 'wrong';
+/**
+ * What has become of a source tensor. Where the source has codes, `dequantized` is the numbers that they stand for, and `migrated` codes that stand
+ * for the same numbers, by scales that are stored otherwise.
+ */
+export type VerifiedState = 'quantized' | 'kept' | 'dequantized' | 'migrated' | 'removed' | 'wrong';
 
 export interface TensorVerification {
   readonly name: string;

@@ -2,9 +2,10 @@
  * Layout `huggingface`, the fine-grained FP8 of transformers: `<layer>.weight_scale_inv`, one F32 for each block, which despite its name is
  * multiplied; and `quantization_config` in config.json.
  */
-import { granularityName } from '../encoding';
+import { formatShape } from '../../../base/format';
+import { granularityName, type BlockSize, type Encoding } from '../encoding';
 import { scaleGrid, storageOf } from '../matrixStorage';
-import { NOTHING_MORE, type OutputFormat } from '../outputFormat';
+import { NOTHING_MORE, type Matrix, type OutputFormat } from '../outputFormat';
 import { isTokenTable } from '../tensorNames';
 
 export const huggingface: OutputFormat = {
@@ -12,8 +13,10 @@ export const huggingface: OutputFormat = {
   holds: { float8_e4m3fn: ['block'] },
   limits: 'The fine-grained FP8 of transformers is float8_e4m3fn with a scale for each block.',
 
-  obstacle: ({ name, shape }) =>
-    shape.length === 2 && !isTokenTable(name) ? undefined : 'transformers reads fine-grained FP8 only in linear layers.',
+  obstacle(matrix, encoding) {
+    if (matrix.shape.length !== 2 || isTokenTable(matrix.name)) return 'transformers reads fine-grained FP8 only in linear layers.';
+    return obstacleOfBlocks(matrix, encoding);
+  },
 
   refusal(layers) {
     const sizes = [...new Set(layers.map(({ encoding }) => granularityName(encoding.granularity)))];
@@ -34,3 +37,24 @@ export const huggingface: OutputFormat = {
 
   wholeFile: () => NOTHING_MORE,
 };
+
+/**
+ * Where transformers dequantizes on loading it takes a block for rows ÷ rows of scales, whatever config.json says: where blocks at the edges are
+ * smaller this fails, or gives other numbers.
+ */
+function obstacleOfBlocks({ shape, rows, columns }: Matrix, { granularity }: Encoding): string | undefined {
+  if (granularity.kind !== 'block') return undefined;
+  const fits = ([tall, wide]: BlockSize): boolean => isEven(rows, tall) && isEven(columns, wide);
+  if (fits([granularity.rows, granularity.columns])) return undefined;
+  const edge = SMALLER_EDGES.find((size) => fits([size, size]));
+  const remedy = edge === undefined ? 'the layout compressed-tensors takes any shape' : `block:${edge}x${edge} does`;
+  return `${formatShape(shape)} does not divide into ${granularity.rows} × ${granularity.columns} blocks, as transformers asks; ${remedy}.`;
+}
+
+/** Blocks smaller than 16 × 16 would have a hundredth of the model in scales. */
+const SMALLER_EDGES = [64, 32, 16] as const;
+
+/** Also a single block may be larger than what it holds. */
+function isEven(size: number, edge: number): boolean {
+  return size <= edge || size % edge === 0;
+}

@@ -14,7 +14,7 @@ import type { OutputOrigin, Plan, PlannedTensor } from '../plan';
 import { byteLengthOf } from '../plannedBytes';
 import { defaultRecipe, type Layout, type Recipe } from '../recipe';
 import { layerOfWeight } from '../tensorNames';
-import { dequantizedHeader } from './dequantizedHeader';
+import { dequantizedHeader, MIGRATED_KEY } from './dequantizedHeader';
 import { requireReadable, storageText } from './planDequantized';
 import type { StoredSource } from './sourceCodes';
 import type { StoredWeight } from './storedWeight';
@@ -84,7 +84,7 @@ export function planMigration(
     if (stored.companions.has(source.name) && !told.has(source.name))
       tensors.push({ source, action: 'remove', rule: 'migrated', reason: `Migrated: the layout ${layout} has no place for it.` });
   }
-  const metadata = new Map([...plain.metadata, ...whole.metadata, ['fp8_quantizer.migrated', `${layout} (${toolVersion})`]]);
+  const metadata = new Map([...plain.metadata, ...whole.metadata, [MIGRATED_KEY, `${layout} (${toolVersion})`]]);
   return { recipe, tensors, output: layOut(outputs, metadata), warnings: inputScaleWarnings(header, layout) };
 }
 

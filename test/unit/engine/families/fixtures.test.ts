@@ -1,11 +1,11 @@
 /** Every family on the names and shapes of its released models: recognised as itself and as nothing else, and planned as expected. */
 import { describe, expect, test } from 'vitest';
 import { FAMILIES } from '../../../../src/engine/families/families';
-import { familyRules } from '../../../../src/engine/families/familyRules';
 import { recognise } from '../../../../src/engine/families/recognise';
+import { makePlan } from '../../../../src/engine/plan/makePlan';
+import { defaultRecipe } from '../../../../src/engine/plan/recipe';
 import { KNOWN_FIXTURES, UNKNOWN_FIXTURES } from '../../../fixtures/families/all';
 import { headerOf } from '../../../fixtures/families/template';
-import { plannedActions } from './plannedAction';
 
 describe.each(KNOWN_FIXTURES)('$model', ({ family, naming, templates, expected }) => {
   const header = headerOf(templates);
@@ -23,7 +23,10 @@ describe.each(KNOWN_FIXTURES)('$model', ({ family, naming, templates, expected }
   });
 
   test('is planned as expected', () => {
-    const actions = plannedActions(header, familyRules(header, recognition));
+    // By itself no family takes anything away.
+    const presets = expected.removed > 0 ? (['auto', 't5xxl'] as const) : (['auto'] as const);
+    const { tensors } = makePlan(header, defaultRecipe({ presets }), { toolVersion: '1' });
+    const actions = new Map(tensors.map(({ source, action }) => [source.name, action]));
     const count = (wanted: string) => [...actions.values()].filter((action) => action === wanted).length;
     expect({ quantized: count('quantize'), kept: count('keep'), removed: count('remove') }).toEqual({
       quantized: expected.quantized,
@@ -33,6 +36,17 @@ describe.each(KNOWN_FIXTURES)('$model', ({ family, naming, templates, expected }
     const named = Object.keys(expected.named).map((name) => [name, actions.get(templates[0].prefix + name)]);
     expect(Object.fromEntries(named)).toEqual(expected.named);
   });
+});
+
+test('what a family never needs is named in a warning, and stays unless it is asked for', () => {
+  const { templates } = KNOWN_FIXTURES.find(({ model }) => model === 'T5 v1.1 Large with its decoder')!;
+  const { tensors, warnings } = makePlan(headerOf(templates), defaultRecipe(), { toolVersion: '1' });
+  expect(tensors.filter(({ action }) => action === 'remove')).toEqual([]);
+  expect(warnings).toEqual([
+    expect.stringMatching(
+      /^T5 .*: text encoding uses the encoder alone, and 339 tensors are not of it: the preset t5xxl leaves them out\.$/,
+    ),
+  ]);
 });
 
 test('every family has a fixture', () => {

@@ -127,8 +127,29 @@ describe('padded and packed', () => {
     const block = { granularity: 'block', blockSize: [32, 32] } as const;
     expect(keptBy({ layout: 'compressed-tensors', ...block })).toMatchObject({ action: 'keep', rule: 'layout' });
     expect(keptBy({ layout: 'compressed-tensors', target: 'nvfp4' })).toMatchObject({ action: 'keep', rule: 'layout' });
-    expect(storedAs('a.proj', { layout: 'huggingface', ...block }, odd)).toContain('weight_scale_inv: F32 [5, 3]');
+    expect(keptBy({ layout: 'huggingface', ...block })).toMatchObject({ action: 'keep', rule: 'layout' });
+    expect(storedAs('a.proj', { layout: 'plain', ...block }, odd)).toContain('weight_scale: F32 [5, 3]');
     expect(storedAs('a.proj', { layout: 'plain', target: 'mxfp8' }, odd)).toContain('weight_scale: U8 [130, 3]');
+  });
+});
+
+describe('blocks for transformers, which takes their size from the number of scales', () => {
+  const planned = (rows: number, columns: number): unknown =>
+    planOf({ layout: 'huggingface' }, { 'a.proj.weight': ['BF16', rows, columns] }).tensors[0];
+
+  it('are whole, or one that is larger than the matrix', () => {
+    expect(planned(256, 96)).toMatchObject({ action: 'quantize' });
+    expect(planned(70, 384)).toMatchObject({ action: 'quantize' });
+  });
+
+  it('else the matrix is kept, and a size that does is named', () => {
+    const reason = (text: string): object => ({ action: 'keep', rule: 'layout', reason: expect.stringContaining(text) as string });
+    // Two rows of scales for 192 rows would be read as blocks of 96.
+    expect(planned(192, 256)).toMatchObject(
+      reason('192 × 256 does not divide into 128 × 128 blocks, as transformers asks; block:64x64 does.'),
+    );
+    expect(planned(704, 208)).toMatchObject(reason('block:16x16 does.'));
+    expect(planned(130, 256)).toMatchObject(reason('the layout compressed-tensors takes any shape.'));
   });
 });
 
@@ -156,8 +177,8 @@ describe('refused because of what the model has', () => {
   });
 
   it('two block sizes for transformers', () => {
-    const overrides = [{ match: 'a.*', action: 'quantize', blockSize: [64, 64] }] as const;
-    expect(refusal({ layout: 'huggingface', overrides })).toMatch(/block:64x64 and block:128x128|block:128x128 and block:64x64/);
+    const overrides = [{ match: 'a.*', action: 'quantize', blockSize: [32, 32] }] as const;
+    expect(refusal({ layout: 'huggingface', overrides })).toMatch(/block:32x32 and block:128x128|block:128x128 and block:32x32/);
   });
 
   it('tpec for anything but one scale of E4M3', () => {

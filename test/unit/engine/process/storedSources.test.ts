@@ -201,6 +201,51 @@ describe('verifying what was rounded anew', () => {
   });
 });
 
+describe('verifying what was not rounded', () => {
+  it.each([
+    [FORMS[5]!, 'comfyui'],
+    [FORMS[0]!, 'comfyui-legacy'],
+    [FORMS[14]!, 'comfyui'],
+    [FORMS[12]!, 'compressed-tensors'],
+  ] as const)('finds the numbers of %o in %s, and what is not one of them', async (form, layout) => {
+    await writeModel(scene.source, MODEL);
+    const source = await converted('source', form);
+    const migrated = await worked({ kind: 'migrate', layout }, source, path('migrated'));
+    const good = await scene.verify({ converted: migrated, source });
+    expect(good.tensors.flatMap(({ problems }) => problems)).toEqual([]);
+    expect(good).toMatchObject({ ok: true, layout, relativeError: 0 });
+    const weights = good.tensors.filter(({ name }) => name.endsWith('.weight') && !name.includes('norm'));
+    expect(weights.map(({ state }) => state)).toEqual(weights.map(() => 'migrated'));
+    expect((await scene.verify({ converted: migrated })).ok).toBe(true);
+    await changeByte(migrated, 'blocks.0.mlp.up.weight');
+    const bad = await scene.verify({ converted: migrated, source });
+    expect(bad.tensors.filter(({ state }) => state === 'wrong').map(({ name }) => name)).toEqual(['blocks.0.mlp.up.weight']);
+    expect(bad.ok).toBe(false);
+  });
+
+  it.each(['BF16', 'F16', 'F32'] as const)('finds every number in %s, and what is not one of them', async (dtype) => {
+    await writeModel(scene.source, MODEL);
+    const source = await converted('source', FORMS[4]!);
+    const back = await worked({ kind: 'dequantize', dtype }, source, path('back'));
+    const good = await scene.verify({ converted: back, source });
+    expect(good.tensors.flatMap(({ problems }) => problems)).toEqual([]);
+    expect(good.problems).toEqual([]);
+    expect(good.tensors.filter(({ state }) => state === 'dequantized')).toHaveLength(3);
+    await changeByte(back, 'blocks.0.mlp.up.weight');
+    expect((await scene.verify({ converted: back, source })).ok).toBe(false);
+  });
+
+  async function changeByte(file: string, tensor: string): Promise<void> {
+    const model = await openModel(file);
+    const bytes = await readFile(file);
+    const { end } = model.header.byName.get(tensor)!;
+    await model.close();
+    // The last byte of a number has its sign and most of its exponent.
+    bytes[end - 1] = bytes[end - 1]! ^ 0x5a;
+    await writeFile(file, bytes);
+  }
+});
+
 it('takes codes without a scale for what they are', async () => {
   await writeModel(scene.source, [{ name: 'a.weight', dtype: 'F8_E4M3', shape: [2, 32] }, MODEL[4]!]);
   const back = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, scene.source, path('back')));

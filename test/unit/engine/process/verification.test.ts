@@ -30,7 +30,7 @@ const RECIPES: readonly Partial<Recipe>[] = [
   { layout: 'compressed-tensors' },
   { layout: 'compressed-tensors', target: 'nvfp4' },
   { layout: 'compressed-tensors', granularity: 'block', blockSize: [40, 64] },
-  { layout: 'huggingface' },
+  { layout: 'huggingface', blockSize: [200, 64] },
   { layout: 'plain', target: 'int8', granularity: 'block' },
   { layout: 'plain', granularity: 'row' },
 ];
@@ -166,8 +166,23 @@ describe('what breaks a load', () => {
     expect(problemsOf(await scene.verify()).join('\n')).toMatch(/a\.weight: ComfyUI ignores the scales of convolutions/);
   });
 
+  it('scales of inputs that are no number, and a marker that asks for those that are not there', async () => {
+    await convert({ layout: 'comfyui-legacy', presets: ['t5xxl'] });
+    const good = await scene.verify();
+    expect([good.ok, good.warnings]).toEqual([true, []]);
+    await patch('a.scale_input', (bytes) => bytes.writeFloatLE(-1));
+    expect(problemsOf(await scene.verify())).toEqual(['a.scale_input: the scale of inputs is -1, which is no positive number.']);
+    await writeModel(scene.source, [{ name: 'a.weight', dtype: 'BF16', shape: [32, 16] }]);
+    await writeModel(scene.output, [
+      { name: 'a.weight', dtype: 'F8_E4M3', shape: [32, 16] },
+      { name: 'a.scale_weight', dtype: 'F32', shape: [] },
+      { name: 'scaled_fp8', dtype: 'F8_E4M3', shape: [0] },
+    ]);
+    expect((await scene.verify()).warnings.join('\n')).toMatch(/a: the marker scaled_fp8 has 0 elements.*without a scale_input/);
+  });
+
   it('a kept layer that quantization_config does not name, and a quantized one that it does', async () => {
-    const recipe = await convert({ layout: 'huggingface', overrides: [{ match: 'b.weight', action: 'keep' }] });
+    const recipe = await convert({ layout: 'huggingface', blockSize: [200, 64], overrides: [{ match: 'b.weight', action: 'keep' }] });
     expect(problemsOf(await scene.verify())).toEqual([]);
     const config = { quant_method: 'fp8', weight_block_size: recipe.blockSize, modules_to_not_convert: ['a'] };
     await writeConfig(config);
@@ -177,7 +192,7 @@ describe('what breaks a load', () => {
     ]);
     await writeConfig({ ...config, modules_to_not_convert: ['b'], weight_block_size: [64, 64] });
     expect(problemsOf(await scene.verify())).toEqual([
-      expect.stringMatching(/blocks are 128 × 128, and weight_block_size in config\.json is \[64,64\]/),
+      expect.stringMatching(/blocks are 200 × 64, and weight_block_size in config\.json is \[64,64\]/),
     ]);
     await writeConfig({ quant_method: 'bitsandbytes' });
     expect(problemsOf(await scene.verify())).toEqual(['quant_method in config.json is "bitsandbytes" instead of "fp8".']);
