@@ -6,6 +6,7 @@ import { registerCalibrationScript } from './editor/calibrationScript';
 import { activeModel, registerCommands } from './editor/commands';
 import { Observable } from './base/observable';
 import { Conversions } from './editor/conversion/conversions';
+import { foldedSections } from './editor/conversion/foldedSections';
 import { Devices } from './editor/conversion/devices';
 import { Interruptions, markOf } from './editor/conversion/interruptions';
 import { logEvent } from './editor/conversion/logEvents';
@@ -42,15 +43,16 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   engine = client;
 
   const reports = new Reports(vscode.Uri.joinPath(context.globalStorageUri, 'reports').fsPath);
-  const pages = new ReportPanels(bundles, reports, {
-    verify: (request, signal) => client.verify(request, signal),
-    open: openModel,
-    reveal,
-  });
   const comparisons = new ComparePanels(bundles, {
     comparer: client,
     threads: () => readSettings(undefined).threads,
     open: openModel,
+  });
+  const pages = new ReportPanels(bundles, reports, {
+    verify: (request, signal) => client.verify(request, signal),
+    open: openModel,
+    reveal,
+    compare: (source, output) => comparisons.show(source, output),
   });
   const choices = new ChoiceStore(context.workspaceState);
   const devices = new Devices(client);
@@ -77,9 +79,10 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   const command = new ConvertCommand(conversions, actions, choices);
   const rememberedPanel = context.workspaceState.get<unknown>('fp8.panel');
   const panel = new Observable<PanelView['panel']>(rememberedPanel === 'closed' || rememberedPanel === 'open' ? rememberedPanel : 'untold');
+  const folded = new Observable(foldedSections(context.workspaceState.get<unknown>('fp8.foldedSections')));
   const editor = new SafetensorsEditor(bundles, {
     inventory: { inspector: client, wanted: (uri) => choices.wanted(uri) },
-    panel: { choices, devices, rates, panel, conversionOf: (path) => conversions.of(path) },
+    panel: { choices, devices, rates, panel, folded, conversionOf: (path) => conversions.of(path) },
     recipes: {
       recipeOf: (uri) => choices.wanted(uri).recipe,
       onChange: (uri, listener) => choices.of(uri.fsPath).onChange(listener),
@@ -98,6 +101,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     log,
     drawn,
     panel.onChange((value) => void context.workspaceState.update('fp8.panel', value)),
+    folded.onChange((value) => void context.workspaceState.update('fp8.foldedSections', value)),
     statusBar,
     pages.register(),
     comparisons.register(),

@@ -70,7 +70,7 @@ async function chooseActive(active: readonly string[]): Promise<string | undefin
 }
 
 export function isModel(uri: vscode.Uri): boolean {
-  return uri.path.toLowerCase().endsWith('.safetensors');
+  return /\.safetensors(\.index\.json)?$/i.test(uri.path);
 }
 
 function chosenOutput(value: unknown): ChosenOutput | undefined {

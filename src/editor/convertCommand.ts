@@ -1,7 +1,9 @@
 /** "Convert to FP8": from a file to a running conversion and the notification at its end. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
+import { TARGET_FACTS } from '../engine/plan/encoding';
 import { defaultOutputPath } from '../engine/plan/outputPath';
+import { sourceKind } from '../engine/safetensors/modelSource';
 import { chooseOutput, type ChosenOutput } from './conversion/chooseOutput';
 import type { ConversionOutcome } from './conversion/conversionState';
 import type { Conversions } from './conversion/conversions';
@@ -25,15 +27,16 @@ export class ConvertCommand {
       return undefined;
     }
     const { recipe, device, threads, output: named } = this.choices.wanted(uri);
-    const chosen = output ?? (await chooseOutput(named ?? defaultOutputPath(source, recipe)));
+    const chosen = output ?? (await chooseOutput(named ?? defaultOutputPath(source, recipe, await sourceKind(source))));
     // While the question was open, the same conversion may have been started elsewhere.
     if (chosen === undefined || this.conversions.isActive(source)) return undefined;
     if (this.conversions.writes(chosen.path)) {
       void vscode.window.showWarningMessage(`Another conversion is already writing ${basename(chosen.path)}.`);
       return undefined;
     }
+    const title = `Converting ${basename(source)} to ${TARGET_FACTS[recipe.target].word}`;
     const ended = this.conversions.start({ source, output: chosen.path, recipe, device, threads, overwrite: chosen.overwrite });
-    const outcome = await withProgressNotification(source, this.conversions.of(source), ended, () => this.conversions.cancel(source));
+    const outcome = await withProgressNotification(title, this.conversions.of(source), ended, () => this.conversions.cancel(source));
     // The notification may stay for hours; whoever ran the command waits for the conversion only.
     void showOutcome(source, outcome, this.actions);
     return outcome;

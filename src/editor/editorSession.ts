@@ -12,7 +12,7 @@ import type {
 } from '../webview/protocol/inventoryApi';
 import type { Query, RowsReply } from '../webview/protocol/query';
 import type { ConversionView } from '../webview/protocol/views';
-import type { Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
+import type { FoldChange, Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
 import { conversionView } from './conversion/conversionView';
 import type { ConversionState } from './conversion/conversionState';
 import { PanelSession, type PanelServices } from './conversion/panelSession';
@@ -67,6 +67,10 @@ export class EditorSession implements EditorApi {
 
   panelCommand(command: PanelCommand): Promise<void> {
     return this.#panel.panelCommand(command);
+  }
+
+  foldSection(change: FoldChange): Promise<void> {
+    return this.#panel.foldSection(change);
   }
 
   async *file(query: Query, signal: AbortSignal): AsyncGenerator<ShownFile, void, undefined> {

@@ -4,6 +4,7 @@ import type { Intent } from '../webview/protocol/editorApi';
 import type { Conversions } from './conversion/conversions';
 import type { OutcomeActions } from './conversion/outcomeNotification';
 import type { JobReport } from '../engine/job/report';
+import { modelFileOf, sourceKind } from '../engine/safetensors/modelSource';
 import { VIEW_TYPE } from './safetensorsEditor';
 
 export interface IntentParts {
@@ -55,8 +56,10 @@ export function intents({ conversions, showReport, log }: IntentParts): Intents 
   };
 }
 
+/** A folder by the model that is in it. */
 export async function openModel(path: string): Promise<void> {
-  await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(path), VIEW_TYPE);
+  const file = (await sourceKind(path)) === 'folder' ? await modelFileOf(path) : path;
+  await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(file), VIEW_TYPE);
 }
 
 /** In the explorer where the file belongs to the workspace, else in the operating system's, which only a local window has. */

@@ -93,7 +93,7 @@ export const recipeAndOutput: Scenario = async (context) => {
     await frame.locator('.strip', { hasText: 'Nearest rounding' }).waitFor();
   });
   await step('browse for another output', async () => {
-    await frame.getByRole('button', { name: 'Browse…', exact: true }).click();
+    await frame.getByRole('button', { name: 'Output: Browse…' }).click();
     await workbench.answerFileDialog('Save the Converted Model As', join(workspace, 'chosen.safetensors'));
     await frame.locator('.strip-name', { hasText: 'chosen.safetensors' }).waitFor();
   });
@@ -102,6 +102,8 @@ export const recipeAndOutput: Scenario = async (context) => {
     const field = frame.getByRole('textbox', { name: 'Calibration file' });
     const shows = (text: string) => frame.locator('#help-calibration-file', { hasText: text }).waitFor();
     await writeModel(calibration, [{ name: 'model.layers.0.self_attn.q_proj.input', dtype: 'F32', shape: [4, 256] }]);
+    await frame.locator('.section-summary', { hasText: 'without effect' }).waitFor();
+    await frame.locator('[data-section="statistics"] > summary').click();
     await frame.getByRole('combobox', { name: 'Rounding' }).press('Home');
     await shows('Real inputs of the layers');
     await frame.getByRole('button', { name: 'Calibration file: Browse…' }).click();
@@ -119,6 +121,10 @@ export const recipeAndOutput: Scenario = async (context) => {
     await frame.getByRole('combobox', { name: 'Statistics' }).press('End');
     await frame.locator('#help-statistics', { hasText: 'Choose a calibration file below.' }).waitFor();
     await frame.getByRole('combobox', { name: 'Statistics' }).press('Home');
+    await frame.getByRole('combobox', { name: 'Bias correction' }).press('End');
+    await frame.locator('#help-bias-correction', { hasText: 'Biases stay as they are.' }).waitFor();
+    await frame.locator('[data-section="statistics"] > summary').click();
+    await frame.locator('.section-summary', { hasText: 'Automatic · no bias correction' }).waitFor();
     await frame.getByRole('combobox', { name: 'Rounding' }).press('End');
     await frame.locator('.strip', { hasText: 'Nearest rounding' }).waitFor();
   });
@@ -130,6 +136,8 @@ export const recipeAndOutput: Scenario = async (context) => {
     assert.equal(header.byName.get('model.layers.0.self_attn.k_proj.weight')?.dtype, 'F8_E4M3');
   });
   await step('go back to the settings', async () => {
+    // It would lie over the buttons.
+    await workbench.command('Notifications: Clear All Notifications');
     await frame.getByRole('button', { name: 'Reset', exact: true }).click();
     await frame.locator('.forecast', { hasText: 'FP8 35' }).waitFor();
     await frame.locator('.overrides-list li').first().waitFor({ state: 'hidden' });

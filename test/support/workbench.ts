@@ -57,6 +57,23 @@ export class Workbench {
     return names.filter((name) => name !== null);
   }
 
+  /** Chooses from the menu of a row of the explorer, which in a workbench that has just started may not have everything yet. */
+  async explorerMenu(name: string, label: string): Promise<void> {
+    const item = this.page.locator('.monaco-menu .action-label', { hasText: label });
+    for (let attempt = 0; attempt < 20; attempt++) {
+      await this.explorerRow(name).first().click({ button: 'right' });
+      if (await waitFor(item, 5000)) {
+        // A menu that has just opened takes no click.
+        await item.hover();
+        await this.page.keyboard.press('Enter');
+        await item.waitFor({ state: 'hidden' });
+        return;
+      }
+      await this.page.keyboard.press('Escape');
+    }
+    throw new Error(`The menu of ${name} does not have ${label}.`);
+  }
+
   /** The document inside the active webview. */
   webviewFrame(): FrameLocator {
     return this.page.locator('iframe.webview.ready').last().contentFrame().frameLocator('iframe#active-frame');
@@ -92,8 +109,8 @@ export class Workbench {
     const dialog = this.page.locator('.quick-input-widget', { hasText: title });
     await dialog.waitFor();
     const input = dialog.locator('input[type="text"]').first();
-    // It proposes a path once it has looked at the folder, and would add that to what was typed before.
-    while ((await input.inputValue()) === '') await this.page.waitForTimeout(50);
+    // It lists the folder and proposes a path at once, in the place of what was typed before.
+    await dialog.locator('.monaco-list-row').first().waitFor();
     if (path !== undefined) await input.fill(path);
     await input.press('Enter');
     await dialog.waitFor({ state: 'hidden' });

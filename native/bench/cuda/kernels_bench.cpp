@@ -1,6 +1,6 @@
 // Times the parts of the CUDA solver on random weights and prints one JSON object a line.
 //
-//   kernels_bench gemm | factorise | solve [rows columns]...
+//   kernels_bench gemm | factorise | sources | targets | solve [rows columns]...
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
@@ -21,6 +21,7 @@
 #include "cuda/gemm.h"
 #include "cuda/hessian.h"
 #include "cuda/learned_rounding.h"
+#include "cuda/quantize_on_device.h"
 #include "cuda/solver.h"
 #include "cuda/transpose.h"
 #include "fp8/error.h"
@@ -172,9 +173,9 @@ void bench_sources(GemmPath path, int capability, int rows, int columns) {
       check(cudaDeviceSynchronize(), "a kernel");
       timespec begin{}, end{};
       clock_gettime(CLOCK_MONOTONIC, &begin);
-      result = round_learned({source.data, SourceDtype::bf16, rows, columns}, static_cast<double*>(squares.data), found,
-                             e4m3_scale(std::bit_cast<float>(found.amax_bits)), {500, 0, 0, rows, sources, "matrix"},
-                             static_cast<std::uint8_t*>(codes.data), memory.data, execution);
+      TargetScales scales(e4m3_scale(std::bit_cast<float>(found.amax_bits)));
+      result = round_learned({source.data, SourceDtype::bf16, rows, columns}, static_cast<double*>(squares.data), found, scales,
+                             {500, 0, 0, rows, sources, "matrix"}, static_cast<std::uint8_t*>(codes.data), memory.data, execution);
       clock_gettime(CLOCK_MONOTONIC, &end);
       best = std::min(best, 1e3 * static_cast<double>(end.tv_sec - begin.tv_sec) + 1e-6 * static_cast<double>(end.tv_nsec - begin.tv_nsec));
     }
@@ -185,6 +186,60 @@ void bench_sources(GemmPath path, int capability, int rows, int columns) {
   measure("gram", {&gram_inputs, nullptr});
   measure("gram and samples", {&propagated, nullptr});
   measure("gram on both sides", {&gram_inputs, &gram_outputs});
+  check(cudaStreamDestroy(stream), "cudaStreamDestroy");
+  check(cudaFreeHost(mailbox), "cudaFreeHost");
+}
+
+// A matrix alone, from device memory to codes, for several targets.
+void bench_targets(GemmPath path, int capability, int rows, int columns) {
+  struct Target {
+    const char* name;
+    CodeStorage storage;
+  };
+  const auto storage = [](CodeGrid grid, std::optional<ScaleBlock> block, ScaleForm form) {
+    CodeStorage result;
+    result.grid = grid;
+    result.block = block;
+    result.scale_form = form;
+    return result;
+  };
+  const ScaleBlock row{1, static_cast<std::uint64_t>(columns)}, square{128, 128};
+  const Target targets[] = {{"float8_e4m3fn, tensor", {}},
+                            {"float8_e4m3fn, row", storage(CodeGrid::e4m3, row, ScaleForm::f32)},
+                            {"float8_e4m3fn, block", storage(CodeGrid::e4m3, square, ScaleForm::f32)},
+                            {"float8_e5m2, tensor", storage(CodeGrid::e5m2, std::nullopt, ScaleForm::f32)},
+                            {"int8, row", storage(CodeGrid::int8, row, ScaleForm::f32)},
+                            {"mxfp8", storage(CodeGrid::e4m3, ScaleBlock{1, 32}, ScaleForm::e8m0)},
+                            {"nvfp4", storage(CodeGrid::e2m1, ScaleBlock{1, 16}, ScaleForm::e4m3)}};
+  const std::int64_t count = std::int64_t{rows} * columns;
+  const Memory source(count * 2);
+  fill(source.data, count, true);
+  void* mailbox = nullptr;
+  check(cudaMallocHost(&mailbox, 4096), "cudaMallocHost");
+  cudaStream_t stream{};
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  const Execution execution{stream, path, capability, mailbox};
+  for (const Target& target : targets) {
+    QuantizeTask task;
+    task.source.length = static_cast<std::uint64_t>(count) * 2;
+    task.rows = static_cast<std::uint64_t>(rows);
+    task.columns = static_cast<std::uint64_t>(columns);
+    task.storage = target.storage;
+    const DeviceNeeds needs = *needs_within(task, std::int64_t{1} << 40);
+    const Memory codes(needs.codes), work(needs.work);
+    DeviceResult result;
+    double best = 1e9;
+    for (int i = 0; i < 3; ++i) {
+      check(cudaDeviceSynchronize(), "a kernel");
+      timespec begin{}, end{};
+      clock_gettime(CLOCK_MONOTONIC, &begin);
+      result = quantize_on_device(task, needs, source.data, static_cast<std::uint8_t*>(codes.data), work.data, execution);
+      clock_gettime(CLOCK_MONOTONIC, &end);
+      best = std::min(best, 1e3 * static_cast<double>(end.tv_sec - begin.tv_sec) + 1e-6 * static_cast<double>(end.tv_nsec - begin.tv_nsec));
+    }
+    std::printf("{\"target\":\"%s\",\"matrix\":[%d,%d],\"ms\":%.2f,\"sweeps\":%u,\"objective_ratio\":%.5f}\n", target.name, rows, columns,
+                best, result.learned.sweeps, result.learned.objective / result.learned.objective_nearest);
+  }
   check(cudaStreamDestroy(stream), "cudaStreamDestroy");
   check(cudaFreeHost(mailbox), "cudaFreeHost");
 }
@@ -213,9 +268,9 @@ void bench_solve(GemmPath path, int capability, int rows, int columns) {
     check(cudaMemcpyAsync(mailbox, summary.data, sizeof(MatrixSummary), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
     check(cudaStreamSynchronize(stream), "statistics");
     found = *static_cast<MatrixSummary*>(mailbox);
-    result = round_learned({source.data, SourceDtype::bf16, rows, columns}, static_cast<double*>(squares.data), found,
-                           e4m3_scale(std::bit_cast<float>(found.amax_bits)), {500, 0, 0, rows}, static_cast<std::uint8_t*>(codes.data),
-                           memory.data, execution);
+    TargetScales scales(e4m3_scale(std::bit_cast<float>(found.amax_bits)));
+    result = round_learned({source.data, SourceDtype::bf16, rows, columns}, static_cast<double*>(squares.data), found, scales,
+                           {500, 0, 0, rows}, static_cast<std::uint8_t*>(codes.data), memory.data, execution);
     clock_gettime(CLOCK_MONOTONIC, &end);
     best = std::min(best, 1e3 * static_cast<double>(end.tv_sec - begin.tv_sec) + 1e-6 * static_cast<double>(end.tv_nsec - begin.tv_nsec));
   }
@@ -295,6 +350,8 @@ int main(int argc, char** argv) {
       bench_factorise(path);
     } else if (what == "sources") {
       for (int i = 2; i + 1 < argc; i += 2) bench_sources(path, capability, std::atoi(argv[i]), std::atoi(argv[i + 1]));
+    } else if (what == "targets") {
+      for (int i = 2; i + 1 < argc; i += 2) bench_targets(path, capability, std::atoi(argv[i]), std::atoi(argv[i + 1]));
     } else {
       for (int i = 2; i + 1 < argc; i += 2) bench_solve(path, capability, std::atoi(argv[i]), std::atoi(argv[i + 1]));
     }

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/scale_table.h"
 #include "cpu/context.h"
 #include "cpu/kernels.h"
-#include "cpu/scale_table.h"
 #include "fp8/job.h"
 #include "fp8/storage.h"
 

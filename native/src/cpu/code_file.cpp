@@ -56,22 +56,9 @@ void CodeFile::write_padding() const {
 }
 
 void CodeFile::write_scales(const ScaleTable& table) const {
-  const std::size_t size = static_cast<std::size_t>(byte_size(task_.storage.scale_form));
-  std::vector<std::byte> stored(static_cast<std::size_t>(stored_scale_count(task_.storage, table.shape)) * size);
-  for (std::uint64_t row = 0; row < table.shape.rows; ++row) {
-    for (std::uint64_t column = 0; column < table.shape.columns; ++column) {
-      const auto index = static_cast<std::size_t>(row * table.shape.columns + column);
-      std::byte* out = stored.data() + scale_place(task_.storage, table.shape, row, column) * size;
-      if (size == 1) {
-        *out = std::byte{table.codes[index]};
-      } else {
-        std::memcpy(out, &table.values[index], size);
-      }
-    }
-  }
+  const std::vector<std::byte> stored = stored_scales(task_.storage, table);
   for (const std::uint64_t offset : task_.scale_offsets) write_range(output_, offset, stored, task_.name, stop_);
-  const bool divides = task_.storage.tensor_scale_form == TensorScaleForm::divisor;
-  const float tensor_scale = divides ? 1 / table.tensor_scale : table.tensor_scale;
+  const float tensor_scale = stored_tensor_scale(task_.storage, table);
   for (const std::uint64_t offset : task_.tensor_scale_offsets) {
     output_.write(offset, std::as_bytes(std::span(&tensor_scale, 1)), task_.name);
   }

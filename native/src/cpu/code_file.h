@@ -5,8 +5,8 @@
 #include <span>
 
 #include "core/file_range.h"
+#include "core/scale_table.h"
 #include "cpu/context.h"
-#include "cpu/scale_table.h"
 #include "fp8/job.h"
 
 namespace fp8 {

@@ -8,10 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "core/grid.h"
 #include "core/half_float.h"
 #include "cpu/buffer.h"
 #include "cpu/code_reader.h"
-#include "cpu/grid.h"
 #include "cpu/kernels.h"
 #include "fp8/fp8.h"
 #include "fp8/storage.h"

@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "core/grid.h"
 #include "core/stop.h"
-#include "cpu/grid.h"
 #include "cpu/value_reader.h"
 #include "fp8/fp8.h"
 

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "cpu/grid.h"
+#include "core/grid.h"
 #include "fp8/job.h"
 
 namespace fp8 {

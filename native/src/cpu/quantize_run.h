@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "core/file_range.h"
+#include "core/scale_table.h"
 #include "core/stopwatch.h"
 #include "cpu/buffer.h"
 #include "cpu/code_file.h"
 #include "cpu/context.h"
 #include "cpu/kernels.h"
-#include "cpu/scale_table.h"
 #include "cpu/source_reader.h"
 #include "fp8/backend.h"
 #include "fp8/job.h"

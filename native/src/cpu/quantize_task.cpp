@@ -9,6 +9,7 @@
 #include "cpu/learned_rounding.h"
 #include "cpu/nearest_rounding.h"
 #include "cpu/quantize_run.h"
+#include "cpu/scale_search.h"
 #include "cpu/statistics.h"
 #include "cpu/tpec.h"
 #include "fp8/storage.h"

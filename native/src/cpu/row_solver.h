@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <stop_token>
 
+#include "core/grid.h"
 #include "cpu/buffer.h"
 #include "cpu/context.h"
-#include "cpu/grid.h"
 #include "cpu/kernels.h"
 #include "cpu/scaled_matrix.h"
 

@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
+#include "core/grid.h"
 #include "cpu/buffer.h"
 #include "cpu/context.h"
-#include "cpu/grid.h"
 #include "cpu/kernels.h"
 #include "fp8/job.h"
 

@@ -1,13 +1,16 @@
-// One block sweeps a tile, 32 columns at a time in shared memory; what the columns before them moved is added first.
+// One block of threads sweeps a tile, 32 columns at a time in shared memory; what the columns before them moved is added first.
 //
 // A step has four warps of 32 rows decide, one column apart: at step t, warp g decides about its rows of column t − g. There, rows that
 // want to move do so one after the other, each only as far as it still helps. What the warps do not see of each other within a step is G_ik
 // H_jl with i ≠ k and j ≠ l, which is small as a rule. Where it is not, they would undo each other's work: so their moves are made only as
 // far as they lower the objective together, the first warp's first. Four more warps bring the moves of the step before to columns that are
 // not due yet.
+#include <type_traits>
+
 #include "check.h"
-#include "coupled_columns.h"
-#include "grid.cuh"
+#include "code_target.cuh"
+#include "coupled_step.cuh"
+#include "coupled_tile.cuh"
 #include "source.cuh"
 
 namespace fp8::cuda {
@@ -30,16 +33,17 @@ struct Shared {
   // Of the step before and of this one: a barrier lies between.
   float steps[2][warps][32];
   unsigned movers[2][warps];
-  float changes[2][warps];
+  float changes[warps];
   float crossed[warps][warps];
 };
 
-// Σ over the lanes of two values, in all of them.
-__device__ inline float2 warp_sums(float2 value) {
+// Σ over the lanes of three values, in all of them.
+__device__ inline float3 warp_sums(float3 value) {
 #pragma unroll
   for (int offset = 16; offset > 0; offset /= 2) {
     value.x += __shfl_xor_sync(all_lanes, value.x, offset);
     value.y += __shfl_xor_sync(all_lanes, value.y, offset);
+    value.z += __shfl_xor_sync(all_lanes, value.z, offset);
   }
   return value;
 }
@@ -113,20 +117,28 @@ struct Row {
   __device__ float change(float move) const { return move * (2.0F * gradient + move * curvature); }
 };
 
-template <SourceDtype dtype>
-__global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile tile) {
+template <SourceDtype dtype, typename Codes>
+__global__ void __launch_bounds__(threads)
+    coupled_tile_kernel(const CoupledMatrix matrix, const CoupledBuffers buffers, const CoupledStep step_of_tiles, const Codes target) {
+  const CoupledTile tile(matrix, buffers, step_of_tiles, static_cast<int>(blockIdx.x));
   extern __shared__ uint4 memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
+  if (tile.rows <= 0) {
+    if (threadIdx.x == 0) buffers.changes[blockIdx.x] = 0;
+    return;
+  }
   const int row = static_cast<int>(threadIdx.x) % coupled_tile;
   const int side = static_cast<int>(threadIdx.x) / coupled_tile;  // 0 decides, 1 helps
   const int warp = row / 32;
   const int lane = row % 32;
   const bool active = row < tile.rows;
+  const int block_row = target.block_of_row(tile.first_row + (active ? row : 0));
   const float g_inverse = 1.0F / tile.g_scale;
   const float own = active ? tile.g_diagonal[row] : 1.0F;
-  const auto* w = static_cast<const typename Source<dtype>::Bits*>(tile.w) + (active ? row : 0);
-  const float lift = tile.scale < 0x1p-64F ? 0x1p64F : 1.0F;
-  const float inverse_scale = 1.0F / (tile.scale * lift);
+  const auto* w = static_cast<const typename Source<dtype>::Bits*>(matrix.w) + tile.first_column * matrix.w_leading + tile.first_row +
+                  (active ? row : 0);
+  const float lift = matrix.scale < 0x1p-64F ? 0x1p64F : 1.0F;
+  const float inverse_scale = 1.0F / (matrix.scale * lift);
   double objective = 0;
 
 #pragma unroll 32
@@ -144,8 +156,13 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
 #pragma unroll
     for (int c = 0; c < share; ++c) {
       const bool inside = active && mine + c < width;
-      y[c] = inside ? tile.gamma[(first + mine + c) * static_cast<std::int64_t>(coupled_tile) + row] : 0.0F;
-      shared.codes[mine + c][row] = inside ? tile.codes[(first + mine + c) * tile.codes_leading + row] : std::uint8_t{0};
+      y[c] = 0;
+      shared.codes[mine + c][row] = inside ? tile.given_codes[(first + mine + c) * tile.codes_leading + row] : std::uint8_t{0};
+    }
+    for (int of_depth = 0; of_depth < tile.gamma_parts; ++of_depth) {
+      const float* gamma = tile.gamma + static_cast<std::int64_t>(of_depth) * coupled_tile_elements + (first + mine) * coupled_tile + row;
+#pragma unroll
+      for (int c = 0; c < share; ++c) y[c] += gamma[c * coupled_tile];
     }
     for (int before = 0; before < first; before += sub) {
       __syncthreads();
@@ -177,22 +194,25 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
       const int parity = step & 1;
       const int column = step - warp;
       float value = 0;
+      float scale = 1;
+      float gained = 0;
       if (side == 1) {
         const int done = max(0, column) & ~3;
         bring(shared, arrived, step - 1, row, done + near, width);
       } else {
         float taken = 0;
-        float gained = 0;
         if (column >= 0 && column < width) {  // the same for the whole warp
           const float h = shared.h[column][column];
           const float push = h * g_inverse;
-          value = grid_value_of_code(shared.codes[column][row]);
+          scale = target.scale_at(tile.first_column + first + column, block_row);
+          value = target.value_of(shared.codes[column][row]) * scale;
           Row state{value, shared.gamma[column][row], own * h};
           const float inverse_curvature = __fdividef(1.0F, state.curvature);
           // Twice: what the others did may call for a move that was not wanted before.
 #pragma unroll
           for (int round = 0; round < 2; ++round) {
-            const float move = active ? round_to_grid(state.value - state.gradient * inverse_curvature) - state.value : 0.0F;
+            const float move =
+                active ? target.nearest(state.value - state.gradient * inverse_curvature, scale) * scale - state.value : 0.0F;
             unsigned wish = __ballot_sync(all_lanes, state.change(move) < 0.0F);
             while (wish != 0) {
               const int mover = __ffs(static_cast<int>(wish)) - 1;
@@ -211,11 +231,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         }
         const unsigned movers = __ballot_sync(all_lanes, taken != 0.0F);
         shared.steps[parity][warp][lane] = taken;
-        const float warp_gained = movers == 0 ? 0.0F : warp_sums({gained, 0.0F}).x;
-        if (lane == 0) {
-          shared.movers[parity][warp] = movers;
-          shared.changes[parity][warp] = warp_gained;
-        }
+        if (lane == 0) shared.movers[parity][warp] = movers;
       }
       __syncthreads();
       const auto* moves = &shared.movers[parity][0];
@@ -224,7 +240,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         // Each side sums up two warps' moves, and what they mean to the moves of the warps after them.
         const float taken = shared.steps[parity][warp][lane];
         const int here = min(max(column, 0), sub - 1);
-        float2 crossing = {0.0F, 0.0F};
+        float3 crossing = {0.0F, 0.0F, gained};
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
           const int from = 2 * side + i;
@@ -237,13 +253,14 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         if (lane == 0) {
           shared.crossed[2 * side][warp] = crossing.x;
           shared.crossed[2 * side + 1][warp] = crossing.y;
+          if (side == 0) shared.changes[warp] = crossing.z;
         }
         __syncthreads();
         unsigned accepted = 0;
         float change = 0;
 #pragma unroll
         for (int to = 0; to < warps; ++to) {
-          float together = shared.changes[parity][to];
+          float together = shared.changes[to];
 #pragma unroll
           for (int from = 0; from < to; ++from) together += (accepted >> from & 1U) != 0 ? shared.crossed[from][to] : 0.0F;
           if (together < 0.0F) {
@@ -255,7 +272,8 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
 #pragma unroll
         for (int from = 0; from < warps; ++from) arrived[from] = (accepted >> from & 1U) != 0 ? shared.arrived[from][row] : 0.0F;
         if (side == 0) {
-          if (taken != 0.0F && (accepted >> warp & 1U) != 0) shared.codes[column][row] = code_of_grid_value(value + taken);
+          if (taken != 0.0F && (accepted >> warp & 1U) != 0)
+            shared.codes[column][row] = target.code_of(target.nearest(value + taken, scale));
           // Columns that are done get their part too: nobody reads it, and four at a time are aligned.
           const int due = max(0, column + 1) & ~3;
           bring(shared, arrived, step, row, due, min(due + near, width));
@@ -273,7 +291,7 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
     }
     __syncthreads();
 
-    // E and G d of these columns, half of them each.
+    // What E and the codes of these columns would be, and the moves, half of them each.
 #pragma unroll
     for (int chunk = 0; chunk < share / 8; ++chunk) {
       __half2 errors[4];
@@ -286,35 +304,50 @@ __global__ void __launch_bounds__(threads) coupled_tile_kernel(const CoupledTile
         for (int half = 0; half < 2; ++half) {
           const int c = mine + 8 * chunk + 2 * i + half;
           const bool inside = active && c < width;
-          const float weight = inside ? Source<dtype>::decode(w[(first + c) * tile.w_leading]) * lift * inverse_scale : 0.0F;
-          error[half] = inside ? grid_value_of_code(shared.codes[c][row]) - weight : 0.0F;
-          move[half] = inside ? tile.scratch[(first + c) * coupled_tile + row] : 0.0F;
-          if (inside) tile.codes[(first + c) * tile.codes_leading + row] = shared.codes[c][row];
+          const float weight = inside ? Source<dtype>::decode(w[(first + c) * matrix.w_leading]) * lift * inverse_scale : 0.0F;
+          const float scale = inside ? target.scale_at(tile.first_column + first + c, block_row) : 1.0F;
+          const std::uint8_t code = shared.codes[c][row];
+          const float value = target.value_of(code) * scale;
+          const float before = inside ? target.value_of(tile.given_codes[(first + c) * tile.codes_leading + row]) * scale : value;
+          error[half] = inside ? value - weight : 0.0F;
+          move[half] = value - before;
+          tile.codes[(first + c) * coupled_tile + row] = code;
+          tile.column_moves[(first + c) * coupled_tile + row] = __float2half_rn(move[half]);
         }
         errors[i] = __floats2half2_rn(error[0], error[1]);
         moves[i] = __floats2half2_rn(move[0], move[1]);
       }
-      const int at = first + mine + 8 * chunk;
-      if (active) *reinterpret_cast<uint4*>(tile.errors + row * tile.errors_leading + at) = *reinterpret_cast<const uint4*>(errors);
-      *reinterpret_cast<uint4*>(tile.moved + row * coupled_tile + at) = *reinterpret_cast<const uint4*>(moves);
+      const int at = row * coupled_tile + first + mine + 8 * chunk;
+      *reinterpret_cast<uint4*>(tile.errors + at) = *reinterpret_cast<const uint4*>(errors);
+      *reinterpret_cast<uint4*>(tile.moves + at) = *reinterpret_cast<const uint4*>(moves);
     }
   }
-  if (threadIdx.x == 0) *tile.objective += objective;
+  // Products read all of the moves.
+  for (int column = parts * sub + side; column < coupled_tile; column += 2) {
+    tile.column_moves[column * coupled_tile + row] = __half{};
+    tile.moves[row * coupled_tile + column] = __half{};
+  }
+  if (threadIdx.x == 0) buffers.changes[blockIdx.x] = objective;
 }
 
 }  // namespace
 
-void sweep_coupled_tile(const CoupledTile& tile, cudaStream_t stream) {
-  with_dtype(tile.dtype, [&]<SourceDtype dtype>() {
-    static const bool prepared = [] {
-      check(cudaFuncSetAttribute(coupled_tile_kernel<dtype>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(sizeof(Shared))),
-            "sweep_coupled_tile");
-      return true;
-    }();
-    (void)prepared;
-    coupled_tile_kernel<dtype><<<1, threads, sizeof(Shared), stream>>>(tile);
+void sweep_coupled_tiles(const CoupledMatrix& matrix, const CoupledBuffers& buffers, const CoupledStep& step, cudaStream_t stream) {
+  with_dtype(matrix.dtype, [&]<SourceDtype dtype>() {
+    with_codes(matrix.target, [&](const auto& target) {
+      using Codes = std::decay_t<decltype(target)>;
+      static const bool prepared = [] {
+        check(cudaFuncSetAttribute(coupled_tile_kernel<dtype, Codes>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(sizeof(Shared))),
+              "sweep_coupled_tiles");
+        return true;
+      }();
+      (void)prepared;
+      coupled_tile_kernel<dtype, Codes>
+          <<<static_cast<unsigned>(step.count), threads, sizeof(Shared), stream>>>(matrix, buffers, step, target);
+    });
   });
-  check_launch("sweep_coupled_tile");
+  check_launch("sweep_coupled_tiles");
 }
 
 }  // namespace fp8::cuda

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 #include "check.h"
 #include "coupled_columns.h"
 #include "coupled_products.h"
 #include "gemm.h"
+#include "resources.h"
 
 namespace fp8::cuda {
 
@@ -40,10 +42,8 @@ CoupledSweeps::CoupledSweeps(Bump& bump, const Statistics& outputs, std::int64_t
       square_(bump.take<float>(std::max(square_rows_, std::min<std::int64_t>(outer_block, columns)) * row_leading_)),
       products_(bump.take<__half>(columns * row_leading_)),
       low_(bump.take<__half>(std::min<std::int64_t>(outer_block, columns) * row_leading_)),
-      gamma_(bump.take<float>(columns * coupled_tile)),
-      moved_(bump.take<__half>(std::int64_t{coupled_tile} * coupled_tile)),
-      scratch_(bump.take<float>(std::int64_t{coupled_tile} * coupled_tile)),
-      changes_(bump.take<double>((rows + coupled_tile - 1) / coupled_tile)),
+      tiles_(bump, rows, columns),
+      change_(bump.take<double>(1)),
       terms_(bump, outputs, rows) {}
 
 void CoupledSweeps::begin(const SourceMatrix& source, const MatrixSummary& summary, const Statistics& outputs, Solver& solver,
@@ -144,19 +144,23 @@ std::uint32_t CoupledSweeps::sweep(Solver& solver, const SplitMatrix& hessian, c
                                    std::uint32_t limit) {
   // G is at least damping · I, and the objective only falls: this holds for the errors of every sweep.
   const double bound = 1.01 * objective / damping_;
-  const float scale = scale_below_overflow(std::sqrt(bound * largest));
-  if (scale != products_scale_) {
-    products_scale_ = scale;
-    for (std::int64_t begin = 0; begin < columns_; begin += outer_block) {
-      const auto width = static_cast<int>(std::min<std::int64_t>(outer_block, columns_ - begin));
-      solver.multiply_errors(hessian, static_cast<int>(begin), width);
-      store_products(solver.products(), row_leading_, width, rows_, products_scale_, products_ + begin * row_leading_, row_leading_,
-                     execution_.stream);
-    }
-  }
+  products_scale_ = scale_below_overflow(std::sqrt(bound * largest));
+  const cudaStream_t stream = execution_.stream;
+  // A sweep is hundreds of short kernels; with several matrices in flight they would wait for their launches. The first loads the kernels,
+  // which is better not done while a graph is recorded.
+  std::optional<Graph> graph;
   std::uint32_t sweeps = 0;
   while (sweeps < limit) {
-    const double gain = sweep_once(solver, hessian, diagonal);
+    execution_.tick(0.9 - 0.5 / (1 + sweeps));
+    if (sweeps == 0) {
+      sweep_once(solver, hessian, diagonal);
+    } else {
+      if (!graph) graph.emplace(stream, [&] { sweep_once(solver, hessian, diagonal); });
+      graph->launch(stream);
+    }
+    check(cudaMemcpyAsync(execution_.mailbox, change_, sizeof(double), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+    check(cudaStreamSynchronize(stream), "learned rounding");
+    const double gain = -*static_cast<const double*>(execution_.mailbox);
     ++sweeps;
     const double before = objective;
     objective -= gain;
@@ -165,65 +169,52 @@ std::uint32_t CoupledSweeps::sweep(Solver& solver, const SplitMatrix& hessian, c
   return sweeps;
 }
 
-double CoupledSweeps::sweep_once(Solver& solver, const SplitMatrix& hessian, const float* diagonal) {
-  const std::int64_t tiles = (rows_ + coupled_tile - 1) / coupled_tile;
-  check(cudaMemsetAsync(changes_, 0, static_cast<std::size_t>(tiles) * sizeof(double), execution_.stream), "cudaMemsetAsync");
-  for (std::int64_t first = 0; first < rows_; first += coupled_tile) {
-    execution_.tick(0.4 + 0.5 * static_cast<double>(first) / static_cast<double>(rows_));
-    sweep_rows(solver, hessian, diagonal, static_cast<int>(first), static_cast<int>(std::min<std::int64_t>(coupled_tile, rows_ - first)));
+void CoupledSweeps::form_products(const Solver& solver, const SplitMatrix& hessian) {
+  for (std::int64_t begin = 0; begin < columns_; begin += outer_block) {
+    const auto width = static_cast<int>(std::min<std::int64_t>(outer_block, columns_ - begin));
+    gemm({.rows = width,
+          .columns = static_cast<int>(rows_),
+          .depth = static_cast<int>(columns_),
+          .a = {hessian.high + begin * hessian.leading, hessian.leading},
+          .b = {solver.errors(), solver.errors_leading()},
+          .c = square_,
+          .c_leading = row_leading_,
+          .alpha = 1.0F / hessian.scale},
+         execution_.path, execution_.stream);
+    store_products(square_, row_leading_, width, rows_, products_scale_, products_ + begin * row_leading_, row_leading_, execution_.stream);
   }
-  return -solver.read_sum(tiles, changes_);
 }
 
-void CoupledSweeps::sweep_rows(Solver& solver, const SplitMatrix& hessian, const float* diagonal, int first, int rows) {
-  const cudaStream_t stream = execution_.stream;
-  const auto columns = static_cast<int>(columns_);
-  const auto product = [&](int lines, int depth, const Operand& a, const Operand& b, float alpha, float beta) {
-    gemm({.rows = lines,
-          .columns = rows,
-          .depth = depth,
-          .a = a,
-          .b = b,
-          .c = gamma_,
-          .c_leading = coupled_tile,
-          .alpha = alpha,
-          .beta = beta},
-         execution_.path, stream);
-  };
+void CoupledSweeps::sweep_once(const Solver& solver, const SplitMatrix& hessian, const float* diagonal) {
   const ColumnMatrix& w = solver.matrix();
-  const auto element = static_cast<std::int64_t>(byte_size(w.dtype));
-  product(columns, static_cast<int>(rows_), {products_, row_leading_}, {g_.high + first * row_leading_, row_leading_},
-          1.0F / (products_scale_ * g_.scale), 0.0F);
-  for (int begin = (columns - 1) / coupled_tile * coupled_tile; begin >= 0; begin -= coupled_tile) {
-    const int width = std::min(coupled_tile, columns - begin);
-    sweep_coupled_tile({.dtype = w.dtype,
-                        .w = static_cast<const std::byte*>(w.data) + (begin * w.leading + first) * element,
-                        .w_leading = w.leading,
-                        .scale = w.scale,
-                        .gamma = gamma_ + static_cast<std::int64_t>(begin) * coupled_tile,
-                        .codes = solver.mutable_codes() + begin * solver.columns_leading() + first,
-                        .codes_leading = solver.columns_leading(),
-                        .errors = solver.errors() + first * solver.errors_leading() + begin,
-                        .errors_leading = solver.errors_leading(),
-                        .g = g_.high + first * row_leading_ + first,
-                        .g_leading = row_leading_,
-                        .g_scale = g_.scale,
-                        .g_diagonal = g_diagonal_ + first,
-                        .h = hessian.high + begin * hessian.leading + begin,
-                        .h_leading = hessian.leading,
-                        .h_scale = hessian.scale,
-                        .h_diagonal = diagonal + begin,
-                        .moved = moved_,
-                        .scratch = scratch_,
-                        .objective = changes_ + first / coupled_tile,
-                        .rows = rows,
-                        .columns = width},
-                       stream);
-    product(begin, width, {hessian.high + begin, hessian.leading}, {moved_, coupled_tile}, 1.0F / hessian.scale, 1.0F);
-  }
-  product(columns, columns, {hessian.high, hessian.leading}, {solver.errors() + first * solver.errors_leading(), solver.errors_leading()},
-          1.0F / hessian.scale, 0.0F);
-  store_products(gamma_, coupled_tile, columns, rows, products_scale_, products_ + first, row_leading_, stream);
+  const CoupledMatrix matrix{.dtype = w.dtype,
+                             .w = w.data,
+                             .w_leading = w.leading,
+                             .scale = w.scale,
+                             .target = w.target,
+                             .codes = solver.mutable_codes(),
+                             .codes_leading = solver.columns_leading(),
+                             .errors = solver.errors(),
+                             .errors_leading = solver.errors_leading(),
+                             .products = products_,
+                             .products_leading = row_leading_,
+                             .products_scale = products_scale_,
+                             .g = g_.high,
+                             .g_leading = row_leading_,
+                             .g_scale = g_.scale,
+                             .g_diagonal = g_diagonal_,
+                             .h = hessian.high,
+                             .h_leading = hessian.leading,
+                             .h_scale = hessian.scale,
+                             .h_diagonal = diagonal,
+                             .objective = change_,
+                             .rows = static_cast<int>(rows_),
+                             .columns = static_cast<int>(columns_)};
+  // Anew for each sweep: every change of Y rounds it.
+  form_products(solver, hessian);
+  check(cudaMemsetAsync(change_, 0, sizeof(double), execution_.stream), "cudaMemsetAsync");
+  const int steps = CoupledSchedule(rows_, columns_).steps();
+  for (int step = 0; step < steps; ++step) sweep_coupled_step(matrix, tiles_, step, execution_.stream);
 }
 
 }  // namespace fp8::cuda

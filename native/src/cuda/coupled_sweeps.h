@@ -1,9 +1,6 @@
-// Both sides: sweeps for tr(G E H Eᵀ), whose rows are coupled by G, after the one-sided steps. As on the CPU, 128 rows at a time go through
-// all columns, and each element sees what was changed before it; nearly so inside a tile (see coupled_columns.cu). One matrix keeps little
-// of a GPU busy: several are in flight.
-//
-// Y = E H is kept for all rows. For 128 rows, Γ = G Y is one product; what a tile changes reaches the tiles after it through
-// Γ += (G d) H, and Y of the rows by another product at the end.
+// Both sides: sweeps for tr(G E H Eᵀ), whose rows are coupled by G, after the one-sided steps. Each sweep takes every tile of 128 rows and
+// 128 columns once, all those of a step at once (see coupled_columns.h). Y = E H is kept for all rows: Γ = G Y of a step's tiles is a
+// product, and so is what their moves change of Y.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -12,6 +9,7 @@
 #include <string>
 
 #include "bump.h"
+#include "coupled_columns.h"
 #include "hessian.h"
 #include "learned_rounding.h"
 #include "solver.h"
@@ -41,8 +39,10 @@ class CoupledSweeps {
  private:
   void form(TermStream& terms, const Statistics& outputs, const __half* weights, std::int64_t weights_leading, double gram_alpha);
   double objective(Solver& solver, const SplitMatrix& hessian, double bound, double largest);
-  double sweep_once(Solver& solver, const SplitMatrix& hessian, const float* diagonal);
-  void sweep_rows(Solver& solver, const SplitMatrix& hessian, const float* diagonal, int first, int rows);
+  // Enqueues a sweep.
+  void sweep_once(const Solver& solver, const SplitMatrix& hessian, const float* diagonal);
+  // Y of the errors at hand, in FP16.
+  void form_products(const Solver& solver, const SplitMatrix& hessian);
 
   std::int64_t rows_;
   std::int64_t columns_;
@@ -53,10 +53,8 @@ class CoupledSweeps {
   float* square_;     // square_rows_ rows of G while it is formed, or an outer block of G Y
   __half* products_;  // Yᵀ · products_scale_: columns × row_leading_
   __half* low_;       // what FP16 loses of an outer block of it
-  float* gamma_;      // columns × coupled_tile
-  __half* moved_;     // coupled_tile²
-  float* scratch_;    // coupled_tile²
-  double* changes_;   // of the objective, by 128 rows
+  CoupledBuffers tiles_;
+  double* change_;  // of the objective, by a sweep
   TermBuffers terms_;
 
   double damping_ = 0;

@@ -20,12 +20,15 @@
 #include "busy_clock.h"
 #include "check.h"
 #include "core/file_range.h"
+#include "core/scale_table.h"
 #include "core/stop.h"
 #include "core/stopwatch.h"
 #include "device_arena.h"
 #include "fp8/backend.h"
 #include "fp8/error.h"
+#include "fp8/storage.h"
 #include "quantize_on_device.h"
+#include "quantized_tensor.h"
 #include "resources.h"
 #include "term_stream.h"
 #include "transfer.h"
@@ -60,12 +63,13 @@ std::optional<std::int64_t> memory_limit() {
 double work_of(const QuantizeTask& task) {
   const auto rows = static_cast<double>(task.rows);
   const auto columns = static_cast<double>(task.columns);
-  return task.rounding == Rounding::learned ? 8 * rows * columns * columns + columns * columns * columns : rows * columns;
+  if (task.rounding == Rounding::nearest) return rows * columns;
+  const double both_sides = task.outputs ? 64 * rows * columns * std::max(rows, columns) : 0;
+  return 8 * rows * columns * columns + columns * columns * columns + both_sides;
 }
 
 // Why a matrix is the CPU's, or nothing where the GPU rounds it.
 const char* reason_for_cpu(const QuantizeTask& task) {
-  if (!is_plain_e4m3(task.storage)) return "The GPU rounds to E4M3 with one scale for each tensor; other codes and scales run on the CPU.";
   if (task.codes) return "Sources that are quantized themselves are rounded again on the CPU.";
   if (task.rounding == Rounding::tpec) return "tpec, the reference optimiser, runs on the CPU.";
   const bool reads_all = reads_values_of(task.inputs) && (!task.outputs || reads_values_of(*task.outputs));
@@ -128,6 +132,7 @@ class CudaJob {
     DeviceArena::Piece codes;
     DeviceArena::Piece work;
     Quantized result;
+    ScaleTable scales;
     Stopwatch watch;
   };
 
@@ -283,7 +288,8 @@ class CudaJob {
     const QuantizeTask& task = *planned.task;
     std::vector<DeviceArena::Piece> pieces = arena_->take({planned.needs.source, planned.needs.codes, planned.needs.work}, stop());
     observer_.on_event(Started{task.id, device_});
-    const auto flight = std::shared_ptr<Flight>(new Flight{task, std::move(pieces[0]), std::move(pieces[1]), std::move(pieces[2]), {}, {}});
+    const auto flight =
+        std::shared_ptr<Flight>(new Flight{task, std::move(pieces[0]), std::move(pieces[1]), std::move(pieces[2]), {}, {}, {}});
     if (task.source.length > 0) {
       const auto loaded = std::make_shared<Countdown>(Uploader::chunks(task.source.length));
       uploader_->upload(files_.source(task.source), task.source.offset, task.source.length, flight->source.data(), execution.stream,
@@ -319,41 +325,21 @@ class CudaJob {
       observer_.on_event(NonFinite{task.id, result.non_finite, flight->result.read_seconds + seconds});
       return;
     }
-    describe(result, seconds, *flight);
+    describe(task, result, flight->result);
+    flight->result.device = device_;
+    flight->result.compute_seconds = seconds;
+    flight->scales = std::move(result.scales);
     write(flight);
-  }
-
-  void describe(const DeviceResult& device, double seconds, Flight& flight) const {
-    const QuantizeTask& task = flight.task;
-    const LearnedResult& learned = device.learned;
-    const double squared_scale = static_cast<double>(device.scale) * static_cast<double>(device.scale);
-    Quantized& result = flight.result;
-    result.id = task.id;
-    result.scale = device.scale;
-    result.relative_error = learned.sums.squared_value > 0 ? std::sqrt(learned.sums.squared_error / learned.sums.squared_value) : 0;
-    result.squared_source = learned.sums.squared_value * squared_scale;
-    if (task.rounding == Rounding::learned) {
-      result.objective = learned.objective * squared_scale;
-      result.objective_nearest = learned.objective_nearest * squared_scale;
-    }
-    result.sweeps = learned.sweeps;
-    result.kept_nearest = learned.kept_nearest;
-    result.changed_share = static_cast<double>(learned.sums.changed) / static_cast<double>(task.rows * task.columns);
-    result.device = device_;
-    result.compute_seconds = seconds;
   }
 
   void write(const std::shared_ptr<Flight>& flight) {
     const QuantizeTask& task = flight->task;
-    const std::uint64_t bytes = task.rows * task.columns;
+    const std::uint64_t bytes = code_bytes(task.storage, task.rows, task.columns);
     const auto left = std::make_shared<Countdown>(Uploader::chunks(bytes));
     downloader_->download(flight->codes.data(), bytes, files_.output(), task.weight_offset, task.name, [this, flight, left] {
       if (!left->count_down()) return;
       flight->codes = {};
-      const float scale = flight->result.scale;
-      for (const std::uint64_t offset : flight->task.scale_offsets) {
-        files_.output().write(offset, std::as_bytes(std::span(&scale, 1)), flight->task.name);
-      }
+      write_scales(flight->task, flight->scales, files_.output());
       flight->result.write_seconds = flight->watch.seconds();
       observer_.on_event(flight->result);
     });

@@ -81,12 +81,12 @@ struct Buffers {
 
 class LearnedRun {
  public:
-  LearnedRun(const SourceMatrix& source, const double* squares, const MatrixSummary& summary, float scale, const LearnedOptions& options,
-             std::uint8_t* codes, void* memory, const Execution& execution)
+  LearnedRun(const SourceMatrix& source, const double* squares, const MatrixSummary& summary, TargetScales& scales,
+             const LearnedOptions& options, std::uint8_t* codes, void* memory, const Execution& execution)
       : source_(source),
         squares_(squares),
         summary_(summary),
-        scale_(scale),
+        scales_(scales),
         options_(options),
         codes_(codes),
         execution_(execution),
@@ -102,6 +102,7 @@ class LearnedRun {
 
   LearnedResult run() {
     largest_diagonal_ = (terms_ ? weigh_columns() : order_by_energy()) + static_cast<double>(damping_);
+    choose_scales();
     make_hessian();
     if (buffers_.outputs) {
       buffers_.outputs->begin(source_, summary_, *options_.sources.outputs, buffers_.solver, execution_, options_.tensor);
@@ -116,10 +117,10 @@ class LearnedRun {
       solve_rows(steering, first, std::min(row_block_, source_.rows - first));
       execution_.tick(0.3 + 0.7 * static_cast<double>(first) / static_cast<double>(source_.rows));
     }
-    const std::int64_t count = source_.rows * source_.columns;
-    finish_codes(source_.data, source_.dtype, count, scale_, codes_, buffers_.code_scratch, buffers_.sums, stream_);
+    finish_codes(encoded(scales_.target()), codes_, buffers_.code_scratch, buffers_.sums, stream_);
     read_sums();
-    if (result_.sums.changed == 0 || result_.objective >= result_.objective_nearest) keep_nearest();
+    const bool differs = result_.sums.changed != 0 || scales_.has_others_than_nearest();
+    if (!differs || result_.objective >= result_.objective_nearest) keep_nearest(differs);
     return result_;
   }
 
@@ -141,6 +142,18 @@ class LearnedRun {
     return fetch(inputs.summary).largest;
   }
 
+  // By the diagonal of H.
+  void choose_scales() {
+    const double* diagonal = buffers_.inputs ? buffers_.inputs->diagonal : squares_;
+    const double factor = buffers_.inputs ? 1.0 : 1.0 / mean_energy();
+    scales_.choose(source_.data, source_.dtype, diagonal, factor, static_cast<double>(damping_), stream_);
+    scales_.order_columns(buffers_.position, stream_);
+  }
+
+  EncodeSource encoded(const CodeTarget& target) const {
+    return {source_.data, source_.dtype, source_.rows, source_.columns, scales_.unit(), target};
+  }
+
   template <typename T>
   T fetch(const T* value) {
     check(cudaMemcpyAsync(execution_.mailbox, value, sizeof(T), cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
@@ -160,7 +173,14 @@ class LearnedRun {
       loaded_first_ = first;
       loaded_rows_ = rows;
     }
-    return {source_.dtype, solver.columns_buffer(), solver.columns_leading(), rows, source_.columns, scale_};
+    return {.dtype = source_.dtype,
+            .data = solver.columns_buffer(),
+            .leading = solver.columns_leading(),
+            .rows = rows,
+            .columns = source_.columns,
+            .scale = scales_.unit(),
+            .target = scales_.target().from(0, first),
+            .nearest = scales_.nearest_target().from(0, first)};
   }
 
   // BF16 and F16 values multiply exactly; F32 values, values whose squares could leave FP32, and BF16 on GPUs without it go through F16.
@@ -276,19 +296,18 @@ class LearnedRun {
 
   void read_sums() { result_.sums = fetch(buffers_.sums); }
 
-  void keep_nearest() {
+  void keep_nearest(bool differs) {
     result_.kept_nearest = true;
     result_.objective = result_.objective_nearest;
-    if (result_.sums.changed == 0) return;
-    encode_nearest(source_.data, source_.dtype, source_.rows * source_.columns, scale_, codes_, buffers_.code_scratch, buffers_.sums,
-                   stream_);
+    if (!differs) return;
+    encode_nearest(encoded(scales_.nearest_target()), codes_, buffers_.code_scratch, buffers_.sums, stream_);
     read_sums();
   }
 
   const SourceMatrix& source_;
   const double* squares_;
   const MatrixSummary& summary_;
-  float scale_;
+  TargetScales& scales_;
   const LearnedOptions& options_;
   std::uint8_t* codes_;
   const Execution& execution_;
@@ -325,9 +344,9 @@ std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int6
   return 0;
 }
 
-LearnedResult round_learned(const SourceMatrix& source, const double* squares, const MatrixSummary& summary, float scale,
+LearnedResult round_learned(const SourceMatrix& source, const double* squares, const MatrixSummary& summary, TargetScales& scales,
                             const LearnedOptions& options, std::uint8_t* codes, void* memory, const Execution& execution) {
-  return LearnedRun(source, squares, summary, scale, options, codes, memory, execution).run();
+  return LearnedRun(source, squares, summary, scales, options, codes, memory, execution).run();
 }
 
 }  // namespace fp8::cuda

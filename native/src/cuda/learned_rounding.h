@@ -12,6 +12,7 @@
 #include "encode.h"
 #include "fp8/job.h"
 #include "gemm.h"
+#include "target_scales.h"
 
 namespace fp8::cuda {
 
@@ -44,11 +45,11 @@ struct LearnedOptions {
 };
 
 struct LearnedResult {
-  // tr(E H Eᵀ), or tr(G E H Eᵀ), in units of scale².
+  // tr(E H Eᵀ), or tr(G E H Eᵀ), in units² of the scales.
   double objective = 0;
   double objective_nearest = 0;
   std::uint32_t sweeps = 0;
-  bool kept_nearest = false;
+  bool kept_nearest = false;  // then codes are for the scales of nearest rounding
   CodeSums sums;
 };
 
@@ -72,9 +73,9 @@ std::int64_t learned_rounding_bytes(SourceDtype dtype, std::int64_t rows, std::i
 std::int64_t row_block_that_fits(SourceDtype dtype, std::int64_t rows, std::int64_t columns, std::uint32_t top_k, std::int64_t bytes,
                                  const Sources& sources = {});
 
-// squares and summary: of column_statistics, summary not all zero. codes: rows × columns, out. memory: learned_rounding_bytes.
-// Returns when the work is done.
-LearnedResult round_learned(const SourceMatrix& source, const double* squares, const MatrixSummary& summary, float scale,
+// squares and summary: of column_statistics, summary not all zero. scales: measured; receives those chosen. codes: rows × columns, out.
+// memory: learned_rounding_bytes. Returns when the work is done.
+LearnedResult round_learned(const SourceMatrix& source, const double* squares, const MatrixSummary& summary, TargetScales& scales,
                             const LearnedOptions& options, std::uint8_t* codes, void* memory, const Execution& execution);
 
 }  // namespace fp8::cuda

@@ -8,7 +8,9 @@
 #include "column_statistics.h"
 #include "device_arena.h"
 #include "encode.h"
-#include "fp8/fp8.h"
+#include "fp8/storage.h"
+#include "stored_codes.h"
+#include "target_scales.h"
 
 namespace fp8::cuda {
 
@@ -38,10 +40,21 @@ struct NearestBuffers {
   CodeSums* sums;
 };
 
-std::int64_t fixed_work(const Shape& shape) {
+struct Work {
+  Work(Bump& bump, const QuantizeTask& task, const Shape& shape)
+      : statistics(bump, shape),
+        nearest(bump, shape),
+        scales(bump, task.storage, shape.rows, shape.columns),
+        codes(stores_bytes(task.storage) ? nullptr : bump.take<std::uint8_t>(shape.count)) {}
+  Statistics statistics;
+  NearestBuffers nearest;
+  TargetScales scales;
+  std::uint8_t* codes;  // one byte each, where they are stored otherwise
+};
+
+std::int64_t fixed_work(const QuantizeTask& task, const Shape& shape) {
   Bump bump;
-  const Statistics statistics(bump, shape);
-  const NearestBuffers nearest(bump, shape);
+  const Work work(bump, task, shape);
   return bump.used();
 }
 
@@ -60,8 +73,8 @@ std::optional<DeviceNeeds> needs_within(const QuantizeTask& task, std::int64_t c
   const Shape shape(task);
   DeviceNeeds needs;
   needs.source = static_cast<std::int64_t>(task.source.length);
-  needs.codes = shape.count;
-  needs.work = fixed_work(shape);
+  needs.codes = static_cast<std::int64_t>(code_bytes(task.storage, task.rows, task.columns));
+  needs.work = fixed_work(task, shape);
   // What is left for all work is handed out whole granules at a time.
   const std::int64_t for_work =
       DeviceArena::rounded_down(capacity - DeviceArena::rounded(needs.source) - DeviceArena::rounded(needs.codes));
@@ -78,28 +91,38 @@ std::optional<DeviceNeeds> needs_within(const QuantizeTask& task, std::int64_t c
 DeviceResult quantize_on_device(const QuantizeTask& task, const DeviceNeeds& needs, const void* source, std::uint8_t* codes, void* work,
                                 const Execution& execution) {
   const Shape shape(task);
+  const cudaStream_t stream = execution.stream;
   Bump bump(work);
-  const Statistics statistics(bump, shape);
-  const NearestBuffers nearest(bump, shape);
-  column_statistics(source, task.dtype, shape.rows, shape.columns, statistics.partial, statistics.squares, statistics.summary,
-                    execution.stream);
+  Work buffers(bump, task, shape);
+  const Statistics& statistics = buffers.statistics;
+  column_statistics(source, task.dtype, shape.rows, shape.columns, statistics.partial, statistics.squares, statistics.summary, stream);
   const MatrixSummary summary = fetch(statistics.summary, execution);
   DeviceResult result;
   result.non_finite = summary.non_finite;
   if (summary.non_finite != 0) return result;
-  result.scale = e4m3_scale(std::bit_cast<float>(summary.amax_bits));
+  TargetScales& scales = buffers.scales;
+  scales.measure(source, task.dtype, std::bit_cast<float>(summary.amax_bits), stream);
+  std::uint8_t* one_by_one = buffers.codes == nullptr ? codes : buffers.codes;
 
   // An all-zero matrix has nothing to learn.
   if (task.rounding == Rounding::nearest || summary.amax_bits == 0) {
-    encode_nearest(source, task.dtype, shape.count, result.scale, codes, nearest.scratch, nearest.sums, execution.stream);
-    result.learned.sums = fetch(nearest.sums, execution);
+    encode_nearest({source, task.dtype, shape.rows, shape.columns, scales.unit(), scales.nearest_target()}, one_by_one,
+                   buffers.nearest.scratch, buffers.nearest.sums, stream);
+    result.learned.sums = fetch(buffers.nearest.sums, execution);
     result.learned.kept_nearest = task.rounding != Rounding::nearest;
-    return result;
+    result.scales = scales.nearest();
+  } else {
+    void* memory = static_cast<std::byte*>(work) + bump.used();
+    result.learned =
+        round_learned({source, task.dtype, shape.rows, shape.columns}, statistics.squares, summary, scales,
+                      {task.num_iter, task.top_k, task.seed, needs.row_block, sources_of(task), task.name}, one_by_one, memory, execution);
+    result.scales = result.learned.kept_nearest ? scales.nearest() : scales.chosen();
   }
-  void* memory = static_cast<std::byte*>(work) + bump.used();
-  result.learned =
-      round_learned({source, task.dtype, shape.rows, shape.columns}, statistics.squares, summary, result.scale,
-                    {task.num_iter, task.top_k, task.seed, needs.row_block, sources_of(task), task.name}, codes, memory, execution);
+  result.unit = scales.unit();
+  if (buffers.codes != nullptr) {
+    store_codes(one_by_one, shape.rows, shape.columns, task.storage, codes, stream);
+    check(cudaStreamSynchronize(stream), "storing codes");
+  }
   return result;
 }
 

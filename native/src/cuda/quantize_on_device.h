@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/scale_table.h"
 #include "fp8/job.h"
 #include "learned_rounding.h"
 
@@ -11,7 +12,7 @@ namespace fp8::cuda {
 
 struct DeviceNeeds {
   std::int64_t source = 0;
-  std::int64_t codes = 0;
+  std::int64_t codes = 0;  // as they are stored
   std::int64_t work = 0;
   std::int64_t row_block = 0;
 };
@@ -21,8 +22,9 @@ std::optional<DeviceNeeds> needs_within(const QuantizeTask& task, std::int64_t c
 
 struct DeviceResult {
   std::uint64_t non_finite = 0;  // then there are no codes
-  float scale = 1;
-  LearnedResult learned;  // of rounding `nearest`, the sums alone
+  ScaleTable scales;             // that the codes are for
+  float unit = 1;                // of the numbers below
+  LearnedResult learned;         // of rounding `nearest`, the sums alone
 };
 
 // Returns when the codes are complete.

@@ -1,7 +1,9 @@
 // A thread has a row. 32 columns at a time are in registers, their coefficients in shared memory, where one address serves the whole warp;
 // what earlier columns of the block contribute is added first.
+#include <type_traits>
+
 #include "check.h"
-#include "grid.cuh"
+#include "code_target.cuh"
 #include "round_columns.h"
 #include "source.cuh"
 
@@ -44,13 +46,15 @@ __device__ inline void store_halves(__half* destination, const float (&values)[s
   }
 }
 
-template <SourceDtype dtype, bool sweep, typename Coefficients>
-__global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock block, const Coefficients coefficients) {
+template <SourceDtype dtype, bool sweep, typename Coefficients, typename Codes>
+__global__ void __launch_bounds__(threads)
+    round_columns_kernel(const RoundBlock block, const Coefficients coefficients, const Codes target) {
   __shared__ float moves[round_block][threads];  // e (feedback) or d (sweep) of the columns done
   __shared__ alignas(16) float factors[round_block][sub];
   const int thread = static_cast<int>(threadIdx.x);
   const int row = static_cast<int>(blockIdx.x) * threads + thread;
   const bool active = row < block.rows;
+  const int block_row = target.block_of_row(active ? row : 0);
   const auto* w = static_cast<const typename Source<dtype>::Bits*>(block.w) + (active ? row : 0);
   // Steering needs no exact quotient: what is reported is computed from the codes again.
   // The power of two in front keeps the reciprocal of the smallest scales finite.
@@ -98,12 +102,16 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
     float y[sub];
     float value[sub];  // w, then e
     float moved[sub];
+    float scale[sub];
 #pragma unroll
     for (int c = 0; c < sub; ++c) {
       const bool inside = active && c < width;
+      scale[c] = inside ? target.scale_at(first + c, block_row) : 1.0F;
       y[c] = inside ? block.y[(first + c) * block.y_leading + row] : 0.0F;
       value[c] = inside ? Source<dtype>::decode(w[(first + c) * block.w_leading]) * lift * inverse_scale : 0.0F;
-      if constexpr (sweep) moved[c] = inside ? grid_value_of_code(block.codes[(first + c) * block.codes_leading + row]) : 0.0F;
+      if constexpr (sweep) {
+        moved[c] = inside ? target.value_of(block.codes[(first + c) * block.codes_leading + row]) * scale[c] : 0.0F;
+      }
     }
     __syncthreads();
 #pragma unroll 2
@@ -124,31 +132,35 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
       const int c = sweep ? turn : sub - 1 - turn;
       // Columns beyond the edge see w = y = q = 0 and stay there, with zero factors.
       float grid_value;
+      float chosen;
       float move;
       if constexpr (sweep) {
         const float curvature = c < width ? coefficients.diagonal[first + c] : 1.0F;
-        grid_value = round_to_grid(moved[c] - __fdividef(y[c], curvature));
-        move = grid_value - moved[c];
+        grid_value = target.nearest(moved[c] - __fdividef(y[c], curvature), scale[c]);
+        chosen = grid_value * scale[c];
+        move = chosen - moved[c];
         const float change = move * (2.0F * y[c] + move * curvature);
         if (change >= 0.0F) {
-          grid_value = moved[c];
+          chosen = moved[c];
+          grid_value = target.grid_value_of(chosen, scale[c]);
           move = 0.0F;
         } else {
           part += change;
         }
-        value[c] = grid_value - value[c];
+        value[c] = chosen - value[c];
         moves[first + c][thread] = move;
       } else {
-        const float target = value[c] + y[c];
-        grid_value = round_to_grid(target);
-        value[c] = grid_value - value[c];
-        const float miss = target - grid_value;
+        const float wanted = value[c] + y[c];
+        grid_value = target.nearest(wanted, scale[c]);
+        chosen = grid_value * scale[c];
+        value[c] = chosen - value[c];
+        const float miss = wanted - chosen;
         if (c < width) part += coefficients.pivots[first + c] * miss * miss;
         move = -value[c];
         moves[first + c][thread] = value[c];
       }
-      moved[c] = sweep ? move : grid_value;
-      if (active && c < width) block.codes[(first + c) * block.codes_leading + row] = code_of_grid_value(grid_value);
+      moved[c] = sweep ? move : chosen;
+      if (active && c < width) block.codes[(first + c) * block.codes_leading + row] = target.code_of(grid_value);
 #pragma unroll
       for (int i = 0; i < sub; i += 4) {
         if (sweep ? i + 3 <= c : i >= c) continue;
@@ -172,8 +184,12 @@ __global__ void __launch_bounds__(threads) round_columns_kernel(const RoundBlock
 template <bool sweep, typename Coefficients>
 void launch(const RoundBlock& block, const Coefficients& coefficients, cudaStream_t stream) {
   const auto blocks = static_cast<unsigned>((block.rows + threads - 1) / threads);
-  with_dtype(block.dtype,
-             [&]<SourceDtype dtype>() { round_columns_kernel<dtype, sweep><<<blocks, threads, 0, stream>>>(block, coefficients); });
+  with_dtype(block.dtype, [&]<SourceDtype dtype>() {
+    with_codes(block.target, [&](const auto& target) {
+      using Codes = std::decay_t<decltype(target)>;
+      round_columns_kernel<dtype, sweep, Coefficients, Codes><<<blocks, threads, 0, stream>>>(block, coefficients, target);
+    });
+  });
   check_launch(sweep ? "sweep_block" : "feed_back_block");
 }
 

@@ -7,7 +7,7 @@
 // Sweep, for j from the first column of the block to the last, as the CPU backend has it:
 //   q'_j = nearest(q_j − y_j / H_jj),   d = q'_j − q_j,   y_i += d · H_ji for i > j,   objective += d (2 y_j + d H_jj)
 // where y starts as (E H)_j with E as it is before the block. A move that does not lower the objective, which only rounding can cause, is
-// not made.
+// not made. nearest(x) is the element's scale times the grid value nearest to x ÷ scale.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -15,6 +15,7 @@
 
 #include <cstdint>
 
+#include "code_target.h"
 #include "fp8/job.h"
 
 namespace fp8::cuda {
@@ -27,6 +28,7 @@ struct RoundBlock {
   const void* w = nullptr;
   std::int64_t w_leading = 0;
   float scale = 1;  // w is divided by it
+  CodeTarget target = {};
   const float* y = nullptr;
   std::int64_t y_leading = 0;
   std::uint8_t* codes = nullptr;

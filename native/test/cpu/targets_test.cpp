@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/grid.h"
+#include "core/grid.h"
 #include "fp8/fp8.h"
 #include "fp8/storage.h"
 #include "support/job_fixture.h"

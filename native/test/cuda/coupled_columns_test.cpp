@@ -35,7 +35,12 @@ std::vector<float> square(int size, unsigned seed, float damping) {
 }
 
 struct Problem {
-  explicit Problem(Size size) : rows(size.rows), columns(size.columns), g(square(rows, 31, 0.5F)), h(square(columns, 33, 0.3F)) {
+  explicit Problem(Size size)
+      : leading((size.rows + 63) / 64 * 64),
+        rows(size.rows),
+        columns(size.columns),
+        g(square(rows, 31, 0.5F)),
+        h(square(columns, 33, 0.3F)) {
     const std::vector<float> numbers = normal_numbers(static_cast<std::size_t>(columns) * leading, 35, 20.0F);
     for (const float value : numbers) {
       w.push_back(value);
@@ -46,13 +51,21 @@ struct Problem {
   double g_at(int i, int k) const { return static_cast<double>(g[static_cast<std::size_t>(i) * rows + k]); }
   double h_at(int j, int l) const { return static_cast<double>(h[static_cast<std::size_t>(j) * columns + l]); }
 
-  // G E H, columns × rows.
-  std::vector<double> gamma(const std::vector<double>& e) const {
-    std::vector<double> eh(w.size(), 0.0), out(w.size(), 0.0);
+  // E H, columns × rows.
+  std::vector<double> products(const std::vector<double>& e) const {
+    std::vector<double> out(w.size(), 0.0);
     for (int c = 0; c < columns; ++c) {
       for (int k = 0; k < columns; ++k) {
-        for (int r = 0; r < rows; ++r) eh[at(r, c)] += e[at(r, k)] * h_at(k, c);
+        for (int r = 0; r < rows; ++r) out[at(r, c)] += e[at(r, k)] * h_at(k, c);
       }
+    }
+    return out;
+  }
+  // G E H.
+  std::vector<double> gamma(const std::vector<double>& e) const {
+    const std::vector<double> eh = products(e);
+    std::vector<double> out(w.size(), 0.0);
+    for (int c = 0; c < columns; ++c) {
       for (int k = 0; k < rows; ++k) {
         for (int r = 0; r < rows; ++r) out[at(r, c)] += g_at(r, k) * eh[at(k, c)];
       }
@@ -92,83 +105,97 @@ struct Problem {
     return out;
   }
 
-  static constexpr int leading = coupled_tile;
+  int leading;
   int rows;
   int columns;
   std::vector<float> g, h, w;
   std::vector<std::uint8_t> codes;
 };
 
-TEST_P(CoupledColumnsTest, ATileFallsAsFarAsOneElementAfterTheOther) {
+TEST_P(CoupledColumnsTest, TheStepsFallAsFarAsOneElementAfterTheOther) {
   const Problem p(GetParam());
-  const std::vector<double> y = p.gamma(p.errors(p.codes));
-  std::vector<float> gamma(y.begin(), y.end());
-  std::vector<__half> g, h;
+  // Y = E H, columns × rows, in halves of a fitting size.
+  const std::vector<double> e = p.errors(p.codes);
+  const std::vector<double> y = p.products(e);
+  double largest = 0;
+  for (const double value : y) largest = std::max(largest, std::abs(value));
+  const float products_scale = static_cast<float>(std::exp2(13 - std::ceil(std::log2(largest))));
+  std::vector<__half> products, g, h, errors_before;
+  for (const double value : y) products.push_back(__float2half_rn(static_cast<float>(value) * products_scale));
+  // Leading dimensions of operands are multiples of 8.
+  const int g_leading = (p.rows + 7) / 8 * 8, h_leading = (p.columns + 7) / 8 * 8;
+  for (int i = 0; i < p.rows; ++i) {
+    for (int k = 0; k < g_leading; ++k) g.push_back(__float2half_rn(k < p.rows ? 4 * static_cast<float>(p.g_at(i, k)) : 7.0F));
+  }
+  for (int i = 0; i < p.columns; ++i) {
+    for (int k = 0; k < h_leading; ++k) h.push_back(__float2half_rn(k < p.columns ? 8 * static_cast<float>(p.h_at(i, k)) : 7.0F));
+  }
   std::vector<float> g_diagonal, h_diagonal;
-  for (const float value : p.g) g.push_back(__float2half_rn(value * 4));
-  for (const float value : p.h) h.push_back(__float2half_rn(value * 8));
   for (int i = 0; i < p.rows; ++i) g_diagonal.push_back(static_cast<float>(p.g_at(i, i)));
   for (int i = 0; i < p.columns; ++i) h_diagonal.push_back(static_cast<float>(p.h_at(i, i)));
-  const DeviceVector<float> w(p.w), device_gamma(gamma), device_g_diagonal(g_diagonal), device_h_diagonal(h_diagonal);
-  const DeviceVector<__half> device_g(g), device_h(h);
+  for (int r = 0; r < p.rows; ++r) {
+    for (int c = 0; c < p.columns; ++c) errors_before.push_back(__float2half_rn(static_cast<float>(e[p.at(r, c)])));
+  }
+  const DeviceVector<float> w(p.w), device_g_diagonal(g_diagonal), device_h_diagonal(h_diagonal);
+  const DeviceVector<__half> device_g(g), device_h(h), device_products(products), errors(errors_before);
   const DeviceVector<std::uint8_t> codes(p.codes);
-  const std::vector<__half> poison(static_cast<std::size_t>(coupled_tile) * coupled_tile, __float2half_rn(777.0F));
-  const DeviceVector<__half> errors(poison), moved(poison);
-  const DeviceVector<float> scratch(poison.size());
   const DeviceVector<double> objective(std::vector<double>{0.0});
-  sweep_coupled_tile({.dtype = SourceDtype::f32,
-                      .w = w.get(),
-                      .w_leading = p.leading,
-                      .scale = 1.0F,
-                      .gamma = device_gamma.get(),
-                      .codes = codes.get(),
-                      .codes_leading = p.leading,
-                      .errors = errors.get(),
-                      .errors_leading = coupled_tile,
-                      .g = device_g.get(),
-                      .g_leading = p.rows,
-                      .g_scale = 4,
-                      .g_diagonal = device_g_diagonal.get(),
-                      .h = device_h.get(),
-                      .h_leading = p.columns,
-                      .h_scale = 8,
-                      .h_diagonal = device_h_diagonal.get(),
-                      .moved = moved.get(),
-                      .scratch = scratch.get(),
-                      .objective = objective.get(),
-                      .rows = p.rows,
-                      .columns = p.columns},
-                     nullptr);
+  Bump count;
+  const CoupledBuffers counted(count, p.rows, p.columns);
+  // NaN, so that what is read before it is written shows.
+  const DeviceVector<std::uint8_t> memory(std::vector<std::uint8_t>(static_cast<std::size_t>(count.used()), 0xFF));
+  Bump bump(memory.get());
+  const CoupledBuffers buffers(bump, p.rows, p.columns);
+  const CoupledMatrix matrix{.dtype = SourceDtype::f32,
+                             .w = w.get(),
+                             .w_leading = p.leading,
+                             .scale = 1.0F,
+                             .codes = codes.get(),
+                             .codes_leading = p.leading,
+                             .errors = errors.get(),
+                             .errors_leading = p.columns,
+                             .products = device_products.get(),
+                             .products_leading = p.leading,
+                             .products_scale = products_scale,
+                             .g = device_g.get(),
+                             .g_leading = g_leading,
+                             .g_scale = 4,
+                             .g_diagonal = device_g_diagonal.get(),
+                             .h = device_h.get(),
+                             .h_leading = h_leading,
+                             .h_scale = 8,
+                             .h_diagonal = device_h_diagonal.get(),
+                             .objective = objective.get(),
+                             .rows = p.rows,
+                             .columns = p.columns};
+  const int steps = CoupledSchedule(p.rows, p.columns).steps();
+  for (int step = 0; step < steps; ++step) sweep_coupled_step(matrix, buffers, step, nullptr);
   const auto found = codes.host();
   const auto found_errors = errors.host();
-  const auto found_moved = moved.host();
+  const auto found_products = device_products.host();
   const double before = p.objective(p.codes);
   const double after = p.objective(found);
   const double twin = p.objective(p.swept());
   const double told = objective.host().front();
-  RecordProperty("objectives", std::to_string(before) + " " + std::to_string(after) + " " + std::to_string(twin));
   std::printf("%d x %d: before %.1f, after %.1f (told %.1f), one after the other %.1f\n", p.rows, p.columns, before, after, before + told,
               twin);
   EXPECT_LE(after, before);
   EXPECT_NEAR(before + told, after, 0.01 * (before - after));
-  // With this much in common among rows and columns the warps often get into each other's way.
-  EXPECT_LE(after - twin, 0.1 * (before - twin));
+  // With this much in common among rows and columns, warps and tiles often get into each other's way.
+  EXPECT_LE(after - twin, (steps == 1 ? 0.1 : 0.3) * (before - twin));
+  const std::vector<double> wanted = p.products(p.errors(found));
   for (int c = 0; c < p.columns; ++c) {
     for (int r = 0; r < p.rows; ++r) {
-      double arrived = 0;
-      for (int k = 0; k < p.rows; ++k) {
-        const double move = static_cast<double>(decode_e4m3(found[p.at(k, c)])) - static_cast<double>(decode_e4m3(p.codes[p.at(k, c)]));
-        arrived += p.g_at(r, k) * move;
-      }
-      const std::size_t index = static_cast<std::size_t>(r) * coupled_tile + c;
-      ASSERT_NEAR(__half2float(found_moved[index]), arrived, 2e-3 * std::abs(arrived) + 1e-3) << r << ", " << c;
+      const std::size_t index = static_cast<std::size_t>(r) * p.columns + c;
       ASSERT_EQ(__half2float(found_errors[index]), rounded_to_half(decode_e4m3(found[p.at(r, c)]) - p.w[p.at(r, c)])) << r << ", " << c;
+      ASSERT_NEAR(__half2float(found_products[p.at(r, c)]) / products_scale, wanted[p.at(r, c)], 2e-3 * largest) << r << ", " << c;
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, CoupledColumnsTest,
-                         ::testing::Values(Size{128, 128}, Size{128, 40}, Size{100, 128}, Size{33, 32}, Size{5, 7}, Size{1, 1}));
+                         ::testing::Values(Size{128, 128}, Size{128, 40}, Size{100, 128}, Size{33, 32}, Size{5, 7}, Size{1, 1},
+                                           Size{300, 260}, Size{130, 500}, Size{389, 100}, Size{900, 240}));
 
 TEST_F(CudaTest, ProductsBecomeHalvesThatStayFinite) {
   const std::vector<float> in{1.0F, -70000.0F, 0.3F, 9.0F, 5e8F, -2.5F, 0.0F, 9.0F};

@@ -20,7 +20,7 @@ Encoded encode(const std::vector<T>& source, SourceDtype dtype, float scale) {
   const DeviceVector<std::uint8_t> codes(source.size());
   const DeviceVector<double> scratch(static_cast<std::size_t>(encode_scratch(count)));
   const DeviceVector<CodeSums> sums(1);
-  encode_nearest(device.get(), dtype, count, scale, codes.get(), scratch.get(), sums.get(), nullptr);
+  encode_nearest({device.get(), dtype, 1, count, scale}, codes.get(), scratch.get(), sums.get(), nullptr);
   return {codes.host(), sums.host().front()};
 }
 
@@ -75,7 +75,7 @@ TEST_F(EncodeTest, GivenCodesAreComparedWithNearestAndZerosTakeTheSignOfTheValue
   const DeviceVector<std::uint8_t> codes(std::vector<std::uint8_t>{encode_e4m3(1.0F), encode_e4m3(-1.125F), 0x00, encode_e4m3(2.0F)});
   const DeviceVector<double> scratch(static_cast<std::size_t>(encode_scratch(4)));
   const DeviceVector<CodeSums> sums(1);
-  finish_codes(device.get(), SourceDtype::f32, 4, 1.0F, codes.get(), scratch.get(), sums.get(), nullptr);
+  finish_codes({device.get(), SourceDtype::f32, 1, 4, 1.0F}, codes.get(), scratch.get(), sums.get(), nullptr);
   EXPECT_EQ(codes.host(), (std::vector<std::uint8_t>{encode_e4m3(1.0F), encode_e4m3(-1.125F), 0x80, encode_e4m3(2.0F)}));
   EXPECT_EQ(sums.host().front().changed, 1U);
   EXPECT_FLOAT_EQ(static_cast<float>(sums.host().front().squared_error), 0.015625F);

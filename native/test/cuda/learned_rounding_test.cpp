@@ -97,12 +97,13 @@ Rounded round_on_gpu(const void* data, SourceDtype dtype, int rows, int columns,
   const MatrixSummary found = summary.host().front();
   Rounded rounded;
   rounded.scale = e4m3_scale(std::bit_cast<float>(found.amax_bits));
+  TargetScales scales(rounded.scale);
   const DeviceVector<std::uint8_t> codes(count);
   const DeviceVector<std::byte> memory(static_cast<std::size_t>(learned_rounding_bytes(dtype, rows, columns, top_k, row_block)));
   void* mailbox = nullptr;
   check(cudaMallocHost(&mailbox, 4096), "cudaMallocHost");
   Execution execution{nullptr, path, capability, mailbox};
-  rounded.result = round_learned({source.get(), dtype, rows, columns}, squares.get(), found, rounded.scale, {500, top_k, 7, row_block},
+  rounded.result = round_learned({source.get(), dtype, rows, columns}, squares.get(), found, scales, {500, top_k, 7, row_block},
                                  codes.get(), memory.get(), execution);
   cudaFreeHost(mailbox);
   rounded.codes = codes.host();

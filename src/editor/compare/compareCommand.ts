@@ -1,8 +1,9 @@
-/** "Compare Safetensors…": from what is selected, or open and picked, to two files, of which the one that is not quantized is the reference. */
+/** "Compare Safetensors…": from what is selected, or open and picked, to two models, of which the one that is not quantized is the reference. */
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { isQuantized } from '../../engine/inspect/pairTensors';
-import { readHeader } from '../../engine/safetensors/reader';
+import { readModelSource } from '../../engine/safetensors/modelSource';
+import { INDEX_SUFFIX, isIndexPath } from '../../engine/safetensors/shardIndex';
 import { activeModel, isModel } from '../commands';
 
 export async function filesToCompare(uri: unknown, more: unknown): Promise<readonly [string, string] | undefined> {
@@ -15,7 +16,8 @@ export async function filesToCompare(uri: unknown, more: unknown): Promise<reado
 }
 
 async function pick(title: string, known: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
-  const found = (await vscode.workspace.findFiles('**/*.safetensors', undefined, 500)).filter(({ fsPath }) => fsPath !== known?.fsPath);
+  const files = await vscode.workspace.findFiles('**/*.{safetensors,safetensors.index.json}', undefined, 500);
+  const found = withoutShards(files).filter(({ fsPath }) => fsPath !== known?.fsPath);
   const near = (uri: vscode.Uri): number => (known !== undefined && dirname(uri.fsPath) === dirname(known.fsPath) ? 0 : 1);
   const items = found
     .sort((a, b) => near(a) - near(b) || a.fsPath.localeCompare(b.fsPath))
@@ -23,12 +25,26 @@ async function pick(title: string, known: vscode.Uri | undefined): Promise<vscod
   const browse = { label: 'Browse…', description: 'another folder', uri: undefined };
   const picked = items.length === 0 ? browse : await vscode.window.showQuickPick([...items, browse], { title, matchOnDescription: true });
   if (picked === undefined || picked.uri !== undefined) return picked?.uri;
-  const [chosen] = (await vscode.window.showOpenDialog({ title, openLabel: 'Compare', filters: { Safetensors: ['safetensors'] } })) ?? [];
+  const [chosen] =
+    (await vscode.window.showOpenDialog({ title, openLabel: 'Compare', filters: { Safetensors: ['safetensors', 'json'] } })) ?? [];
   return chosen;
+}
+
+/** Shards are compared as the one model that their index names. */
+function withoutShards(files: readonly vscode.Uri[]): readonly vscode.Uri[] {
+  const indexes = new Set(files.map(({ path }) => path).filter(isIndexPath));
+  return files.filter(({ path }) => !indexes.has(path.replace(/-\d{5,}-of-\d{5,}\.safetensors$/i, INDEX_SUFFIX)) || isIndexPath(path));
 }
 
 /** Errors are relative to the source, whichever was named first. A file that cannot be read is told of by the comparison. */
 async function inOrder(left: string, right: string): Promise<readonly [string, string]> {
-  const [isLeft, isRight] = await Promise.all([left, right].map((path) => readHeader(path).then(isQuantized, () => false)));
+  const [isLeft, isRight] = await Promise.all(
+    [left, right].map((path) =>
+      readModelSource(path).then(
+        ({ header }) => isQuantized(header),
+        () => false,
+      ),
+    ),
+  );
   return isLeft === true && isRight === false ? [right, left] : [left, right];
 }

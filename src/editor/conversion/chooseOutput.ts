@@ -1,7 +1,7 @@
 /** chooseOutput: where a conversion writes, asking before anything is replaced. */
-import { access } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
+import { outputPlace } from './outputPlace';
 
 export interface ChosenOutput {
   readonly path: string;
@@ -10,13 +10,21 @@ export interface ChosenOutput {
 
 /** `undefined` where the user changed their mind. */
 export async function chooseOutput(preferred: string): Promise<ChosenOutput | undefined> {
-  if (!(await exists(preferred))) return { path: preferred, overwrite: 'refuse' };
+  const place = await outputPlace(preferred);
+  if (place === 'free') return { path: preferred, overwrite: 'refuse' };
   const replace = 'Replace';
   const another = 'Choose Another Name…';
+  const folder = dirname(preferred);
   const answer = await vscode.window.showWarningMessage(
     `“${basename(preferred)}” already exists.`,
-    { modal: true, detail: `It is in ${dirname(preferred)}. Replacing it cannot be undone.` },
-    replace,
+    {
+      modal: true,
+      detail:
+        place === 'folder'
+          ? `It is a folder in ${folder} that has something in it, and no folder is ever replaced.`
+          : `It is in ${folder}. Replacing it cannot be undone.`,
+    },
+    ...(place === 'folder' ? [] : [replace]),
     another,
   );
   switch (answer) {
@@ -29,28 +37,28 @@ export async function chooseOutput(preferred: string): Promise<ChosenOutput | un
   }
 }
 
-async function askForName(suggestion: string): Promise<ChosenOutput | undefined> {
+/** Of a file or, where the name has no such ending, a folder. */
+export async function askForOutput(suggestion: string, saveLabel: string): Promise<string | undefined> {
   const uri = await vscode.window.showSaveDialog({
     title: 'Save the Converted Model As',
-    saveLabel: 'Convert',
+    saveLabel,
     defaultUri: vscode.Uri.file(suggestion),
-    filters: { Safetensors: ['safetensors'] },
+    // The dialog would add the ending to the name of a folder, or of an index.
+    ...(suggestion.endsWith('.safetensors') ? { filters: { Safetensors: ['safetensors'] } } : {}),
   });
-  if (uri === undefined) return undefined;
-  // The dialog has asked before it returns a name that is taken.
-  return { path: uri.fsPath, overwrite: (await exists(uri.fsPath)) ? 'replace' : 'refuse' };
+  return uri?.fsPath;
+}
+
+async function askForName(suggestion: string): Promise<ChosenOutput | undefined> {
+  const path = await askForOutput(suggestion, 'Convert');
+  if (path === undefined) return undefined;
+  // The dialog has asked before it returns the name of a file that is taken.
+  return { path, overwrite: (await outputPlace(path)) === 'file' ? 'replace' : 'refuse' };
 }
 
 async function unusedName(path: string): Promise<string> {
   for (let number = 2; ; number++) {
-    const candidate = path.replace(/(\.safetensors)?$/, `_${number}$1`);
-    if (!(await exists(candidate))) return candidate;
+    const candidate = path.replace(/((\.safetensors(\.index\.json)?)?)$/, `_${number}$1`);
+    if ((await outputPlace(candidate)) === 'free') return candidate;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

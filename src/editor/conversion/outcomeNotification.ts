@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { formatBytes, formatSeconds } from '../../base/format';
+import { TARGET_FACTS } from '../../engine/plan/encoding';
 import type { ConversionOutcome } from './conversionState';
 
 export interface OutcomeActions {
@@ -16,7 +17,8 @@ export async function showOutcome(source: string, outcome: ConversionOutcome, ac
   switch (outcome.phase) {
     case 'done': {
       const { bytesIn, bytesOut, seconds } = outcome.report.summary;
-      const message = `Converted ${basename(source)} to FP8 in ${formatSeconds(seconds.total)}: ${formatBytes(bytesIn)} → ${formatBytes(bytesOut)}.`;
+      const { word } = TARGET_FACTS[outcome.report.recipe.target];
+      const message = `Converted ${basename(source)} to ${word} in ${formatSeconds(seconds.total)}: ${formatBytes(bytesIn)} → ${formatBytes(bytesOut)}.`;
       const answer = await vscode.window.showInformationMessage(message, 'Open', 'Reveal', 'Show Report');
       if (answer === 'Open') await actions.open(outcome.output);
       if (answer === 'Reveal') await actions.reveal(outcome.output);

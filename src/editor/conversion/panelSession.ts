@@ -1,18 +1,31 @@
 /** PanelSession: answers the panel of one editor, and carries out what it asks for. */
-import { access, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
 import { Observable, type ReadonlyObservable } from '../../base/observable';
 import { EngineError } from '../../engine/errors';
+import { outputForm } from '../../engine/plan/outputForm';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
-import type { Options, OverrideRequest, PanelApi, PanelCommand, PanelView, PlotPoint } from '../../webview/protocol/panelApi';
+import type { ModelSource } from '../../engine/safetensors/modelSource';
+import type {
+  FoldChange,
+  Options,
+  OverrideRequest,
+  PanelApi,
+  PanelCommand,
+  PanelView,
+  PlotPoint,
+  SectionName,
+} from '../../webview/protocol/panelApi';
 import type { ModelState } from '../model/modelDocument';
 import { isEmpty, withOptions, withOverride } from '../recipe/choices';
 import type { ChoiceStore } from '../recipe/choiceStore';
 import { loadRecipe, saveRecipe } from '../recipe/recipeDialogs';
+import { askForOutput } from './chooseOutput';
 import type { ConversionState } from './conversionState';
 import type { Devices } from './devices';
+import { outputPlace } from './outputPlace';
 import { panelView } from './panelView';
 import type { Rates } from './rates';
 
@@ -22,6 +35,8 @@ export interface PanelServices {
   readonly rates: Rates;
   /** Whether panels are open, remembered for the next editor. */
   readonly panel: Observable<PanelView['panel']>;
+  /** The sections of panels that are folded, remembered likewise. */
+  readonly folded: Observable<readonly SectionName[]>;
   readonly conversionOf: (path: string) => ReadonlyObservable<ConversionState>;
 }
 
@@ -80,7 +95,7 @@ export class PanelSession implements PanelApi {
     const { output, calibration } = patch;
     const placed = {
       ...patch,
-      ...(output === undefined || output === '' ? undefined : { output: this.#placed(named(output)) }),
+      ...(output === undefined || output === '' ? undefined : { output: this.#placed(this.#named(output)) }),
       ...(calibration === undefined || calibration === '' ? undefined : { calibration: this.#placed(calibration) }),
     };
     await this.services.choices.change(this.#path, (choices) => withOptions(choices, placed));
@@ -128,6 +143,12 @@ export class PanelSession implements PanelApi {
     }
   }
 
+  async foldSection({ section, state }: FoldChange): Promise<void> {
+    const { folded } = this.services;
+    const others = folded.value.filter((name) => name !== section);
+    folded.value = state === 'folded' ? [...others, section] : others;
+  }
+
   async *finishedTensors(_: undefined, signal: AbortSignal): AsyncGenerator<readonly PlotPoint[], void, undefined> {
     let shown = -1;
     for await (const state of this.services.conversionOf(this.#path).values(signal)) {
@@ -144,7 +165,7 @@ export class PanelSession implements PanelApi {
     if (state.kind !== 'valid') return undefined;
     const { choices, devices, rates, panel } = this.services;
     const wanted = choices.wanted(this.document.uri);
-    const outputPath = wanted.output ?? defaultOutputPath(this.#path, wanted.recipe);
+    const outputPath = wanted.output ?? defaultOutputPath(this.#path, wanted.recipe, state.sourceKind);
     const device = devices.resolve(wanted.device);
     const rate = rates.of(device, wanted.recipe.rounding);
     const lastSweeps = rates.lastSweeps(wanted.recipe.rounding);
@@ -155,16 +176,30 @@ export class PanelSession implements PanelApi {
       ...(state.problem === undefined ? undefined : { problem: state.problem }),
       wanted,
       outputPath,
-      outputExists: (await exists(outputPath)) ? 'yes' : 'no',
+      outputForm: outputForm(outputPath, { kind: state.sourceKind }, undefined),
+      outputPlace: await outputPlace(outputPath),
+      files: state.files.length,
       ...(freeBytes === undefined ? undefined : { freeBytes }),
       devices: devices.list.value,
       device,
       ...(rate === undefined ? undefined : { rate }),
       ...(lastSweeps === undefined ? undefined : { lastSweeps }),
       panel: panel.value,
+      folded: this.services.folded.value,
       choices: isEmpty(choices.of(this.#path).value) ? 'none' : 'some',
       cores: availableParallelism(),
     });
+  }
+
+  #sourceKind(): ModelSource['kind'] {
+    const state = this.document.state.value;
+    return 'sourceKind' in state ? state.sourceKind : 'file';
+  }
+
+  /** Shards go to a folder, or to where an index is named; one file keeps the ending of one. */
+  #named(output: string): string {
+    const isFile = this.#sourceKind() === 'file';
+    return !isFile || /\.(safetensors|sft|safetensors\.index\.json)$/i.test(output) ? output : `${output}.safetensors`;
   }
 
   /** A name alone is meant beside the source. */
@@ -174,13 +209,7 @@ export class PanelSession implements PanelApi {
 
   async #browse(): Promise<string | undefined> {
     const wanted = this.services.choices.wanted(this.document.uri);
-    const uri = await vscode.window.showSaveDialog({
-      title: 'Save the Converted Model As',
-      saveLabel: 'Choose',
-      defaultUri: vscode.Uri.file(wanted.output ?? defaultOutputPath(this.#path, wanted.recipe)),
-      filters: { Safetensors: ['safetensors'] },
-    });
-    return uri?.fsPath;
+    return askForOutput(wanted.output ?? defaultOutputPath(this.#path, wanted.recipe, this.#sourceKind()), 'Choose');
   }
 
   async #browseCalibration(): Promise<string | undefined> {
@@ -195,18 +224,7 @@ export class PanelSession implements PanelApi {
   }
 }
 
-function named(output: string): string {
-  return /\.(safetensors|sft)$/i.test(output) ? output : `${output}.safetensors`;
-}
-
 async function freeBytesAt(folder: string): Promise<number | undefined> {
   const space = await statfs(folder).catch(() => undefined);
   return space === undefined || space.blocks === 0 ? undefined : space.bavail * space.bsize;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,11 +1,13 @@
 /** panelView: what the panel is told of a file's plan, the choices and the machine. Pure. */
 import { basename, dirname } from 'node:path';
-import { formatBytes } from '../../base/format';
+import { formatBytes, formatQuantity } from '../../base/format';
 import { familyOf } from '../../engine/families/families';
 import type { QuantizerDevice } from '../../engine/job/quantizer';
+import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { modelFamily } from '../../engine/plan/modelFamily';
 import { overrideLookup, type Override } from '../../engine/plan/overrides';
 import type { Plan } from '../../engine/plan/plan';
+import type { OutputForm } from '../../engine/plan/outputForm';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import { hasCodes } from '../../engine/plan/stored/recogniseStored';
 import type { Header } from '../../engine/safetensors/header';
@@ -13,6 +15,8 @@ import type { Choice, ForecastView, OverrideView, PanelView } from '../../webvie
 import { presetValue } from '../recipe/choices';
 import type { Wanted } from '../recipe/choiceStore';
 import { forecast, type Rate } from './forecast';
+import type { OutputPlace } from './outputPlace';
+import { remediesOf } from './remedies';
 
 export interface PanelFacts {
   readonly header: Header;
@@ -20,8 +24,10 @@ export interface PanelFacts {
   readonly problem?: string;
   readonly wanted: Wanted;
   readonly outputPath: string;
-  /** Whether there is a file of the output's name. */
-  readonly outputExists: 'yes' | 'no';
+  readonly outputForm: OutputForm;
+  readonly outputPlace: OutputPlace;
+  /** Of the source. */
+  readonly files: number;
   readonly freeBytes?: number;
   readonly devices: readonly QuantizerDevice[];
   /** What the wanted device stands for. */
@@ -29,6 +35,7 @@ export interface PanelFacts {
   readonly rate?: Rate;
   readonly lastSweeps?: string;
   readonly panel: PanelView['panel'];
+  readonly folded: PanelView['folded'];
   readonly choices: PanelView['choices'];
   readonly cores: number;
 }
@@ -40,6 +47,7 @@ export function panelView(facts: PanelFacts): PanelView {
   const forecasted = forecastView(facts);
   return {
     panel: facts.panel,
+    folded: facts.folded,
     options: {
       preset: presetValue(presets),
       rounding,
@@ -61,18 +69,19 @@ export function panelView(facts: PanelFacts): PanelView {
       threads: wanted.threads,
       output: wanted.output ?? '',
     },
-    presets: presetChoices(header, presetValue(presets)),
+    presets: presetChoices(presetValue(presets)),
     sourceCodes: hasCodes(header) ? 'some' : 'none',
     recognised: recognised(header),
     devices: deviceChoices(devices, wanted.device),
     deviceHelp: deviceHelp(devices, facts.device),
     cores: facts.cores,
-    output: { fileName: basename(outputPath), directory: dirname(outputPath) },
+    output: { fileName: basename(outputPath), directory: dirname(outputPath), form: formWords(facts) },
     overrides: overrideViews(overrides, header),
     forecast: forecasted,
     warnings: [...plan.warnings, ...placeWarnings(facts, forecasted)],
     choices: facts.choices,
     ...(problem === undefined ? undefined : { problem }),
+    remedies: problem === undefined ? [] : remediesOf(wanted.recipe),
     ...(lastSweeps === undefined ? undefined : { lastSweeps }),
   };
 }
@@ -82,11 +91,10 @@ function recognised(header: Header): PanelView['recognised'] {
   return family === 'unknown' ? { evidence } : { title: familyOf(family).title, evidence };
 }
 
-function presetChoices(header: Header, current: string): readonly Choice[] {
-  const { title } = recognised(header);
+function presetChoices(current: string): readonly Choice[] {
   const choices = [
-    { value: 'auto', label: title === undefined ? 'Automatic: general rules' : `Automatic: ${title}` },
-    { value: 'none', label: 'None: general rules only' },
+    { value: 'auto', label: 'Automatic' },
+    { value: 'none', label: 'None' },
     { value: 't5xxl', label: 'T5-XXL text encoder' },
     { value: 'keep_distillation', label: 'Keep distillation layers' },
   ];
@@ -141,6 +149,7 @@ function forecastView({ header, plan, device, rate, freeBytes }: PanelFacts): Fo
     actions[tensor.action].bytes += plannedBytes(tensor);
   }
   return {
+    becomes: TARGET_FACTS[plan.recipe.target].word,
     bytesIn: header.fileSize,
     bytesOut: plan.output.fileSize,
     actions,
@@ -150,10 +159,23 @@ function forecastView({ header, plan, device, rate, freeBytes }: PanelFacts): Fo
   };
 }
 
+/** What is written, where it is no single file. */
+function formWords({ outputForm, files }: PanelFacts): string {
+  switch (outputForm) {
+    case 'file':
+      return '';
+    case 'shards':
+      return `An index and ${formatQuantity(files, 'shard')}`;
+    case 'folder':
+      return `A folder with ${formatQuantity(files, 'shard')}, their index and config files`;
+  }
+}
+
 /** What the place of the output has to say. The plan's own warnings come before these. */
-function placeWarnings({ outputPath, outputExists, freeBytes }: PanelFacts, { bytesOut }: ForecastView): readonly string[] {
+function placeWarnings({ outputPath, outputPlace, freeBytes }: PanelFacts, { bytesOut }: ForecastView): readonly string[] {
   const warnings: string[] = [];
-  if (outputExists === 'yes') warnings.push(`${basename(outputPath)} exists already: Convert asks before it is replaced.`);
+  if (outputPlace === 'file') warnings.push(`${basename(outputPath)} exists already: Convert asks before it is replaced.`);
+  if (outputPlace === 'folder') warnings.push(`The folder ${basename(outputPath)} exists already: Convert asks for another name.`);
   if (freeBytes !== undefined && bytesOut > freeBytes) {
     warnings.push(
       `The output does not fit: it needs ${formatBytes(bytesOut)}, and ${dirname(outputPath)} has ${formatBytes(freeBytes)} left.`,

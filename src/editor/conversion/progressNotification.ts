@@ -1,5 +1,4 @@
 /** The progress notification of a conversion: how far, which tensor, how fast, how long still, and Cancel. */
-import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { ReadonlyObservable } from '../../base/observable';
 import { formatSeconds, formatThroughput } from '../../base/format';
@@ -8,12 +7,11 @@ import type { ConversionOutcome, ConversionState } from './conversionState';
 
 /** Shows the notification until `outcome` settles. */
 export async function withProgressNotification(
-  source: string,
+  title: string,
   state: ReadonlyObservable<ConversionState>,
   outcome: Promise<ConversionOutcome>,
   cancel: () => void,
 ): Promise<ConversionOutcome> {
-  const title = `Converting ${basename(source)} to FP8`;
   return vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title, cancellable: true },
     async (progress, token) => {

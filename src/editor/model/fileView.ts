@@ -2,11 +2,12 @@
 import { basename, dirname } from 'node:path';
 import type { EngineError } from '../../engine/errors';
 import { parametersOf } from '../../engine/inspect/parameters';
+import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
-import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
+import type { Action, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
-import type { Header, TensorInfo } from '../../engine/safetensors/header';
+import type { TensorInfo } from '../../engine/safetensors/header';
 import type { DtypeShare, FileView, InvalidFileView, InventoryView } from '../../webview/protocol/views';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { KnownState } from './modelDocument';
@@ -27,19 +28,24 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
         fileSize: header.fileSize,
         parameters: parametersOf(header),
         tensorCount: header.tensors.length,
+        fileCount: state.files.length,
         ...architectureView(header),
         metadata: metadataView(header.metadata),
         dtypes: dtypeShares(header.tensors),
         ranks: rankShares(header.tensors),
         sizes: sizeShares(header.tensors),
-        ...(state.kind === 'valid' ? planView(path, state.header, state.plan, named) : { warnings: [] }),
+        ...(state.kind === 'valid' ? planView(path, state, named) : { warnings: [] }),
       };
     }
   }
 }
 
-function planView(path: string, header: Header, plan: Plan, named?: string): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
-  const output = named ?? defaultOutputPath(path, plan.recipe);
+function planView(
+  path: string,
+  { header, plan, problem, sourceKind }: Extract<KnownState, { readonly kind: 'valid' }>,
+  named?: string,
+): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
+  const output = named ?? defaultOutputPath(path, plan.recipe, sourceKind);
   return {
     actions: actionTotals(plannedTensors(header, plan)),
     output: {
@@ -47,6 +53,8 @@ function planView(path: string, header: Header, plan: Plan, named?: string): Pic
       directory: dirname(output),
       fileSize: plan.output.fileSize,
       recipe: recipeWords(plan.recipe),
+      becomes: TARGET_FACTS[plan.recipe.target].word,
+      ...(problem === undefined ? undefined : { problem }),
     },
     warnings: plan.warnings,
   };

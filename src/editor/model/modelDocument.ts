@@ -12,7 +12,7 @@ import type { Plan } from '../../engine/plan/plan';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import { sourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header } from '../../engine/safetensors/header';
-import { readModelSource } from '../../engine/safetensors/modelSource';
+import { readModelSource, type ModelSource } from '../../engine/safetensors/modelSource';
 import { defaultRecipe, type Recipe } from '../../engine/plan/recipe';
 
 /** What the user wants of a file, which may change. */
@@ -26,6 +26,8 @@ export type ModelState = { readonly kind: 'reading'; readonly revision: 0 } | Kn
 interface ReadModel {
   readonly revision: number;
   readonly header: Header;
+  /** Whether the file is the whole model, or stands for its shards. */
+  readonly sourceKind: ModelSource['kind'];
   /** The paths of its files, which TensorInfo.file counts. */
   readonly files: readonly string[];
 }
@@ -121,7 +123,8 @@ export class ModelDocument implements vscode.CustomDocument {
     }
     const revision = state.revision + 1;
     try {
-      this.#state.value = { kind: 'valid', revision, header: state.header, files: state.files, ...planned(state.header, recipe) };
+      const { header, files, sourceKind } = state;
+      this.#state.value = { kind: 'valid', revision, header, files, sourceKind, ...planned(header, recipe) };
     } catch (error) {
       this.#state.value = { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
     }
@@ -146,8 +149,9 @@ async function readModel(
       );
     }
     const source = await readModelSource(uri.fsPath);
-    const { header, files } = source;
-    if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE) return { kind: 'listed', revision, header, files };
+    const { header, files, kind: sourceKind } = source;
+    if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE)
+      return { kind: 'listed', revision, header, files, sourceKind };
     const { source: asRead, stored } = await sourceForRecipe(source, recipe);
     const { calibration, problem } = await calibrationFor(recipe, asRead.header);
     const options = { ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
@@ -156,6 +160,7 @@ async function readModel(
       revision,
       header,
       files,
+      sourceKind,
       ...planned(asRead.header, recipe, options),
       ...(problem === undefined ? {} : { problem }),
     };

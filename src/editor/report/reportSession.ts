@@ -14,6 +14,7 @@ export interface ReportServices {
   readonly verify: (request: VerifyRequest, signal: AbortSignal) => AsyncIterable<VerifyEvent>;
   readonly open: (output: string) => Promise<void>;
   readonly reveal: (output: string) => Promise<void>;
+  readonly compare: (source: string, output: string) => void;
 }
 
 const SHOWN_PROBLEMS = 20;
@@ -63,10 +64,7 @@ export class ReportSession implements ReportApi {
         await this.services.reveal(report.output);
         return;
       case 'compare':
-        await vscode.commands.executeCommand('fp8.compare', vscode.Uri.file(report.source), [
-          vscode.Uri.file(report.source),
-          vscode.Uri.file(report.output),
-        ]);
+        this.services.compare(report.source, report.output);
         return;
       case 'saveJson':
         await save(report, { suffix: '.report.json', filter: 'JSON', text: `${JSON.stringify(report, undefined, 2)}\n` });

@@ -20,6 +20,8 @@ export type InspectInterruption = { readonly type: 'failed'; readonly error: Ser
 export interface TensorStatistics extends InspectedResult {
   /** By which the elements were multiplied; `tensor` names where it stands. Absent where elements stand for themselves. */
   readonly scale?: { readonly value: number; readonly tensor: string };
+  /** In its place, where there are many of them. */
+  readonly scales?: { readonly tensor: string; readonly shape: readonly number[] };
 }
 
 /** What rounding would do to one tensor, without writing anything. */

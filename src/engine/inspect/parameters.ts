@@ -1,7 +1,7 @@
 /** parameters: how many numbers of the model a tensor stands for: packed ones as what they hold, scales and markers not at all. Pure. */
 import { DTYPES } from '../dtype';
 import type { Header, TensorInfo } from '../safetensors/header';
-import { isCompanion } from './tensorScales';
+import { isCompanion } from './companions';
 
 export function parametersOf(header: Header): number {
   return header.tensors.reduce((sum, tensor) => sum + tensorParameters(tensor, header), 0);

@@ -1,18 +1,15 @@
-/** runCompare: two files → what differs between their tensors, quantized ones by the values they stand for. Reads only. */
+/** runCompare: two models, each a file or shards → what differs between their tensors, quantized ones by the values they stand for. Reads only. */
 import { EngineError } from '../errors';
-import { DTYPES, isValueDtype } from '../dtype';
+import { DTYPES } from '../dtype';
 import { ProgressMeter, type MeteredTask } from '../job/progressMeter';
-import type { ComparedResult, DifferenceTask, Quantizer, TensorValues } from '../job/quantizer';
+import type { ComparedResult, DifferenceTask, Quantizer } from '../job/quantizer';
 import type { TensorInfo } from '../safetensors/header';
-import { openSafetensors, type SafetensorsFile } from '../safetensors/reader';
 import type { ComparedTensor, CompareEvent, CompareRequest } from './compareEvent';
+import { meantTensors, readModelValues, valuesOf, type ModelValues } from './modelValues';
 import { pairTensors, type TensorPair } from './pairTensors';
 import { interruption } from './runInspect';
-import { readTensorScale } from './tensorScales';
 
 const PROGRESS_INTERVAL_SECONDS = 0.1;
-const REFERENCE = 0;
-const OTHER = 1;
 
 /** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. */
 export async function* runCompare(
@@ -22,47 +19,40 @@ export async function* runCompare(
 ): AsyncGenerator<CompareEvent, void, undefined> {
   const startedAt = performance.now();
   try {
-    const reference = await openSafetensors(request.reference);
-    const other = await openSafetensors(request.other).catch(async (error: unknown) => {
-      await reference.close();
-      throw error;
-    });
-    try {
-      const relativeError = yield* compare(reference, other, request.threads, quantizer, signal);
-      yield { type: 'done', relativeError, seconds: (performance.now() - startedAt) / 1000 };
-    } finally {
-      await reference.close();
-      await other.close();
-    }
+    const reference = await readModelValues(request.reference);
+    const other = await readModelValues(request.other);
+    const relativeError = yield* compare(reference, other, request.threads, quantizer, signal);
+    yield { type: 'done', relativeError, seconds: (performance.now() - startedAt) / 1000 };
   } catch (error) {
     yield interruption(error, signal);
   }
 }
 
 async function* compare(
-  reference: SafetensorsFile,
-  other: SafetensorsFile,
+  reference: ModelValues,
+  other: ModelValues,
   threads: number,
   quantizer: Quantizer,
   signal: AbortSignal,
 ): AsyncGenerator<CompareEvent, number, undefined> {
-  const pairs = pairTensors(reference.header, other.header);
+  const pairs = pairTensors(meantTensors(reference), meantTensors(other));
   yield { type: 'paired', tensors: pairs.map(({ row }) => row) };
+  const referenceFiles = reference.source.files;
   const tasks: DifferenceTask[] = [];
-  for (const [id, { row, ...infos }] of pairs.entries()) {
+  for (const [id, { row, shape, ...infos }] of pairs.entries()) {
     signal.throwIfAborted();
-    if (row.state !== 'pending' || infos.reference === undefined || infos.other === undefined) continue;
-    const left = await valuesOf(reference, infos.reference, REFERENCE);
-    const right = await valuesOf(other, infos.other, OTHER);
-    const reason = typeof left === 'string' ? left : typeof right === 'string' ? right : undefined;
-    if (reason !== undefined) yield { type: 'tensor', index: id, tensor: { ...row, state: 'incomparable', reason } };
-    else tasks.push({ kind: 'difference', id, name: row.name, reference: left as TensorValues, other: right as TensorValues });
+    if (row.state !== 'pending' || infos.reference === undefined || infos.other === undefined || shape === undefined) continue;
+    const left = valuesOf(reference, infos.reference, { firstFile: 0, shape });
+    const right = valuesOf(other, infos.other, { firstFile: referenceFiles.length, shape });
+    if (typeof left === 'string') yield incomparable(id, row, left);
+    else if (typeof right === 'string') yield incomparable(id, row, right);
+    else tasks.push({ kind: 'difference', id, name: row.name, reference: left, other: right });
   }
   let squaredError = 0;
   let squaredReference = 0;
   const meter = new ProgressMeter(new Map(tasks.map(({ id, name, ...sides }): [number, MeteredTask] => [id, { name, ...size(sides) }])));
   let lastProgress = -Infinity;
-  const job = { files: [reference.path, other.path], tasks, device: 'cpu', threads };
+  const job = { files: [...referenceFiles, ...other.source.files], tasks, device: 'cpu', threads };
   for await (const event of tasks.length === 0 ? [] : quantizer.run(job, signal)) {
     if (event.type === 'started') meter.started(event.id);
     else if (event.type === 'progress') meter.advanced(event.id, event.fraction);
@@ -84,13 +74,8 @@ async function* compare(
   return relative(squaredError, squaredReference);
 }
 
-/** A sentence where the values cannot be read. */
-async function valuesOf(file: SafetensorsFile, tensor: TensorInfo, index: number): Promise<TensorValues | string> {
-  const { dtype, begin, end } = tensor;
-  if (!isValueDtype(dtype)) return `Values of ${dtype} cannot be read.`;
-  const scale = await readTensorScale(file, tensor);
-  if (scale.kind === 'unsupported') return scale.reason;
-  return { range: { file: index, offset: begin, length: end - begin }, dtype, scale: scale.value };
+function incomparable(index: number, row: ComparedTensor, reason: string): CompareEvent {
+  return { type: 'tensor', index, tensor: { ...row, state: 'incomparable', reason } };
 }
 
 function comparedTensor(pairs: readonly TensorPair[], id: number, result: ComparedResult): ComparedTensor {

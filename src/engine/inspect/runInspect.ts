@@ -1,12 +1,10 @@
 /** runInspect: one tensor of a file → what its values are like. Reads only. */
 import { EngineError } from '../errors';
-import { isValueDtype } from '../dtype';
-import type { InspectTask, Quantizer } from '../job/quantizer';
+import type { InspectTask, Quantizer, TensorValues } from '../job/quantizer';
 import type { TensorInfo } from '../safetensors/header';
-import { fileOf, readModelSource, sourceKind } from '../safetensors/modelSource';
-import { openSafetensors, type SafetensorsFile } from '../safetensors/reader';
+import { openModel } from '../safetensors/modelSource';
 import type { InspectEvent, InspectInterruption, InspectRequest, TensorStatistics } from './inspectEvent';
-import { readTensorScale } from './tensorScales';
+import { readModelValues, valuesOf, type ModelValues } from './modelValues';
 
 /** Ends with exactly one of `done`, `failed` and `cancelled`, and never throws. */
 export async function* runInspect(
@@ -26,55 +24,44 @@ export function interruption(error: unknown, signal: AbortSignal): InspectInterr
   return signal.aborted || failure.code === 'Cancelled' ? { type: 'cancelled' } : { type: 'failed', error: failure.toJSON() };
 }
 
-/** Throws EngineError FileChanged where the file no longer has the tensor. */
-export function tensorNamed(file: SafetensorsFile, name: string): TensorInfo {
-  const tensor = file.header.byName.get(name);
-  if (tensor !== undefined) return tensor;
-  throw new EngineError('FileChanged', `${file.path} no longer has a tensor "${name}". Open the file again.`, {
-    path: file.path,
-    tensor: name,
-  });
-}
-
 async function* inspect(
   { path, tensor: name, threads }: InspectRequest,
   quantizer: Quantizer,
   signal: AbortSignal,
 ): AsyncGenerator<InspectEvent, TensorStatistics, undefined> {
-  const file = await openSafetensors(await fileWith(path, name));
+  const model = await readModelValues(path);
+  const tensor = model.source.header.byName.get(name);
+  if (tensor === undefined)
+    throw new EngineError('FileChanged', `${path} no longer has a tensor "${name}". Open the file again.`, { path, tensor: name });
+  const values = valuesOf(model, tensor, { firstFile: 0, shape: model.byCodes.get(name)?.shape ?? tensor.shape });
+  if (typeof values === 'string') throw unreadable(path, name, values);
+  const task = inspectTask(tensor, values);
+  let result: TensorStatistics | undefined;
+  for await (const event of quantizer.run({ files: model.source.files, tasks: [task], device: 'cpu', threads }, signal)) {
+    if (event.type === 'progress') yield { type: 'progress', fraction: event.fraction };
+    else if (event.type === 'inspected') result = { ...event, ...(await scalesOf(model, tensor)) };
+  }
+  if (result === undefined) throw new EngineError('Internal', 'the quantizer ended without statistics', { tensor: name });
+  return result;
+}
+
+async function scalesOf(model: ModelValues, tensor: TensorInfo): Promise<Pick<TensorStatistics, 'scale' | 'scales'>> {
+  const scales = model.byCodes.get(tensor.name)?.scales;
+  if (scales === undefined) return {};
+  if (scales.dtype !== 'F32' || scales.end - scales.begin !== 4) return { scales: { tensor: scales.name, shape: scales.shape } };
+  const file = await openModel(model.source.path);
   try {
-    const tensor = tensorNamed(file, name);
-    const scale = await readTensorScale(file, tensor);
-    if (scale.kind === 'unsupported') throw unreadable(path, name, scale.reason);
-    const task = inspectTask(tensor, scale.value, path);
-    let result: TensorStatistics | undefined;
-    for await (const event of quantizer.run({ files: [file.path], tasks: [task], device: 'cpu', threads }, signal)) {
-      if (event.type === 'progress') yield { type: 'progress', fraction: event.fraction };
-      else if (event.type === 'inspected') {
-        result = { ...event, ...(scale.tensor === undefined ? {} : { scale: { value: scale.value, tensor: scale.tensor } }) };
-      }
-    }
-    if (result === undefined) throw new EngineError('Internal', 'the quantizer ended without statistics', { tensor: name });
-    return result;
+    const bytes = await file.readTensor(scales);
+    return { scale: { value: new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true), tensor: scales.name } };
   } finally {
     await file.close();
   }
 }
 
-/** Of a model in shards, the one that has the tensor. */
-async function fileWith(path: string, tensor: string): Promise<string> {
-  if ((await sourceKind(path)) === 'file') return path;
-  const source = await readModelSource(path);
-  const found = source.header.byName.get(tensor);
-  return found === undefined ? path : fileOf(source, found);
-}
-
-function inspectTask({ name, dtype, shape, begin, end }: TensorInfo, scale: number, path: string): InspectTask {
-  if (!isValueDtype(dtype)) throw unreadable(path, name, `Its dtype ${dtype} does not hold one number in each byte or more.`);
-  const [rows = 1, ...rest] = shape;
-  const columns = rest.reduce((product, size) => product * size, 1);
+function inspectTask({ name, shape, begin, end }: TensorInfo, values: TensorValues): InspectTask {
+  const [height = 1, ...rest] = shape;
+  const { rows, columns } = values.codes ?? { rows: height, columns: rest.reduce((product, size) => product * size, 1) };
   const isEmpty = end === begin;
-  const values = { range: { file: 0, offset: begin, length: end - begin }, dtype, scale };
   return { kind: 'inspect', id: 0, name, values, rows: isEmpty ? 0 : rows, columns: isEmpty ? 0 : columns };
 }
 

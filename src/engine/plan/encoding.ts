@@ -29,16 +29,18 @@ export interface TargetFacts {
   readonly dtype: Extract<Dtype, 'F8_E4M3' | 'F8_E5M2' | 'I8' | 'U8'>;
   /** Where the target prescribes which elements share a scale. */
   readonly block?: { readonly rows: number; readonly columns: number };
+  /** For people, in short. */
+  readonly word: string;
   /** Part of the name of an output. */
   readonly suffix: string;
 }
 
 export const TARGET_FACTS: Readonly<Record<Target, TargetFacts>> = {
-  float8_e4m3fn: { grid: 'e4m3', dtype: 'F8_E4M3', suffix: 'fp8_e4m3fn_scaled' },
-  float8_e5m2: { grid: 'e5m2', dtype: 'F8_E5M2', suffix: 'fp8_e5m2_scaled' },
-  int8: { grid: 'int8', dtype: 'I8', suffix: 'int8_scaled' },
-  mxfp8: { grid: 'e4m3', dtype: 'F8_E4M3', block: { rows: 1, columns: 32 }, suffix: 'mxfp8' },
-  nvfp4: { grid: 'e2m1', dtype: 'U8', block: { rows: 1, columns: 16 }, suffix: 'nvfp4' },
+  float8_e4m3fn: { grid: 'e4m3', dtype: 'F8_E4M3', word: 'FP8', suffix: 'fp8_e4m3fn_scaled' },
+  float8_e5m2: { grid: 'e5m2', dtype: 'F8_E5M2', word: 'FP8', suffix: 'fp8_e5m2_scaled' },
+  int8: { grid: 'int8', dtype: 'I8', word: 'INT8', suffix: 'int8_scaled' },
+  mxfp8: { grid: 'e4m3', dtype: 'F8_E4M3', block: { rows: 1, columns: 32 }, word: 'MXFP8', suffix: 'mxfp8' },
+  nvfp4: { grid: 'e2m1', dtype: 'U8', block: { rows: 1, columns: 16 }, word: 'NVFP4', suffix: 'nvfp4' },
 };
 
 /** For people: `one scale for each row`. */

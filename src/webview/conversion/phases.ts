@@ -25,12 +25,22 @@ export interface Proposal {
 type Waiting = Phase<'idle' | 'cancelled' | 'interrupted'>;
 
 export function ready({ output, sourceBytes, tensors }: Proposal, phase: Waiting, events: StripEvents): readonly Node[] {
-  const recipe = element('span', { class: 'dim', text: output.recipe });
   const convert = {
-    label: phase.phase === 'interrupted' ? 'Convert Again' : 'Convert to FP8',
+    label: phase.phase === 'interrupted' ? 'Convert Again' : `Convert to ${output.becomes}`,
     appearance: 'primary',
     onPress: () => events.onConvert(),
   } as const;
+  const { problem } = output;
+  if (problem !== undefined) {
+    return [
+      lines(
+        [icon('error'), element('span', { class: 'strip-name', text: 'This cannot be converted as it is chosen' })],
+        [element('span', { class: 'message', text: problem, title: problem })],
+      ),
+      buttons(makeToggle(), button({ ...convert, disabled: problem })),
+    ];
+  }
+  const recipe = element('span', { class: 'dim', text: output.recipe, title: output.recipe });
   return [
     lines(
       [dim('Output'), element('span', { class: 'strip-name', text: output.fileName, title: `${output.directory}/${output.fileName}` })],

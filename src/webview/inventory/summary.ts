@@ -16,6 +16,7 @@ export function makeSummary(view: InventoryView, events: SummaryEvents): HTMLEle
       fact('Size', formatBytes(view.fileSize), `${formatInteger(view.fileSize)} bytes`),
       fact(view.parameters === 1 ? 'Parameter' : 'Parameters', formatCount(view.parameters), formatInteger(view.parameters)),
       fact(view.tensorCount === 1 ? 'Tensor' : 'Tensors', formatInteger(view.tensorCount)),
+      ...(view.fileCount > 1 ? [fact('Shards', formatInteger(view.fileCount))] : []),
     ]),
     ...(view.dtypes.length > 0 ? [dtypeBar(view.dtypes), dtypeLegend(view.dtypes, events)] : []),
     element('div', { class: 'folds' }, [

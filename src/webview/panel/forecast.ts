@@ -5,13 +5,12 @@ import { icon } from '../icons';
 import type { ForecastView, PanelView } from '../protocol/panelApi';
 import type { ActionName } from '../protocol/views';
 
-const ACTIONS: readonly { readonly action: ActionName; readonly label: string }[] = [
-  { action: 'quantize', label: 'FP8' },
-  { action: 'keep', label: 'Kept' },
-  { action: 'remove', label: 'Removed' },
-];
+const ACTIONS: readonly ActionName[] = ['quantize', 'keep', 'remove'];
 
-export function makeForecast({ forecast, warnings, problem }: PanelView): readonly HTMLElement[] {
+/** `remedies` are the ways out of the view's problem. */
+export function makeForecast({ forecast, warnings, problem }: PanelView, remedies: HTMLElement): readonly HTMLElement[] {
+  // What another recipe would come to is none of it.
+  if (problem !== undefined) return [note('error', problem), remedies, ...warnings.map((warning) => note('warning', warning))];
   const { bytesIn, bytesOut } = forecast;
   const saved = bytesIn > 0 ? 1 - bytesOut / bytesIn : 0;
   return [
@@ -24,20 +23,19 @@ export function makeForecast({ forecast, warnings, problem }: PanelView): readon
     ]),
     actionBar(forecast),
     element('dl', { class: 'forecast-facts' }, facts(forecast)),
-    ...(problem === undefined ? [] : [note('error', problem)]),
     ...warnings.map((warning) => note('warning', warning)),
   ];
 }
 
-function actionBar({ actions }: ForecastView): HTMLElement {
-  const shown = ACTIONS.filter(({ action }) => actions[action].tensors > 0);
-  const total = shown.reduce((sum, { action }) => sum + actions[action].bytes, 0);
+function actionBar({ actions, becomes }: ForecastView): HTMLElement {
+  const shown = ACTIONS.filter((action) => actions[action].tensors > 0);
+  const total = shown.reduce((sum, action) => sum + actions[action].bytes, 0);
   const bar = element(
     'div',
     { class: 'action-bar', aria: { hidden: 'true' } },
     shown
-      .filter(({ action }) => actions[action].bytes > 0)
-      .map(({ action }) => {
+      .filter((action) => actions[action].bytes > 0)
+      .map((action) => {
         const segment = element('span', { class: 'segment' });
         segment.dataset['action'] = action;
         segment.style.flexGrow = String(actions[action].bytes / total);
@@ -47,11 +45,11 @@ function actionBar({ actions }: ForecastView): HTMLElement {
   const legend = element(
     'ul',
     { class: 'action-legend', aria: { label: 'Output by action' } },
-    shown.map(({ action, label }) => {
+    shown.map((action) => {
       const { tensors, bytes } = actions[action];
       const item = element('li', {}, [
         element('span', { class: 'mark', aria: { hidden: 'true' } }),
-        element('span', { text: `${label} ${formatInteger(tensors)}` }),
+        element('span', { text: `${labelOf(action, becomes)} ${formatInteger(tensors)}` }),
         ...(action === 'remove' ? [] : [element('span', { class: 'dim', text: formatBytes(bytes) })]),
       ]);
       item.dataset['action'] = action;
@@ -59,6 +57,17 @@ function actionBar({ actions }: ForecastView): HTMLElement {
     }),
   );
   return element('div', {}, [bar, legend]);
+}
+
+function labelOf(action: ActionName, becomes: string): string {
+  switch (action) {
+    case 'quantize':
+      return becomes;
+    case 'keep':
+      return 'Kept';
+    case 'remove':
+      return 'Removed';
+  }
 }
 
 function facts({ seconds, basis, memoryBytes, freeBytes, bytesOut }: ForecastView): readonly HTMLElement[] {

@@ -51,13 +51,7 @@ export function makeOverrides(onOverride: (request: OverrideRequest) => Promise<
     verb.root,
     button({ label: 'Add', appearance: 'secondary', onPress: () => void add() }),
   ]);
-  const root = element('section', { class: 'overrides', aria: { label: 'Overrides' } }, [
-    element('h3', { text: 'Overrides' }),
-    list,
-    row,
-    problem,
-    help,
-  ]);
+  const root = element('div', { class: 'overrides' }, [list, row, problem, help]);
   return {
     root,
     show(overrides) {

@@ -7,9 +7,10 @@ import type { EditorApi } from '../protocol/editorApi';
 import type { PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
 import type { ConversionView } from '../protocol/views';
 import { button } from '../ui';
-import { makeFields } from './fields';
 import { makeForecast } from './forecast';
 import { makeOverrides } from './overrides';
+import { makeRemedies } from './remedies';
+import { makeSections } from './sections';
 import { PANEL_ID } from './toggle';
 
 export class Panel {
@@ -17,8 +18,7 @@ export class Panel {
   readonly #choosing = element('div', { class: 'panel-choosing' });
   readonly #running = element('section', { class: 'panel-running', aria: { label: 'Running conversion' } });
   readonly #forecast = element('section', { class: 'forecast', aria: { label: 'What Convert would do' } });
-  readonly #fields;
-  readonly #overrides;
+  readonly #sections;
   readonly #plot = makePlot();
   readonly #current = element('ul', { class: 'current-tensors', aria: { label: 'Tensors at work' } });
   readonly #numbers = element('p', { class: 'running-numbers' });
@@ -28,21 +28,19 @@ export class Panel {
 
   constructor(private readonly host: RpcClient<EditorApi>) {
     const command = (name: PanelCommand): void => void host.request('panelCommand', name);
-    this.#fields = makeFields({
-      onOptions: (patch) => void host.request('setOptions', patch),
-      onBrowse: command,
-    });
-    this.#overrides = makeOverrides((request) => host.request('setOverride', request));
+    this.#sections = makeSections(
+      {
+        onOptions: (patch) => void host.request('setOptions', patch),
+        onBrowse: command,
+        onFold: (section, state) => void host.request('foldSection', { section, state }),
+      },
+      makeOverrides((request) => host.request('setOverride', request)),
+    );
     this.#reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
     this.#choosing.append(
       this.#forecast,
       element('div', { class: 'panel-scroll' }, [
-        element(
-          'div',
-          { class: 'fields' },
-          this.#fields.map(({ root }) => root),
-        ),
-        this.#overrides.root,
+        ...this.#sections.roots,
         element('div', { class: 'panel-buttons' }, [
           button({ label: 'Load Recipe…', appearance: 'secondary', onPress: () => command('loadRecipe') }),
           button({ label: 'Save Recipe…', appearance: 'secondary', onPress: () => command('saveRecipe') }),
@@ -70,9 +68,9 @@ export class Panel {
 
   show(view: PanelView): void {
     this.#quantized = view.forecast.actions.quantize.tensors;
-    this.#forecast.replaceChildren(...makeForecast(view));
-    for (const field of this.#fields) field.show(view);
-    this.#overrides.show(view.overrides);
+    const remedies = makeRemedies(view, (patch) => void this.host.request('setOptions', patch));
+    this.#forecast.replaceChildren(...makeForecast(view, remedies));
+    this.#sections.show(view);
     this.#reset.toggleAttribute('disabled', view.choices === 'none');
   }
 

@@ -1,11 +1,6 @@
 /** What the fields for statistics offer, and the line of help below each. Pure. */
 import type { Options } from '../protocol/panelApi';
-
-interface Offer<Value extends string> {
-  readonly value: Value;
-  readonly label: string;
-  readonly help: string;
-}
+import { helpOf, type Offer } from './offer';
 
 export const STATISTICS_OFFERS: readonly Offer<Options['statistics']>[] = [
   { value: 'auto', label: 'Automatic', help: 'The file’s inputs; else propagated, on the CPU; else gram.' },
@@ -55,8 +50,4 @@ export function calibrationHelp(options: Options): string {
 
 function unsteered({ rounding }: Options): string {
   return `${rounding === 'nearest' ? 'Nearest' : 'TPEC'} rounding goes by no statistics.`;
-}
-
-function helpOf<Value extends string>(offers: readonly Offer<Value>[], value: Value): string {
-  return offers.find((offer) => offer.value === value)?.help ?? '';
 }

@@ -23,6 +23,8 @@ export interface StatisticsView {
   readonly halfEnergyShare: number;
   /** By which the stored elements were multiplied. */
   readonly scale?: { readonly value: number; readonly tensor: string };
+  /** In its place, where there are many. */
+  readonly scales?: { readonly tensor: string; readonly shape: readonly number[] };
 }
 
 /** Numbers of values. */

@@ -29,6 +29,12 @@ export interface Options {
   readonly output: string;
 }
 
+export type SectionName = 'format' | 'rounding' | 'statistics' | 'tensors' | 'overrides' | 'output';
+
+/** A change after which the recipe can be carried out. */
+export type Remedy =
+  { readonly kind: 'granularity' | 'rounding' | 'calibration' } | { readonly kind: 'layout'; readonly layout: Options['layout'] };
+
 export interface Choice {
   readonly value: string;
   readonly label: string;
@@ -37,6 +43,7 @@ export interface Choice {
 export interface PanelView {
   /** `untold`: nobody chose, and the editor's width decides. */
   readonly panel: 'open' | 'closed' | 'untold';
+  readonly folded: readonly SectionName[];
   readonly options: Options;
   readonly presets: readonly Choice[];
   /** Whether the source has weights that are quantized already. */
@@ -45,12 +52,15 @@ export interface PanelView {
   readonly devices: readonly Choice[];
   readonly deviceHelp: string;
   readonly cores: number;
-  readonly output: { readonly fileName: string; readonly directory: string };
+  /** `form` is empty where it is one file. */
+  readonly output: { readonly fileName: string; readonly directory: string; readonly form: string };
   readonly overrides: readonly OverrideView[];
   readonly forecast: ForecastView;
   readonly warnings: readonly string[];
   /** Why the recipe cannot be carried out as it is. */
   readonly problem?: string;
+  /** Without a problem none. */
+  readonly remedies: readonly Remedy[];
   /** E.g. `At most 4 sweeps ran last time.` */
   readonly lastSweeps?: string;
   /** Whether anything differs from the settings. */
@@ -66,6 +76,8 @@ export interface OverrideView {
 
 /** What pressing Convert would come to. */
 export interface ForecastView {
+  /** What weights become, e.g. `FP8`. */
+  readonly becomes: string;
   readonly bytesIn: number;
   readonly bytesOut: number;
   /** Bytes in the output. */
@@ -86,6 +98,11 @@ export interface OverrideRequest {
 /** Each opens a dialog of the editor, or changes everything at once. */
 export type PanelCommand = 'browseOutput' | 'browseCalibration' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'open' | 'close';
 
+export interface FoldChange {
+  readonly section: SectionName;
+  readonly state: 'open' | 'folded';
+}
+
 export interface PanelApi {
   /** The panel now, and after every change of the file, the choices, the devices or the disk. */
   panel(params: undefined, signal: AbortSignal): AsyncIterable<PanelView>;
@@ -93,6 +110,8 @@ export interface PanelApi {
   /** Resolves with a sentence where the pattern cannot be used. */
   setOverride(request: OverrideRequest, signal: AbortSignal): Promise<string | undefined>;
   panelCommand(command: PanelCommand, signal: AbortSignal): Promise<void>;
+  /** Remembers it for the next panel. */
+  foldSection(change: FoldChange, signal: AbortSignal): Promise<void>;
   /** Objective as a share of what nearest rounding reaches, for each tensor finished so far, in the order they finished. */
   finishedTensors(params: undefined, signal: AbortSignal): AsyncIterable<readonly PlotPoint[]>;
 }

@@ -14,6 +14,8 @@ export interface InventoryView {
   /** Packed values count as what they stand for, scales and markers not at all. */
   readonly parameters: number;
   readonly tensorCount: number;
+  /** More than one where the model is in shards. */
+  readonly fileCount: number;
   readonly architecture?: ArchitectureView;
   /** In the order of the file. */
   readonly metadata: readonly MetadataEntry[];
@@ -65,6 +67,10 @@ export interface OutputView {
   readonly fileSize: number;
   /** In a few words, e.g. `Learned rounding · ComfyUI layout`. */
   readonly recipe: string;
+  /** What weights become, e.g. `FP8`. */
+  readonly becomes: string;
+  /** Why the recipe cannot be carried out as it is: the sizes are then of another one. */
+  readonly problem?: string;
 }
 
 export interface InvalidFileView {

@@ -1,6 +1,6 @@
 /** The details of one tensor: what it is, what its values are like, and what rounding would do to it. Computed while it is shown, and no longer. */
 import type { RpcClient } from '../../rpc/client';
-import { formatBytes, formatInteger, formatPercent, formatSeconds } from '../../base/format';
+import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
 import { element } from '../dom';
 import { ACTION_LABELS } from '../inventory/columns';
 import { tool } from '../inventory/toolbar';
@@ -148,6 +148,7 @@ function statisticsParts(view: StatisticsView): readonly HTMLElement[] {
       ['Zeros', share(view.zeroCount)],
       ['NaN and infinite', nonFinite === 0 ? 'none' : `${formatInteger(view.nanCount)} and ${formatInteger(view.infinityCount)}`],
       ...(view.scale === undefined ? [] : [['Multiplied by', formatValue(view.scale.value)] as const]),
+      ...(view.scales === undefined ? [] : [['Multiplied by', `scales of ${formatShape(view.scales.shape)}`] as const]),
     ]),
     ...(view.columnEnergies.length > 1 ? [energyChart(view)] : []),
     element('h3', { text: 'As FP8 (E4M3)' }),

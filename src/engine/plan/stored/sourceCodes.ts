@@ -9,7 +9,7 @@ export interface StoredSource extends StoredWeights {
   readonly tensorScales: ReadonlyMap<string, number>;
 }
 
-export function sourceCodes({ name }: TensorInfo, source: StoredSource | undefined): { readonly stored?: SourceCodes } {
+export function sourceCodes({ name }: Pick<TensorInfo, 'name'>, source: StoredSource | undefined): { readonly stored?: SourceCodes } {
   const weight = source?.byName.get(name);
   if (weight === undefined) return {};
   const tensorScale = source?.tensorScales.get(name);

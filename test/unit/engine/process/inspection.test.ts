@@ -42,6 +42,15 @@ describe('inspect', () => {
     expect(Math.abs(converted.deviation / source.deviation - 1)).toBeLessThan(0.02);
   });
 
+  it('sees codes of a row times the scale of the row', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    await scene.convert(scene.request({}, { target: 'int8', layout: 'plain', granularity: 'row' }));
+    const source = await statisticsOf(scene.source, fc1);
+    const converted = await statisticsOf(scene.output, fc1);
+    expect(converted.scales).toEqual({ tensor: 'layers.0.mlp.fc1.weight_scale', shape: [200, 1] });
+    expect(Math.abs(converted.deviation / source.deviation - 1)).toBeLessThan(0.02);
+  });
+
   it('finds a tensor in the shard that has it', async () => {
     await writeModel(scene.source, TOY_MODEL);
     const alone = await statisticsOf(scene.source, fc1);
@@ -119,6 +128,49 @@ describe('compare', () => {
       }
     }
     expect(relativeError).toBeGreaterThan(0.01);
+  });
+
+  it.each([
+    { target: 'float8_e4m3fn', layout: 'compressed-tensors', granularity: 'row' },
+    { target: 'float8_e4m3fn', layout: 'huggingface', granularity: 'block', blockSize: [8, 8] },
+    { target: 'int8', layout: 'plain', granularity: 'row' },
+    { target: 'mxfp8', layout: 'comfyui', granularity: 'auto' },
+    { target: 'nvfp4', layout: 'comfyui', granularity: 'auto' },
+    { target: 'nvfp4', layout: 'compressed-tensors', granularity: 'auto' },
+  ] as const)('counts all scales of $target in $layout', async (recipe) => {
+    await writeModel(scene.source, TOY_MODEL);
+    const report = await scene.convert(scene.request({}, { ...recipe, rounding: 'nearest' }));
+    const { tensors } = await compared(scene.source, scene.output);
+    expect(tensors.map(({ name }) => name).sort()).toEqual(report.tensors.map(({ name }) => name).sort());
+    for (const { name, action, relativeError: error = 0 } of report.tensors) {
+      if (action !== 'quantize') continue;
+      const tensor = tensors.find((other) => other.name === name);
+      expect([name, tensor?.state]).toEqual([name, 'changed']);
+      expect(tensor?.error?.relative).toBeCloseTo(error, 6);
+    }
+  });
+
+  it('compares shards as the one model that they are', async () => {
+    await writeModel(scene.source, TOY_MODEL);
+    const { index, shards } = await writeShardedModel(scene.folder, TOY_MODEL, 3);
+    const same = await compared(scene.source, index);
+    expect(new Set(same.tensors.map(({ state }) => state))).toEqual(new Set(['equal']));
+    expect(same.tensors).toHaveLength(TOY_MODEL.length);
+    const output = join(scene.folder, 'converted');
+    const report = await scene.convert(scene.request({ source: index, output }));
+    const { tensors } = await compared(shards[1] ?? '', output);
+    const error = (name: string): number | undefined => tensors.find((tensor) => tensor.name === name)?.error?.relative;
+    expect(tensors).toHaveLength(TOY_MODEL.length);
+    expect(error(fc1)).toBeCloseTo(report.tensors.find(({ name }) => name === fc1)?.relativeError ?? 0, 6);
+  });
+
+  it('says why codes cannot be compared', async () => {
+    const other = join(scene.folder, 'other.safetensors');
+    const codes = { name: 'row.weight', dtype: 'F8_E4M3', shape: [8, 16] } as const;
+    await writeModel(scene.source, [{ name: 'row.weight', dtype: 'BF16', shape: [8, 16] }]);
+    await writeModel(other, [codes, { name: 'row.weight_scale', dtype: 'F32', shape: [3, 5] }]);
+    const { tensors } = await compared(scene.source, other);
+    expect(tensors).toMatchObject([{ name: 'row.weight', state: 'incomparable', reason: expect.stringMatching(/3 × 5/) as string }]);
   });
 
   it('tells what was added, removed and reshaped, and what cannot be compared', async () => {

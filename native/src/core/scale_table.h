@@ -1,12 +1,11 @@
 // ScaleTable: the scale of every block of a matrix, as a number and as it is stored. One block is the whole matrix where it has one scale.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "cpu/context.h"
-#include "cpu/scaled_matrix.h"
 #include "fp8/job.h"
 #include "fp8/storage.h"
 
@@ -24,20 +23,18 @@ struct ScaleTable {
   float unit = 1;
 };
 
+// What a block of zeros has at most, in units; its codes stay zero with any.
+inline constexpr float largest_scale_in_units = 0x1p100F;
+
 // The scales of nearest rounding: those with which the largest magnitude of each block is the grid's largest value. 1 where it is 0.
 // F32 scales are rounded up to BF16; E8M0 is rounded up; E4M3 is rounded to nearest after division by the scale of the tensor, amax ÷ (448
 // · the grid's largest), but is never 0. A block's scale is never below 2⁻¹²⁰ of the unit.
 ScaleTable nearest_scales(const CodeStorage& storage, const ScaleShape& shape, std::span<const float> largest_magnitudes);
 
-// Of a few scales from each block's own up to nearly twice as much, those with the least error of nearest rounding, weighted by the
-// columns' weights in the objective plus damping: floating grids lose little at their small end, and large weights may fall closer to their
-// values. Whole numbers and powers of two stay as they are. `source` is the matrix that `matrix` was made from, in units of table.unit.
-ScaleTable search_scales(const CodeStorage& storage, const ScaleTable& table, std::span<const std::byte> source, SourceDtype dtype,
-                         const ScaledMatrix& matrix, double damping, Context& context);
+// The scales in the file's form and order, padding included.
+std::vector<std::byte> stored_scales(const CodeStorage& storage, const ScaleTable& table);
 
-// In units of table.unit, for every row of the matrix.
-ElementScales spread_scales(const ScaleTable& table, std::size_t rows);
-
-std::uint64_t scale_table_bytes(const ScaleShape& shape, std::uint64_t rows);
+// The F32 scale of the tensor as its storage has it, itself or its inverse.
+float stored_tensor_scale(const CodeStorage& storage, const ScaleTable& table);
 
 }  // namespace fp8

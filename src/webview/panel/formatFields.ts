@@ -1,0 +1,94 @@
+/** The fields that say what is written, and for whom. */
+import type { Options, PanelView } from '../protocol/panelApi';
+import type { DropdownChoice } from '../ui';
+import { dropdownField, type Field, type FieldEvents } from './field';
+import { helpOf, labelOf, type Offer } from './offer';
+
+const TARGET_OFFERS: readonly Offer<Options['target']>[] = [
+  { value: 'float8_e4m3fn', label: 'FP8 E4M3', help: 'Eight bits with three of fraction: the usual FP8.' },
+  { value: 'float8_e5m2', label: 'FP8 E5M2', help: 'Eight bits with two of fraction: coarser, wider.' },
+  { value: 'int8', label: 'INT8', help: 'Whole numbers within ±127.' },
+  { value: 'mxfp8', label: 'MXFP8', help: 'E4M3 in blocks of 32: Blackwell GPUs.' },
+  { value: 'nvfp4', label: 'NVFP4', help: 'Four bits in blocks of 16: Blackwell GPUs.' },
+];
+
+const LAYOUT_OFFERS: readonly Offer<Options['layout']>[] = [
+  { value: 'comfyui', label: 'ComfyUI', help: 'weight_scale and comfy_quant: ComfyUI since December 2025.' },
+  { value: 'comfyui-legacy', label: 'ComfyUI, legacy', help: 'scale_weight and scaled_fp8: older ComfyUI.' },
+  { value: 'compressed-tensors', label: 'compressed-tensors', help: 'vLLM, and transformers with compressed-tensors.' },
+  { value: 'huggingface', label: 'Hugging Face', help: 'weight_scale_inv: the fine-grained FP8 of transformers.' },
+  { value: 'plain', label: 'Plain', help: 'weight and weight_scale alone, for your own programs.' },
+];
+
+const GRANULARITY_HELP: Readonly<Record<Options['granularity'], string>> = {
+  auto: 'What the layout takes for the target.',
+  tensor: 'One scale for each tensor.',
+  row: 'One scale for each row, which is an output channel.',
+  block: 'One scale for each block.',
+};
+
+const BLOCK_EDGES = [32, 64, 128, 256];
+
+export function formatFields({ onOptions }: FieldEvents): readonly Field[] {
+  return [
+    dropdownField('Preset', [], (preset) => onOptions({ preset }), {
+      value: ({ options }) => options.preset,
+      choices: ({ presets }) => presets,
+      help: presetHelp,
+      title: ({ recognised }) => recognised.evidence.join('\n').replaceAll('`', ''),
+    }),
+    dropdownField('Target', TARGET_OFFERS, (value) => onOptions({ target: value as Options['target'], granularity: 'auto' }), {
+      value: ({ options }) => options.target,
+      help: ({ options }) => helpOf(TARGET_OFFERS, options.target),
+    }),
+    dropdownField('Granularity', [], (value) => onOptions(granularityOf(value)), {
+      value: ({ options }) => granularityValue(options),
+      choices: ({ options }) => granularityChoices(options),
+      help: ({ options }) => GRANULARITY_HELP[options.granularity],
+    }),
+    dropdownField('Layout', LAYOUT_OFFERS, (value) => onOptions({ layout: value as Options['layout'] }), {
+      value: ({ options }) => options.layout,
+      help: ({ options }) => helpOf(LAYOUT_OFFERS, options.layout),
+    }),
+  ];
+}
+
+export function formatSummary({ options }: PanelView): string {
+  return `${labelOf(TARGET_OFFERS, options.target)} · ${layoutLabel(options.layout)}`;
+}
+
+export function layoutLabel(layout: Options['layout']): string {
+  return labelOf(LAYOUT_OFFERS, layout);
+}
+
+function presetHelp({ options, recognised }: PanelView): string {
+  if (options.preset === 'none') return 'Only the rules that hold for every model.';
+  if (options.preset === 'auto') {
+    return recognised.title === undefined ? 'No known family: the general rules alone.' : `Recognised as ${recognised.title}.`;
+  }
+  return options.preset === 't5xxl'
+    ? 'Removes the decoder and lm_head; keeps norms, biases, embeddings.'
+    : 'Keeps what guides distilled models.';
+}
+
+function granularityValue({ granularity, blockSize }: Pick<Options, 'granularity' | 'blockSize'>): string {
+  return granularity === 'block' ? `block:${blockSize.join('x')}` : granularity;
+}
+
+function granularityOf(value: string): Partial<Options> {
+  const [granularity = '', size] = value.split(':');
+  const [rows = 128, columns = 128] = (size ?? '').split('x').filter(Boolean).map(Number);
+  return { granularity: granularity as Options['granularity'], ...(size === undefined ? undefined : { blockSize: [rows, columns] }) };
+}
+
+function granularityChoices(options: Options): readonly DropdownChoice[] {
+  const choices = [
+    { value: 'auto', label: 'Automatic' },
+    { value: 'tensor', label: 'Tensor' },
+    { value: 'row', label: 'Row' },
+    ...BLOCK_EDGES.map((edge) => ({ value: `block:${edge}x${edge}`, label: `Block ${edge} × ${edge}` })),
+  ];
+  const current = granularityValue(options);
+  if (choices.some(({ value }) => value === current)) return choices;
+  return [...choices, { value: current, label: `Block ${options.blockSize.join(' × ')}` }];
+}
