@@ -34,7 +34,6 @@ __global__ void __launch_bounds__(gemm_threads)
     crossed_kernel(const CoupledMatrix matrix, const CoupledStep step, const __half* __restrict__ moves,
                    const __half* __restrict__ column_moves, const double* __restrict__ changes, float* __restrict__ crossed) {
   __shared__ alignas(16) GemmRing ring;
-  __shared__ float parts[gemm_threads / 32];
   const int one = static_cast<int>(blockIdx.x);
   const int other = static_cast<int>(blockIdx.y);
   if (one >= other) return;
@@ -67,6 +66,9 @@ __global__ void __launch_bounds__(gemm_threads)
     }
   }
   for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_down_sync(0xFFFFFFFFU, sum, offset);
+  // The ring takes all the shared memory that a kernel has by itself; it is free again.
+  auto* parts = reinterpret_cast<float*>(&ring);
+  __syncthreads();
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = sum;
   __syncthreads();
   if (threadIdx.x != 0) return;

@@ -120,7 +120,10 @@ export const RULES: readonly Rule[] = [
     action: 'keep',
     holds: 'always',
     applies: ({ name }) => layerOfWeight(name) === undefined,
-    reason: () => 'Name: loaders look for a scale only beside ".weight".',
+    reason: (tensor) =>
+      expertsOf(tensor) === undefined
+        ? 'Name: loaders look for a scale only beside ".weight".'
+        : 'Name: stacked experts that are not named ".weight" begin with their inputs in some models and with their outputs in others, and no loader has a name for their scales.',
   },
   {
     id: 'outside-model',

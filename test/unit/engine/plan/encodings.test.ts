@@ -201,6 +201,16 @@ describe('overrides', () => {
     expect(tensors[0]?.quantization?.statistics).toBeUndefined();
   });
 
+  it('give tensors a granularity of their own, and a block size', () => {
+    const { tensors } = planOf({
+      layout: 'plain',
+      granularity: 'row',
+      overrides: [{ match: 'a.*', action: 'quantize', granularity: 'block', blockSize: [32, 48] }],
+    });
+    expect(tensors[0]?.quantization?.encoding.granularity).toEqual({ kind: 'block', rows: 32, columns: 48 });
+    expect(tensors[1]?.quantization?.encoding.granularity).toEqual({ kind: 'row' });
+  });
+
   it('are described layer by layer', () => {
     const { output } = planOf({ overrides });
     const metadata = parseHeader(output.headerBytes, output.fileSize).metadata.get('_quantization_metadata') ?? '';

@@ -174,6 +174,12 @@ describe('stacked experts', () => {
     }
   });
 
+  it('without ".weight" are kept, since nothing tells which way they lie', () => {
+    const [tensor] = planned({ 'layers.0.mlp.experts.gate_up_proj': stack }, { layout: 'plain' });
+    expect(tensor).toMatchObject({ action: 'keep', rule: 'name' });
+    expect(tensor?.reason).toMatch(/^Name: stacked experts that are not named "\.weight" begin with their inputs in some models/);
+  });
+
   it('are no convolutions, nor are those experts', () => {
     expect(decisionOf('a.experts.weight', stack, { layout: 'plain' })).toBe('quantize by experts');
     expect(decisionOf('a.expertise.weight', stack, { layout: 'plain' })).toBe('keep by convolution');

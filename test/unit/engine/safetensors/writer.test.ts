@@ -67,7 +67,8 @@ describe('an output', () => {
     expect(await names()).toEqual(['out.safetensors', 'source.safetensors']);
   });
 
-  it.skipIf(process.platform === 'win32')('may be read by whom the umask allows', async () => {
+  it('may be read by whom the umask allows', async ({ skip }) => {
+    skip(process.platform === 'win32', 'Windows has no umask');
     const output = await create();
     await output.commit();
     const plain = join(folder, 'plain');
@@ -181,14 +182,16 @@ describe('a place that cannot take an output', () => {
     if (process.platform !== 'win32') await expectRefusal(create({ path: '/dev/null', overwrite: 'replace' }), 'NotAFile');
   });
 
-  it.skipIf(isRoot)('a read-only folder, with the remedy', async () => {
+  it('a read-only folder, with the remedy', async ({ skip }) => {
+    skip(isRoot, 'root may write everywhere');
     const locked = join(folder, 'locked');
     await mkdir(locked, { mode: 0o555 });
     await expectRefusal(create({ path: join(locked, 'out.safetensors') }), 'PermissionDenied');
     await chmod(locked, 0o755);
   });
 
-  it.runIf(process.platform === 'linux')('a file system that nobody may write to, with the remedy', async () => {
+  it('a file system that nobody may write to, with the remedy', async ({ skip }) => {
+    skip(process.platform !== 'linux', 'only Linux has /sys');
     const refused = create({ path: '/sys/out.safetensors' });
     await expectRefusal(refused, 'PermissionDenied');
     await expect(refused).rejects.toThrow(
@@ -219,7 +222,8 @@ describe('a temporary file that is not what it should be', () => {
     expect(await names()).toEqual(['source.safetensors']);
   });
 
-  it.skipIf(process.platform === 'win32')('is not committed where somebody deleted it or put another in its place', async () => {
+  it('is not committed where somebody deleted it or put another in its place', async ({ skip }) => {
+    skip(process.platform === 'win32', 'Windows renames no file that is open');
     const output = await create();
     await rename(source, output.temporaryPath);
     await writeFile(source, SOURCE_BYTES);
