@@ -14,7 +14,7 @@ export function countActions(plan: Plan): Counts {
 }
 
 /** What only the job as a whole knows. */
-export type JobFacts = Pick<JobReport, 'tool' | 'source' | 'output' | 'notes'> &
+export type JobFacts = Pick<JobReport, 'tool' | 'source' | 'output' | 'model' | 'notes'> &
   Pick<
     JobSummary,
     'device' | 'deviceName' | 'threads' | 'bytesIn' | 'bytesOut' | 'peakMemoryBytes' | 'peakDeviceMemoryBytes' | 'deviceBusySeconds'
@@ -98,11 +98,12 @@ export class ReportBuilder {
   }
 
   build(plan: Plan, facts: JobFacts): JobReport {
-    const { tool, source, output, notes, seconds, ...summary } = facts;
+    const { tool, source, output, model, notes, seconds, ...summary } = facts;
     return {
       tool,
       source,
       output,
+      model,
       recipe: plan.recipe,
       summary: {
         ...summary,

@@ -2,8 +2,10 @@
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../errors';
+import { modelSeen } from '../families/modelSeen';
 import { cutPlan } from '../plan/cutPlan';
 import { outputParts } from '../plan/outputForm';
+import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
 import { planRequest } from './planRequest';
 import type { ModelSource } from '../safetensors/modelSource';
@@ -112,6 +114,7 @@ async function* convert(
       tool: { name: TOOL_NAME, version: toolVersion },
       source: request.source,
       output: request.output,
+      model: modelSeen(modelFamily(source.header).recognition),
       notes: [...notesOf(finalPlan), ...carriedNotes(carried)],
       bytesIn: source.header.fileSize,
       bytesOut: bytesOf(finalPlans),
@@ -175,6 +178,7 @@ function planned(request: ConvertRequest, plan: Plan, bytesOut: number, device: 
     source: request.source,
     output: request.output,
     device: device.id,
+    model: modelSeen(modelFamily(source.header).recognition),
     bytesIn: source.header.fileSize,
     bytesOut,
     counts: countActions(plan),

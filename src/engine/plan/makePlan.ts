@@ -74,7 +74,7 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
     correctedBiases: tensors.flatMap(({ source, correction }) => (correction === undefined ? [] : [source.name])),
   });
   const output = yield* layOutInSlices(outputs, metadata);
-  return { recipe, tensors, output, warnings: planWarnings(tensors, recipe, context.familyRuleOf) };
+  return { recipe, tensors, output, warnings: planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition.family) };
 }
 
 function quantizationOf(

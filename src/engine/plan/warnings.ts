@@ -1,5 +1,6 @@
 /** What a user should know of a plan before running it. Pure. */
 import { formatQuantity } from '../../base/format';
+import type { Recognition } from '../families/recognise';
 import type { FamilyRule } from '../families/familyRules';
 import type { PlannedTensor } from './plan';
 import type { Override } from './overrides';
@@ -12,9 +13,11 @@ export function planWarnings(
   tensors: readonly PlannedTensor[],
   recipe: Recipe,
   familyRuleOf: (tensorName: string) => FamilyRule | undefined,
+  family: Recognition['family'],
 ): readonly string[] {
   return [
     nothingToQuantize(tensors),
+    unknownModel(tensors, recipe, family),
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
     idleOverrides(tensors, recipe.overrides),
     unusedParts(tensors, familyRuleOf),
@@ -31,6 +34,18 @@ function nothingToQuantize(tensors: readonly PlannedTensor[]): string | undefine
   const convolutions = count(tensors, 'convolution');
   if (convolutions > 0) return `Nothing to quantize but ${formatQuantity(convolutions, 'convolution')}, done only on request.`;
   return 'Nothing to quantize: no tensor is the weight of a linear layer in F32, F16 or BF16.';
+}
+
+/** Small files are parts and trials of people who know them. */
+const LARGE_ELEMENTS = 2 ** 20;
+
+function unknownModel(tensors: readonly PlannedTensor[], { presets }: Recipe, family: Recognition['family']): string | undefined {
+  if (family !== 'unknown' || !presets.includes('auto')) return undefined;
+  const general = tensors.filter(({ rule, quantization }) => {
+    return rule !== 'override' && quantization !== undefined && quantization.rows * quantization.columns >= LARGE_ELEMENTS;
+  });
+  if (general.length === 0) return undefined;
+  return `The model is of no known family, so general rules alone chose the ${formatQuantity(general.length, 'large tensor')} to quantize (e.g. "${general[0]?.source.name ?? ''}"): look through the plan, and keep what is sensitive with overrides.`;
 }
 
 function idlePreset(tensors: readonly PlannedTensor[], preset: keyof typeof PRESETS): string | undefined {

@@ -33,6 +33,7 @@ const report: JobReport = {
   tool: { name: 'fp8-quantizer', version: '1.2.3' },
   source: '/models/a.safetensors',
   output: '/models/a_fp8.safetensors',
+  model: { family: 'unknown', naming: 'unknown', prefix: '', evidence: [] },
   recipe: defaultRecipe(),
   tensors: [quantized, kept, { ...kept, name: 'norm2.weight' }],
   warnings: ['Mind *this*'],

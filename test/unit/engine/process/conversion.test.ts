@@ -22,6 +22,7 @@ describe('a conversion', () => {
     const end = events.at(-1);
     const report = end?.type === 'done' ? end.report : undefined;
     expect(JSON.parse(await readFile(join(scene.folder, 'report.json'), 'utf8'))).toEqual(report);
+    expect(report?.model).toMatchObject({ family: 'unknown', evidence: [expect.stringMatching(/^None of the/), expect.anything()] });
     expect(await scene.files()).toEqual(['converted.safetensors', 'model.safetensors', 'report.json']);
 
     expect(events.flatMap((event) => (event.type === 'tensorFinished' ? event.tensor.name : [])).sort()).toEqual(
