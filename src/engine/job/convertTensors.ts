@@ -150,7 +150,10 @@ async function* keepAfterAll(
   await output.begin(newPlan);
   const tasks = rewriteTasks(plan, newPlan, source.files.length);
   const job = { files: [...source.files, firstPath], output: output.path, tasks, device: 'cpu', threads: request.threads };
-  const kept = new Map(newPlan.tensors.filter(({ source: { name } }) => reasons.has(name)).map((tensor) => [tensor.source.name, tensor]));
+  // Also those that had to follow the named ones.
+  const before = new Set(plan.tensors.flatMap(({ action, source: { name } }) => (action === 'quantize' ? [name] : [])));
+  const keptNow = newPlan.tensors.filter(({ action, source: { name } }) => action !== 'quantize' && before.has(name));
+  const kept = new Map(keptNow.map((tensor) => [tensor.source.name, tensor]));
   for await (const event of quantizer.run(job, signal)) {
     if (event.type !== 'copied') continue;
     const tensor = kept.get(newPlan.output.tensors[event.id]?.name ?? '');

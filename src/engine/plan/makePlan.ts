@@ -8,6 +8,7 @@ import { feedersOf } from '../families/feeders';
 import { layOutInSlices, type LayoutTensor } from '../safetensors/layout';
 import { withCorrections } from './biasCorrection';
 import { calibratedMeanOf, calibrationOf, type Calibration } from './calibration';
+import { withFusedSets } from './fusedDecisions';
 import { FORMATS } from './formats/formats';
 import { matrixOf } from './matrix';
 import { modelFamily } from './modelFamily';
@@ -57,7 +58,7 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
       quantization: { ...quantization, ...statisticsOf(source, header, quantization, recipe, options) },
     };
   });
-  const tensors = withCorrections(decided, recipe);
+  const tensors = withCorrections(format.projections === 'joined' ? withFusedSets(decided) : decided, recipe);
   refuseConvolutions(tensors, recipe);
   const layers = yield* slicedFlatMap(tensors, ({ source, quantization }): readonly QuantizedLayer[] => {
     const layer = layerOfWeight(source.name);

@@ -238,6 +238,11 @@ export function ruleContext(
   };
 }
 
+/** Whether what the rule decides is no choice: nothing can quantize such a tensor. */
+export function holdsAlways(rule: RuleId): boolean {
+  return RULES.some(({ id, holds }) => id === rule && holds === 'always');
+}
+
 export function decide(tensor: TensorInfo, context: RuleContext): Decision {
   const override = context.overrideOf(tensor.name);
   if (override !== undefined) return overridden(tensor, override, context);

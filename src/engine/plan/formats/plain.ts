@@ -5,6 +5,7 @@ import { NOTHING_MORE, type Matrix, type OutputFormat } from '../outputFormat';
 
 export const plain: OutputFormat = {
   loader: 'A program that reads the layout plain',
+  projections: 'apart',
   holds: {
     float8_e4m3fn: ['tensor', 'row', 'block'],
     float8_e5m2: ['tensor', 'row', 'block'],

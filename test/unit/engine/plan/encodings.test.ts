@@ -173,7 +173,7 @@ describe('refused because of what the model has', () => {
     const tensor = { layout: 'compressed-tensors', granularity: 'tensor' } as const;
     expect(refusal(tensor, model)).toMatch(/l\.0\.self_attn\.q_proj with l\.0\.self_attn\.k_proj.*Choose granularity row\./);
     expect(refusal({ ...tensor, granularity: 'row' }, model)).toBeUndefined();
-    expect(refusal({ ...tensor, overrides: [{ match: '*.k_proj.*', action: 'keep' }] }, model)).toBeUndefined();
+    expect(refusal({ ...tensor, overrides: [{ match: '*.self_attn.*', action: 'keep' }] }, model)).toBeUndefined();
   });
 
   it('two block sizes for transformers', () => {
