@@ -2,6 +2,7 @@
 import { formatBytes, formatQuantity, formatShape } from '../../base/format';
 import { modelSeenText, type ModelSeen } from '../../engine/families/modelSeen';
 import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
+import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import type { Recipe } from '../../engine/plan/recipe';
 import type { StoredWork } from '../../engine/job/convertRequest';
@@ -88,7 +89,9 @@ export function recipeText({
     ...(rounding === 'learned' ? steeringParts({ statistics, sides, calibration }) : []),
     ...(biasCorrection === 'off' ? ['biases as they are'] : []),
     target,
-    ...(granularity === 'auto' ? [] : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
+    ...(granularity === 'auto' || TARGET_FACTS[target].block !== undefined
+      ? []
+      : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
     `layout ${layout}`,
     ...presets.map((preset) => `preset ${preset}`),
     ...(convolutions === 'quantize' ? ['convolutions too'] : []),

@@ -251,12 +251,21 @@ export function decide(tensor: TensorInfo, context: RuleContext): Decision {
   return { action: rule.action, rule: rule.id, reason: rule.reason(tensor, context) };
 }
 
-function overridden(tensor: TensorInfo, { match, action }: Override, context: RuleContext): Decision {
-  const chosen: Decision = { action, rule: 'override', reason: `Override: ${match} → ${action}.` };
+function overridden(tensor: TensorInfo, override: Override, context: RuleContext): Decision {
+  const { match, action } = override;
+  const asked = action === 'quantize' ? askedFor(override) : '';
+  const chosen: Decision = { action, rule: 'override', reason: `Override: ${match} → ${action}${asked}.` };
   if (action !== 'quantize') return chosen;
   const obstacle = RULES.find(({ holds, applies }) => holds === 'always' && applies(tensor, context));
   if (obstacle === undefined) return chosen;
   return { action: 'keep', rule: obstacle.id, reason: `Override: it cannot be quantized. ${obstacle.reason(tensor, context)}` };
+}
+
+/** ` as int8, block:64x64, nearest`: what the override has of its own. */
+function askedFor({ target, granularity, blockSize, rounding }: Override): string {
+  const block = blockSize === undefined ? granularity : `block:${blockSize.join('x')}`;
+  const parts = [target, block, rounding].filter((part) => part !== undefined);
+  return parts.length === 0 ? '' : ` as ${parts.join(', ')}`;
 }
 
 /** The beginning of a sentence, e.g. `Preset t5xxl: names with "decoder"`, where a preset's list has part of the name. */
