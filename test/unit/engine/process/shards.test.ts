@@ -124,6 +124,19 @@ it('carries along what is small and no weights, and says what stays behind', asy
   expect(notes.join('\n')).toMatch(/Left behind, because they are other weights: pytorch_model\.bin\./);
 });
 
+it('adds quantization_config to the configuration of the source, of which every other byte stays', async () => {
+  const folder = await sharded(2);
+  const own = '{\n    "rope_theta": 10000.0,\n    "rms_norm_eps": 1e-05,\n    "id": 123456789012345678901';
+  await writeFile(join(folder, 'config.json'), `${own}\n}\n`);
+  const output = join(scene.folder, 'out');
+  await scene.convert(scene.request({ source: folder, output }, { layout: 'compressed-tensors', rounding: 'nearest' }));
+  const text = await readFile(join(output, 'config.json'), 'utf8');
+  expect(text.startsWith(`${own},\n    "quantization_config": {\n        "quant_method": "compressed-tensors",\n`)).toBe(true);
+  const back = join(scene.folder, 'back');
+  await scene.convert(scene.request({ source: output, output: back, work: { kind: 'dequantize', dtype: 'BF16' } }));
+  expect(await readFile(join(back, 'config.json'), 'utf8')).toBe(`${own}\n}\n`);
+});
+
 it('keeps a tensor that turns out to have NaN, in its shard, and every other shard as it was', async () => {
   const spoilt = MANY.map((tensor) =>
     tensor.name === 'layers.5.mlp.up.weight' ? { ...tensor, replace: [{ index: 3, value: NaN }] } : tensor,
