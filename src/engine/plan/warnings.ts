@@ -7,6 +7,7 @@ import type { Override } from './overrides';
 import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
 import type { RuleId } from './decision';
+import { DIFFUSION_MODEL_PREFIX } from './tensorNames';
 import { parsePattern } from './tensorPattern';
 
 export function planWarnings(
@@ -22,6 +23,7 @@ export function planWarnings(
     idleOverrides(tensors, recipe.overrides),
     unusedParts(tensors, familyRuleOf),
     quantizedConvolutions(tensors),
+    outsideModel(tensors, recipe),
     legacyCasts(tensors, recipe),
     diffusersNamed(tensors.filter(({ action }) => action === 'quantize').map(({ source: { name } }) => name)),
   ].filter((warning) => warning !== undefined);
@@ -85,6 +87,17 @@ function quantizedConvolutions(tensors: readonly PlannedTensor[]): string | unde
   const convolutions = count(tensors, 'convolution-on-request');
   if (convolutions === 0) return undefined;
   return `${formatQuantity(convolutions, 'convolution')} will be quantized, and ComfyUI ignores their scales: load the file with something else.`;
+}
+
+/** By overrides, since the rules keep them. */
+function outsideModel(tensors: readonly PlannedTensor[], { layout }: Recipe): string | undefined {
+  if (layout !== 'comfyui' && layout !== 'comfyui-legacy') return undefined;
+  if (!tensors.some(({ source: { name } }) => name.startsWith(DIFFUSION_MODEL_PREFIX))) return undefined;
+  const outside = tensors.filter(({ action, source: { name } }) => action === 'quantize' && !name.startsWith(DIFFUSION_MODEL_PREFIX));
+  const [first] = outside;
+  if (first === undefined) return undefined;
+  const others = outside.length === 1 ? ' is' : ` and ${formatQuantity(outside.length - 1, 'other')} are`;
+  return `"${first.source.name}"${others} quantized outside "${DIFFUSION_MODEL_PREFIX}", where ComfyUI reads no scales and would take the codes for weights: keep them, or convert that part as a file of its own.`;
 }
 
 function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string | undefined {

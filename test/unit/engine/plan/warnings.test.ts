@@ -31,6 +31,12 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
     '1 convolution will be quantized, and ComfyUI ignores',
   ],
   [
+    'parts of a checkpoint that ComfyUI reads no scales in',
+    { 'model.diffusion_model.a.weight': MATRIX, 'conditioner.b.weight': MATRIX, 'first_stage_model.c.weight': MATRIX },
+    { overrides: [{ match: '*', action: 'quantize' }] },
+    '"conditioner.b.weight" and 1 other are quantized outside "model.diffusion_model."',
+  ],
+  [
     'old loaders of the legacy layout',
     { 'a.weight': MATRIX, 'embed.weight': MATRIX },
     { layout: 'comfyui-legacy' },
