@@ -65,6 +65,7 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   const metadata = outputMetadata(header.metadata, wholeFile.metadata, {
     toolVersion: options.toolVersion,
     recipe,
+    layers,
     correctedBiases: tensors.flatMap(({ source, correction }) => (correction === undefined ? [] : [source.name])),
   });
   const output = layOut(outputs, metadata);

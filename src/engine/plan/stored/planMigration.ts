@@ -14,6 +14,7 @@ import type { OutputOrigin, Plan, PlannedTensor } from '../plan';
 import { byteLengthOf } from '../plannedBytes';
 import { defaultRecipe, type Layout, type Recipe } from '../recipe';
 import { layerOfWeight } from '../tensorNames';
+import { ENCODINGS_KEY, encodingsText, type DeclaredLayer } from './declaredEncodings';
 import { dequantizedHeader, MIGRATED_KEY } from './dequantizedHeader';
 import { requireReadable, storageText } from './planDequantized';
 import type { StoredSource } from './sourceCodes';
@@ -42,6 +43,7 @@ export function planMigration(
   if (refusal !== undefined) throw new EngineError('InvalidRecipe', refusal);
   const tensors: PlannedTensor[] = [];
   const outputs: PlacedTensor[] = [];
+  const declared: DeclaredLayer[] = [];
   for (const source of plain.tensors) {
     const weight = stored.byName.get(source.name);
     if (weight === undefined) {
@@ -52,6 +54,7 @@ export function planMigration(
     const codes = { ...weight.codes, name: weight.name };
     const { rows, columns } = weight;
     const target = storedAs(weight, format, layout, recipe);
+    declared.push({ layer: layerNamed(weight, layout), encoding: weight.encoding, nibbles: target.storage.nibbles });
     const quantization = { sourceDtype: 'BF16', targetDtype: codes.dtype, encoding: weight.encoding, rounding: 'nearest' } as const;
     const about = { ...quantization, rows, columns, weightName: weight.name, stored: target };
     tensors.push({
@@ -84,7 +87,11 @@ export function planMigration(
     if (stored.companions.has(source.name) && !told.has(source.name))
       tensors.push({ source, action: 'remove', rule: 'migrated', reason: `Migrated: the layout ${layout} has no place for it.` });
   }
-  const metadata = new Map([...plain.metadata, ...whole.metadata, [MIGRATED_KEY, `${layout} (${toolVersion})`]]);
+  const own = [
+    [MIGRATED_KEY, `${layout} (${toolVersion})`],
+    [ENCODINGS_KEY, encodingsText(declared)],
+  ] as const;
+  const metadata = new Map([...plain.metadata, ...whole.metadata, ...own]);
   return { recipe, tensors, output: layOut(outputs, metadata), warnings: inputScaleWarnings(header, layout) };
 }
 

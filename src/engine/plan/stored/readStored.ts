@@ -3,6 +3,7 @@ import { jsonObject, parsedJson } from '../../../base/json';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel, type ModelSource } from '../../safetensors/modelSource';
+import { declaredEncodings } from './declaredEncodings';
 import { recogniseStored } from './recogniseStored';
 import type { Layout } from '../recipe';
 import { otherScales } from './otherScales';
@@ -62,11 +63,12 @@ async function configFacts({ folder }: ModelSource): Promise<Pick<StorageFacts, 
   return { ...(typeof method === 'string' ? { quantMethod: method } : {}), ...(blockSize === undefined ? {} : { blockSize }) };
 }
 
-/** What this tool noted of the recipe. */
-function ownFacts({ header: { metadata } }: ModelSource): Pick<StorageFacts, 'ownFile' | 'blockSize'> {
+/** What this tool noted. */
+function ownFacts({ header: { metadata } }: ModelSource): Pick<StorageFacts, 'ownFile' | 'declared' | 'blockSize'> {
   const recipe = jsonObject(parsedJson(metadata.get('fp8_quantizer.recipe') ?? ''));
   const blockSize = recipe?.['granularity'] === 'block' || recipe?.['granularity'] === 'auto' ? pair(recipe['blockSize']) : undefined;
-  return { ownFile: recipe === undefined ? 'unknown' : 'own', ...(blockSize === undefined ? {} : { blockSize }) };
+  const ownFile = recipe === undefined ? 'unknown' : 'own';
+  return { ownFile, declared: declaredEncodings(metadata), ...(blockSize === undefined ? {} : { blockSize }) };
 }
 
 function pair(value: unknown): readonly [number, number] | undefined {
