@@ -19,6 +19,11 @@ import { dequantizedHeader, MIGRATED_KEY } from './dequantizedHeader';
 import { requireReadable, storageText } from './planDequantized';
 import type { StoredSource } from './sourceCodes';
 import type { StoredWeight } from './storedWeight';
+import { weightsFor } from './weightsFor';
+
+/** The layouts' own advice is for conversions, which choose the scales. */
+const HOW_TO_CHANGE_SCALES =
+  'Migrating leaves every code and scale as it is: for others convert the source with --requantize, or dequantize it first.';
 
 type PlacedTensor = LayoutTensor & { readonly origin: OutputOrigin };
 
@@ -32,7 +37,8 @@ export function planMigration(
 ): Plan {
   requireReadable(stored);
   if (stored.byName.size === 0) throw new EngineError('NothingToQuantize', 'Nothing to migrate: no tensor is stored as codes with scales.');
-  const weights = [...stored.byName.values()];
+  const weights = weightsFor(stored, layout);
+  const byName = new Map(weights.map((weight) => [weight.name, weight]));
   if (weights.every((weight) => weight.layout === layout))
     throw new EngineError('InvalidRecipe', `The source is in the layout ${layout} already.`);
   const format = FORMATS[layout];
@@ -40,12 +46,12 @@ export function planMigration(
   const recipe = defaultRecipe({ layout, target: weights[0]?.encoding.target ?? 'float8_e4m3fn' });
   const layers = weights.map((weight) => ({ layer: layerNamed(weight, layout), encoding: weight.encoding }));
   const refusal = format.refusal(layers, recipe);
-  if (refusal !== undefined) throw new EngineError('InvalidRecipe', refusal);
+  if (refusal !== undefined) throw new EngineError('InvalidRecipe', `${refusal} ${HOW_TO_CHANGE_SCALES}`);
   const tensors: PlannedTensor[] = [];
   const outputs: PlacedTensor[] = [];
   const declared: DeclaredLayer[] = [];
   for (const source of plain.tensors) {
-    const weight = stored.byName.get(source.name);
+    const weight = byName.get(source.name);
     if (weight === undefined) {
       tensors.push({ source, action: 'keep', rule: 'migrated', reason: 'As it is: it is not quantized.' });
       outputs.push({ ...source, byteLength: source.end - source.begin, origin: { kind: 'copy', source } });
@@ -131,12 +137,10 @@ function storedAs(weight: StoredWeight, format: OutputFormat, layout: Layout, re
   };
   const layer = layerNamed(weight, layout);
   if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true)
-    return fail(
-      `it is ${encoding.target} with ${granularityText(encoding.granularity)}. ${format.limits} Dequantize it, or quantize it anew.`,
-    );
+    return fail(`it is ${encoding.target} with ${granularityText(encoding.granularity)}. ${format.limits} ${HOW_TO_CHANGE_SCALES}`);
   const matrix = { name, shape, rows, columns };
   const obstacle = format.obstacle(matrix, encoding);
-  if (obstacle !== undefined) return fail(obstacle);
+  if (obstacle !== undefined) return fail(`${obstacle} ${HOW_TO_CHANGE_SCALES}`);
   const target = format.store(layer, matrix, encoding, recipe);
   const { nibbles, tensorScaleForm, storedRows, storedColumns } = target.storage;
   if ((storedRows ?? rows) !== rows || (storedColumns ?? columns) !== columns)

@@ -11,6 +11,7 @@ import { requireReadable } from './planDequantized';
 import { wantsOtherScales } from './planMigration';
 import type { StoredSource } from './sourceCodes';
 import type { ComfyFormat, StorageFacts } from './storedWeight';
+import { weightsFor } from './weightsFor';
 
 const COMFY_QUANT = '.comfy_quant';
 const MAX_DESCRIPTION_BYTES = 65_536;
@@ -82,10 +83,10 @@ export async function readScales(source: ModelSource, stored: StoredSource, layo
   const scales = new Map<string, Uint8Array>();
   const model = await openModel(source.path);
   try {
-    for (const [name, weight] of stored.byName) {
+    for (const weight of weightsFor(stored, layout)) {
       if (!wantsOtherScales(weight, layout)) continue;
       const bytes = weight.scales === undefined ? undefined : await model.readTensor(weight.scales);
-      scales.set(name, otherScales(weight, bytes));
+      scales.set(weight.name, otherScales(weight, bytes));
     }
     return scales;
   } finally {

@@ -352,3 +352,39 @@ it('reads two codes in a byte after a migration to plain, which says which of th
   );
   expect(after!.tensors).toEqual(before!.tensors);
 });
+
+describe('a scale of one row and one column', () => {
+  const scaled = (layer: string, shape: readonly [number, number], scales: readonly number[], suffix: string): readonly ModelTensor[] => [
+    { name: `${layer}.weight`, dtype: 'F8_E4M3', shape },
+    {
+      name: `${layer}.${suffix}`,
+      dtype: 'F32',
+      shape: scales,
+      replace: [0, 1, 2, 3].slice(0, scales[0]! * scales[1]!).map((index) => ({ index, value: 0.5 + index })),
+    },
+  ];
+
+  it.each(['huggingface', 'compressed-tensors', 'comfyui'] as const)('is what %s needs', async (layout) => {
+    const suffix = layout === 'huggingface' ? 'weight_scale' : 'weight_scale_inv';
+    const large = layout === 'comfyui' ? [] : scaled('a', [256, 256], [2, 2], suffix);
+    const folder = join(scene.folder, 'model');
+    await mkdir(folder);
+    await writeModel(join(folder, 'model.safetensors'), [
+      ...large,
+      ...scaled('b', [128, 128], [1, 1], suffix),
+      ...scaled('c', [64, 128], [1, 1], suffix),
+    ]);
+    const output = await worked({ kind: 'migrate', layout }, folder, join(scene.folder, 'migrated'));
+    const report = await scene.verify({ converted: output, source: folder });
+    expect([report.problems, report.tensors.flatMap(({ problems }) => problems)]).toEqual([[], []]);
+    expect(report.tensors.map(({ state }) => state)).toEqual(Array<string>(large.length / 2 + 2).fill('migrated'));
+    if (layout === 'comfyui') return;
+    const config = await readFile(join(output, 'config.json'), 'utf8');
+    expect(JSON.parse(config)).toMatchObject({
+      quantization_config:
+        layout === 'huggingface'
+          ? { weight_block_size: [128, 128], modules_to_not_convert: ['lm_head'] }
+          : { ignore: ['lm_head'], config_groups: { group_0: { weights: { block_structure: [128, 128] } } } },
+    });
+  });
+});
