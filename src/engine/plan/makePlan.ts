@@ -69,7 +69,12 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
     correctedBiases: tensors.flatMap(({ source, correction }) => (correction === undefined ? [] : [source.name])),
   });
   const output = layOut(outputs, metadata);
-  return { recipe, tensors, output, warnings: planWarnings(tensors, recipe, context.familyRuleOf) };
+  return {
+    recipe,
+    tensors,
+    output,
+    warnings: [...(options.stored?.warnings ?? []), ...planWarnings(tensors, recipe, context.familyRuleOf)],
+  };
 }
 
 function quantizationOf(

@@ -98,7 +98,7 @@ export function planMigration(
     [ENCODINGS_KEY, encodingsText(declared)],
   ] as const;
   const metadata = new Map([...plain.metadata, ...whole.metadata, ...own]);
-  return { recipe, tensors, output: layOut(outputs, metadata), warnings: inputScaleWarnings(header, layout) };
+  return { recipe, tensors, output: layOut(outputs, metadata), warnings: [...stored.warnings, ...inputScaleWarnings(header, layout)] };
 }
 
 /** Whether the layout wants the scales in other bytes than the source has. */

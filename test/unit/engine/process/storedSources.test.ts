@@ -388,3 +388,30 @@ describe('a scale of one row and one column', () => {
     });
   });
 });
+
+it.each(['recipe', 'migrated'] as const)(
+  'goes by what the file itself says (%s), and warns, where config.json beside it says otherwise',
+  async (word) => {
+    await writeModel(scene.source, [{ name: 'x.weight', dtype: 'F32', shape: [192, 128] }]);
+    const folder = join(scene.folder, 'model');
+    await mkdir(folder);
+    const made = await converted('made', { layout: 'plain', granularity: 'block', blockSize: [96, 128] });
+    const expected = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, made, path('expected')));
+    const file = join(folder, 'model.safetensors');
+    if (word === 'recipe') await writeFile(file, await readFile(made));
+    else {
+      const scales = { name: 'x.weight_scale', dtype: 'F32', shape: [2, 1] } as const;
+      await writeModel(file, [{ name: 'x.weight', dtype: 'F8_E4M3', shape: [192, 128] }, scales], {
+        'fp8_quantizer.migrated': 'plain (1.0)',
+        'fp8_quantizer.encodings': '{"float8_e4m3fn block:96x128":["x"]}',
+      });
+    }
+    const other = { quant_method: 'compressed-tensors', weight_block_size: [128, 128] };
+    await writeFile(join(folder, 'config.json'), JSON.stringify({ quantization_config: other }));
+    const report = await scene.convert(scene.request({ source: file, output: path('back'), work: { kind: 'dequantize', dtype: 'F32' } }));
+    expect(report.warnings.join()).toMatch(/says quant_method "compressed-tensors", and the file itself that it is in the layout plain/);
+    if (word === 'recipe') expect((await contentsOf(path('back'))).tensors).toEqual(expected.tensors);
+    const end = (await scene.run(scene.request({ source: file, output: path('on'), work: { kind: 'migrate', layout: 'plain' } }))).at(-1);
+    expect(end?.type === 'failed' ? end.error.message : '').toMatch(/is in the layout plain already/);
+  },
+);
