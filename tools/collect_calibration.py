@@ -16,12 +16,13 @@ import torch
 class Collector:
     """Hooks every nn.Linear of a module while it is entered; what it gathers stays until it is saved.
 
-    samples: the most vectors of each layer that count; keep: "second_moment" sums them up where the model is, "samples" keeps them;
+    samples: how many vectors of each layer are looked at, more of a longer run but ever fewer of each batch; keep: "second_moment" sums them up
+    where the model is, "samples" keeps that many;
     gradients: also those of a loss by the layers' outputs, for which `backward()` is called after each batch; layers: whether a layer
     of this name is wanted.
     """
 
-    def __init__(self, model, samples=8192, keep="second_moment", gradients=False, layers=lambda name: True, seed=0):
+    def __init__(self, model, samples=32768, keep="second_moment", gradients=False, layers=lambda name: True, seed=0):
         if keep not in ("second_moment", "samples"):
             raise ValueError(f'keep must be "second_moment" or "samples"; it is "{keep}"')
         if samples < 1:
@@ -73,40 +74,63 @@ class Collector:
 
 
 class Seen:
-    """Up to `limit` vectors of one side of one layer."""
+    """The vectors of one side of one layer. Each of the whole run counts the same, whenever it came: beyond the first `limit`, a part of each batch
+    at random is looked at and counts for all of it, and samples that are kept make room for later ones."""
 
     def __init__(self, limit, keep, generator):
         self.limit, self.keep, self.generator = limit, keep, generator
-        self.count, self.rows, self.total, self.square = 0, [], None, None
+        self.seen, self.squared_weights, self.rows, self.total, self.square = 0, 0.0, None, None, None
+
+    @property
+    def count(self):
+        """How many samples say as much: fewer than were seen, since some count for others."""
+        if self.seen == 0:
+            return 0
+        return len(self.rows) if self.keep == "samples" else round(self.seen**2 / self.squared_weights)
 
     def add(self, values):
-        rows = values.reshape(-1, values.shape[-1])
-        room = self.limit - self.count
-        if len(rows) > room:
-            # Half of what is left at most, so that later batches have their say.
-            room = (room + 1) // 2
-            rows = rows[torch.randperm(len(rows), generator=self.generator)[:room].to(rows.device)]
-        rows = rows.float()
+        rows = values.reshape(-1, values.shape[-1]).float()
         rows = rows[torch.isfinite(rows).all(dim=1)]
         if len(rows) == 0:
             return
-        self.count += len(rows)
         if self.keep == "samples":
-            self.rows.append(rows.cpu())
-            return
+            self._replace(rows.cpu())
+        else:
+            self._sum(rows)
+
+    def _sum(self, rows):
         if self.square is None:
             self.total, self.square = torch.zeros_like(rows[0]), rows.new_zeros(rows.shape[1], rows.shape[1])
         self.total += rows.sum(dim=0)
-        self.square += rows.T @ rows
+        self.seen += len(rows)
+        part = rows
+        if self.seen > self.limit:
+            size = max(1, len(rows) * self.limit // self.seen)
+            part = rows[torch.randperm(len(rows), generator=self.generator)[:size].to(rows.device)]
+        weight = len(rows) / len(part)
+        self.square += weight * (part.T @ part)
+        self.squared_weights += weight**2 * len(part)
+
+    def _replace(self, rows):
+        room = self.limit - self.count
+        if room > 0:
+            self.rows = rows[:room].clone() if self.rows is None else torch.cat([self.rows, rows[:room]])
+        self.seen += len(rows)
+        later = rows[room:]
+        # The vector that comes as number n takes a random one of n places, of which the first `limit` exist.
+        numbers = torch.arange(self.seen - len(later) + 1, self.seen + 1, dtype=torch.float64)
+        places = (torch.rand(len(later), generator=self.generator, dtype=torch.float64) * numbers).long()
+        stays = places < self.limit
+        self.rows[places[stays]] = later[stays]
 
     def tensors(self, name, side):
         if self.count == 0:
             return {}
         if self.keep == "samples":
-            return {f"{name}.{'input' if side == 'input' else 'output_gradient'}": torch.cat(self.rows)}
-        found = {f"{name}.{side}_second_moment": (self.square / self.count).cpu()}
+            return {f"{name}.{'input' if side == 'input' else 'output_gradient'}": self.rows}
+        found = {f"{name}.{side}_second_moment": (self.square / self.seen).cpu()}
         if side == "input":
-            found[f"{name}.input_mean"] = (self.total / self.count).cpu()
+            found[f"{name}.input_mean"] = (self.total / self.seen).cpu()
         return found
 
 

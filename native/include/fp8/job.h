@@ -189,14 +189,30 @@ struct DequantizeTask {
 
 // One step of a PropagateTask: from registers, each of which holds `samples` vectors, to a register. See PropagateStep in quantizer.ts.
 struct PropagateStep {
-  enum class Kind { gather, linear, rms_norm, layer_norm, activate, multiply, add, shuffle, repeat_heads, store };
+  enum class Kind {
+    gather,
+    noise,
+    time,
+    linear,
+    rms_norm,
+    layer_norm,
+    activate,
+    multiply,
+    add,
+    modulate,
+    slice,
+    shuffle,
+    repeat_heads,
+    store
+  };
   enum class Activation { silu, gelu, gelu_tanh, quick_gelu };
   Kind kind = Kind::store;
   std::uint32_t out = 0;
   std::uint32_t a = 0;
   std::uint32_t b = 0;
-  std::uint32_t rows = 0;   // gather, linear: of the weight; repeat_heads: size of a head
+  std::uint32_t rows = 0;   // gather, linear: of the weight; noise, time, slice: width of the result; repeat_heads: size of a head
   std::uint32_t times = 1;  // repeat_heads
+  std::uint32_t part = 0;   // slice: which, counted in its own width
   Activation activation = Activation::silu;
   std::optional<TensorValues> weight;
   std::optional<TensorValues> bias;

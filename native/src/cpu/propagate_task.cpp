@@ -85,6 +85,10 @@ class Propagation {
     switch (step.kind) {
       case Kind::gather:
         return gather(step);
+      case Kind::noise:
+        return draw_noise(step);
+      case Kind::time:
+        return draw_times(step);
       case Kind::linear:
         return multiply_by_weights(step);
       case Kind::rms_norm:
@@ -96,6 +100,10 @@ class Propagation {
         return map(step, [](float a, float b) { return a * b; });
       case Kind::add:
         return map(step, [](float a, float b) { return a + b; });
+      case Kind::modulate:
+        return map(step, [](float a, float b) { return a * (1.0F + b); });
+      case Kind::slice:
+        return slice(step);
       case Kind::shuffle:
         return shuffle(step);
       case Kind::repeat_heads:
@@ -157,6 +165,29 @@ class Propagation {
         std::transform(row.begin(), row.end(), out.values.data() + s * width, finite);
       }
     });
+  }
+
+  // Standard normal values: what a diffusion model starts from.
+  void draw_noise(const PropagateStep& step) {
+    Register& out = target(step, step.rows);
+    for (std::size_t i = 0; i < out.width * samples_; ++i) out.values[i] = static_cast<float>(random_.normal());
+  }
+
+  // Of a moment between 0 and 1000 for each sample, the cosines and then the sines at frequencies from 1 down to 1/10000: what diffusion
+  // transformers make of their time step.
+  void draw_times(const PropagateStep& step) {
+    Register& out = target(step, step.rows);
+    const std::size_t half = out.width / 2;
+    for (std::size_t s = 0; s < samples_; ++s) {
+      const double moment = 1000 * random_.uniform();
+      float* row = out.values.data() + s * out.width;
+      row[out.width - 1] = 0;
+      for (std::size_t i = 0; i < half; ++i) {
+        const double angle = moment * std::pow(1e-4, static_cast<double>(i) / static_cast<double>(half));
+        row[i] = static_cast<float>(std::cos(angle));
+        row[half + i] = static_cast<float>(std::sin(angle));
+      }
+    }
   }
 
   void multiply_by_weights(const PropagateStep& step) {
@@ -223,6 +254,19 @@ class Propagation {
     for_samples([&](std::size_t s) {
       for (std::size_t i = s * a.width; i < (s + 1) * a.width; ++i) out.values[i] = function(a.values[i], b.values[i]);
     });
+  }
+
+  // Values [part · rows, (part + 1) · rows) of each sample.
+  void slice(const PropagateStep& step) {
+    const Register& in = argument(step.a);
+    const std::size_t width = step.rows;
+    if (in.width < width * (step.part + 1))
+      throw Error(ErrorCode::internal, "a propagation step takes a part that is not there", task_.name);
+    Register out{width, Buffer<float>(width * samples_)};
+    for_samples([&](std::size_t s) {
+      std::memcpy(out.values.data() + s * width, in.values.data() + s * in.width + width * step.part, width * sizeof(float));
+    });
+    registers_.at(step.out) = std::move(out);
   }
 
   // Another sample's values for each: what attention does to samples that know nothing of each other.

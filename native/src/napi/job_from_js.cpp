@@ -186,12 +186,16 @@ PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
   using Kind = PropagateStep::Kind;
   using Activation = PropagateStep::Activation;
   static constexpr std::pair<const char*, Kind> kinds[] = {{"gather", Kind::gather},
+                                                           {"noise", Kind::noise},
+                                                           {"time", Kind::time},
                                                            {"linear", Kind::linear},
                                                            {"rmsNorm", Kind::rms_norm},
                                                            {"layerNorm", Kind::layer_norm},
                                                            {"activate", Kind::activate},
                                                            {"multiply", Kind::multiply},
                                                            {"add", Kind::add},
+                                                           {"modulate", Kind::modulate},
+                                                           {"slice", Kind::slice},
                                                            {"shuffle", Kind::shuffle},
                                                            {"repeatHeads", Kind::repeat_heads},
                                                            {"store", Kind::store}};
@@ -208,6 +212,7 @@ PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
   if (step.out >= registers || step.a >= registers || step.b >= registers) reject(object.Env(), "a register", "below registerCount");
   step.rows = optional_number("rows", 0);
   step.times = optional_number("times", 1);
+  step.part = optional_number("part", 0);
   if (!object.Get("weight").IsUndefined()) step.weight = values_from(object, "weight");
   if (!object.Get("bias").IsUndefined()) step.bias = values_from(object, "bias");
   switch (step.kind) {
@@ -215,6 +220,11 @@ PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
     case Kind::linear:
       if (!step.weight || step.rows == 0 || element_count(*step.weight) % step.rows != 0)
         reject(object.Env(), "weight", "a matrix of `rows` rows");
+      break;
+    case Kind::noise:
+    case Kind::time:
+    case Kind::slice:
+      if (step.rows == 0) reject(object.Env(), "rows", "greater than 0");
       break;
     case Kind::activate:
       step.activation = one_of(object, "activation", activations);

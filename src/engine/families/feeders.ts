@@ -5,27 +5,23 @@
  * as the model computes it.
  */
 import type { Header, TensorInfo } from '../safetensors/header';
-import { isSourceDtype } from '../dtype';
+import {
+  BRANCH,
+  NORMED,
+  REGISTERS,
+  RESIDUAL,
+  SECOND,
+  biasUnder,
+  columnsOf,
+  linearStep,
+  rowsOf,
+  tensorsUnder,
+  type FeederStep,
+  type FindTensor,
+} from './feederSteps';
+import { modulatedSteps } from './modulatedFeeders';
 import type { Recognition } from './recognise';
-import { STACKS, type Activation, type Stack } from './stacks';
-
-/** Registers hold one vector for each sample. */
-export type FeederStep =
-  | { readonly kind: 'gather'; readonly out: number; readonly weight: TensorInfo }
-  | { readonly kind: 'linear'; readonly out: number; readonly a: number; readonly weight: TensorInfo; readonly bias?: TensorInfo }
-  | {
-      readonly kind: 'rmsNorm' | 'layerNorm';
-      readonly out: number;
-      readonly a: number;
-      readonly weight: TensorInfo;
-      readonly bias?: TensorInfo;
-    }
-  | { readonly kind: 'activate'; readonly out: number; readonly a: number; readonly activation: Activation }
-  | { readonly kind: 'multiply' | 'add'; readonly out: number; readonly a: number; readonly b: number }
-  | { readonly kind: 'shuffle'; readonly out: number; readonly a: number }
-  | { readonly kind: 'repeatHeads'; readonly out: number; readonly a: number; readonly headSize: number; readonly times: number }
-  /** What is in `a` is the input of these weights. */
-  | { readonly kind: 'reach'; readonly a: number; readonly width: number; readonly weights: readonly string[] };
+import { MODULATED_STACKS, STACKS, type Stack } from './stacks';
 
 export interface Feeders {
   readonly steps: readonly FeederStep[];
@@ -33,12 +29,6 @@ export interface Feeders {
   /** Every weight whose input the steps reach. */
   readonly reached: ReadonlySet<string>;
 }
-
-const RESIDUAL = 0;
-const NORMED = 1;
-const BRANCH = 2;
-const SECOND = 3;
-const REGISTERS = 4;
 
 const NONE: Feeders = { steps: [], registerCount: 0, reached: new Set() };
 
@@ -48,11 +38,14 @@ const known = new WeakMap<Header, Feeders>();
 export function feedersOf(header: Header, recognition: Recognition): Feeders {
   const found = known.get(header);
   if (found !== undefined) return found;
-  const steps = recognition.components.flatMap(({ family, prefix }) =>
-    STACKS.filter(({ families }) => families.includes(family)).flatMap((stack) =>
+  // What belongs to no family may be built in a known way all the same.
+  const components = recognition.components.length === 0 ? [{ family: 'unknown', prefix: '' } as const] : recognition.components;
+  const steps = components.flatMap(({ family, prefix }) => [
+    ...STACKS.filter(({ families }) => families.includes(family)).flatMap((stack) =>
       stack.stems.flatMap((stem) => stepsOf(stack, prefix + stem, header)),
     ),
-  );
+    ...MODULATED_STACKS.filter(({ families }) => families.includes(family)).flatMap((stack) => modulatedSteps(stack, prefix, header)),
+  ]);
   const reached = new Set(steps.flatMap((step) => (step.kind === 'reach' ? step.weights : [])));
   const feeders = reached.size === 0 ? NONE : { steps, registerCount: REGISTERS, reached };
   known.set(header, feeders);
@@ -61,10 +54,7 @@ export function feedersOf(header: Header, recognition: Recognition): Feeders {
 
 /** As far as the tensors are there in a dtype that can be read: the first layer that is built otherwise ends it. */
 function stepsOf(stack: Stack, prefix: string, header: Header): readonly FeederStep[] {
-  const find = (name: string): TensorInfo | undefined => {
-    const tensor = header.byName.get(prefix + name);
-    return tensor !== undefined && isSourceDtype(tensor.dtype) && tensor.end > tensor.begin ? tensor : undefined;
-  };
+  const find = tensorsUnder(prefix, header);
   const tables = stack.tables.map((names) => names.map(find).find((tensor) => tensor?.shape.length === 2));
   const [table, ...others] = tables;
   if (table === undefined || others.includes(undefined)) return [];
@@ -80,10 +70,8 @@ function stepsOf(stack: Stack, prefix: string, header: Header): readonly FeederS
   }
 }
 
-type Find = (name: string) => TensorInfo | undefined;
-
 /** A norm, attention, a norm, a feed-forward network. Undefined where the layer is not there or built in another way. */
-function layerSteps(stack: Stack, find: Find, width: number): readonly FeederStep[] | undefined {
+function layerSteps(stack: Stack, find: FindTensor, width: number): readonly FeederStep[] | undefined {
   const { attention, feedForward } = stack;
   const attentionNorm = find(`${attention.norm}.weight`);
   const value = find(`${attention.value}.weight`);
@@ -114,15 +102,9 @@ function layerSteps(stack: Stack, find: Find, width: number): readonly FeederSte
     out: NORMED,
     a: RESIDUAL,
     weight,
-    ...optional(find(`${name}.bias`)),
+    ...biasUnder(find, name),
   });
-  const linear = (out: number, a: number, weight: TensorInfo, name: string): FeederStep => ({
-    kind: 'linear',
-    out,
-    a,
-    weight,
-    ...optional(find(`${name}.bias`)),
-  });
+  const linear = (out: number, a: number, weight: TensorInfo, name: string): FeederStep => linearStep(find, out, a, weight, name);
   const addToResidual: FeederStep = { kind: 'add', out: RESIDUAL, a: RESIDUAL, b: BRANCH };
   const { activation } = feedForward;
   return [
@@ -148,18 +130,6 @@ function layerSteps(stack: Stack, find: Find, width: number): readonly FeederSte
     linear(BRANCH, BRANCH, down, feedForward.down),
     addToResidual,
   ];
-}
-
-function optional(bias: TensorInfo | undefined): { readonly bias?: TensorInfo } {
-  return bias === undefined ? {} : { bias };
-}
-
-function rowsOf({ shape }: TensorInfo): number {
-  return shape[0] ?? 0;
-}
-
-function columnsOf({ shape }: TensorInfo): number {
-  return shape[1] ?? 0;
 }
 
 /** A norm over the queries of one head tells its size; else the usual one, which small models halve. */

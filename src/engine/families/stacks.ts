@@ -29,6 +29,25 @@ export interface Stack {
   };
 }
 
+/** Blocks without weights in their norms: x + gate · f(norm(x) · (1 + scale) + shift), where a layer makes shift, scale and gate of the condition. */
+export interface ModulatedStack {
+  readonly families: readonly (FamilyId | 'unknown')[];
+  /** What makes the residual stream of noise; a convolution of patches is a matrix as well; the first that is there. */
+  readonly input: readonly string[];
+  /** A table, its full name. */
+  readonly positions: string;
+  /** The two layers that embed the moment, SiLU between them; of several pairs, the first that is there. */
+  readonly time: readonly (readonly [string, string])[];
+  /** Tables of conditions that are added to the moment, full names; the first that is there, and none if none is. */
+  readonly classes: readonly string[];
+  readonly block: string;
+  readonly modulation: string;
+  /** Of the layer after the last block. */
+  readonly lastModulation: string;
+  readonly attention: { readonly qkv: string; readonly out: string };
+  readonly feedForward: { readonly up: string; readonly down: string; readonly activation: Activation };
+}
+
 const LLAMA: Stack = {
   families: ['llama', 'mistral', 'qwen2', 'qwen3'],
   stems: ['', 'model.', 'model.language_model.', 'language_model.model.'],
@@ -84,3 +103,22 @@ function clip(families: Stack['families'], activation: Activation): Stack {
 }
 
 export const STACKS: readonly Stack[] = [LLAMA, T5, clip(['clip-l'], 'quickGelu'), clip(['clip-h', 'clip-g'], 'gelu')];
+
+/** The class-conditional transformer of Peebles and Xie, "Scalable Diffusion Models with Transformers", and what is built after it. */
+const DIT: ModulatedStack = {
+  families: ['unknown'],
+  input: ['x_embedder.proj', 'x_embedder'],
+  positions: 'pos_embed',
+  time: [
+    ['t_embedder.mlp.0', 't_embedder.mlp.2'],
+    ['t_embedder.0', 't_embedder.2'],
+  ],
+  classes: ['y_embedder.embedding_table.weight', 'y_embedder.weight'],
+  block: 'blocks.{}.',
+  modulation: 'adaLN_modulation.1',
+  lastModulation: 'final_layer.adaLN_modulation.1',
+  attention: { qkv: 'attn.qkv', out: 'attn.proj' },
+  feedForward: { up: 'mlp.fc1', down: 'mlp.fc2', activation: 'geluTanh' },
+};
+
+export const MODULATED_STACKS: readonly ModulatedStack[] = [DIT];

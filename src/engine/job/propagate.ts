@@ -3,7 +3,8 @@ import { open, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isSourceDtype } from '../dtype';
 import { EngineError } from '../errors';
-import type { Feeders, FeederStep } from '../families/feeders';
+import type { Feeders } from '../families/feeders';
+import type { FeederStep } from '../families/feederSteps';
 import type { SourceCodes } from '../plan/plan';
 import type { Recipe } from '../plan/recipe';
 import type { TensorInfo } from '../safetensors/header';
@@ -93,23 +94,32 @@ export async function propagate(
 function nativeStep(step: Exclude<FeederStep, { readonly kind: 'reach' }>, values: (tensor: TensorInfo) => TensorValues): PropagateStep {
   switch (step.kind) {
     case 'gather':
-      return { ...step, weight: values(step.weight), rows: step.weight.shape[0] ?? 0 };
+      // A table of positions may stand in a batch of one.
+      return { ...step, weight: values(step.weight), rows: step.weight.shape.slice(0, -1).reduce((product, size) => product * size, 1) };
     case 'linear': {
       const { bias, ...rest } = step;
       return { ...rest, weight: values(step.weight), rows: step.weight.shape[0] ?? 0, ...biasOf(bias, values) };
     }
     case 'rmsNorm':
     case 'layerNorm': {
-      const { bias, ...rest } = step;
-      return { ...rest, weight: values(step.weight), ...biasOf(bias, values) };
+      const { weight, bias, ...rest } = step;
+      return { ...rest, ...(weight === undefined ? {} : { weight: values(weight) }), ...biasOf(bias, values) };
     }
     case 'repeatHeads': {
       const { headSize, ...rest } = step;
       return { ...rest, rows: headSize };
     }
+    case 'noise':
+    case 'time':
+      return { kind: step.kind, out: step.out, rows: step.width };
+    case 'slice': {
+      const { width, ...rest } = step;
+      return { ...rest, rows: width };
+    }
     case 'activate':
     case 'multiply':
     case 'add':
+    case 'modulate':
     case 'shuffle':
       return step;
   }

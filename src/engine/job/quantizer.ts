@@ -162,6 +162,8 @@ export interface PropagateTask {
 export type PropagateStep =
   /** Rows of a table at random. */
   | { readonly kind: 'gather'; readonly out: number; readonly rows: number; readonly weight: TensorValues }
+  /** `rows` standard normal values; or the cosines and then the sines of a moment between 0 and 1000, as diffusion models tell their time. */
+  | { readonly kind: 'noise' | 'time'; readonly out: number; readonly rows: number }
   | {
       readonly kind: 'linear';
       readonly out: number;
@@ -183,7 +185,10 @@ export type PropagateStep =
       readonly a: number;
       readonly activation: 'silu' | 'gelu' | 'geluTanh' | 'quickGelu';
     }
-  | { readonly kind: 'multiply' | 'add'; readonly out: number; readonly a: number; readonly b: number }
+  /** `modulate` is a · (1 + b). */
+  | { readonly kind: 'multiply' | 'add' | 'modulate'; readonly out: number; readonly a: number; readonly b: number }
+  /** Values part · rows to (part + 1) · rows of each sample. */
+  | { readonly kind: 'slice'; readonly out: number; readonly a: number; readonly rows: number; readonly part: number }
   /** Each sample gets another's values. */
   | { readonly kind: 'shuffle'; readonly out: number; readonly a: number }
   /** Each group of `rows` elements `times` times in a row. */

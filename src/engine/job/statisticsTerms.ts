@@ -24,7 +24,13 @@ const GRAM: StatisticsTerm = { kind: 'gram', weight: 1 };
 const PROPAGATED_DAMPING = 0.15;
 const GRAM_OUTPUT_DAMPING = 2;
 const CALIBRATED_GRAM_OUTPUT_DAMPING = 1;
-const GRADIENT_DAMPING = 0.1;
+/** Of calibrated inputs and of output gradients: their damping falls with the number of samples, down to these. */
+const LEAST_INPUT_DAMPING = 0.003;
+const LEAST_GRADIENT_DAMPING = 0.03;
+const MOST_DAMPING = 0.3;
+/** Of a diagonal beside propagated statistics: it damps where inputs are large, and takes most of the damping's place. */
+const DIAGONAL_WEIGHT = 0.1;
+const DIAGONAL_DAMPING = 0.03;
 
 /** `inputs` is absent where they are the quantizer's own: gram. */
 export function statisticsOf(
@@ -53,7 +59,7 @@ export function statisticsOf(
         return { terms: [GRAM], damping: statistics.inputs === 'calibrated' ? CALIBRATED_GRAM_OUTPUT_DAMPING : GRAM_OUTPUT_DAMPING };
       case 'calibrated': {
         const side = required(layer?.outputs, weightName);
-        return { terms: [{ ...termOf(side, file), weight: 1 }], damping: GRADIENT_DAMPING * Math.max(1, rows / side.samples) };
+        return { terms: [{ ...termOf(side, file), weight: 1 }], damping: Math.max(LEAST_GRADIENT_DAMPING, (0.1 * rows) / side.samples) };
       }
     }
   })();
@@ -67,15 +73,16 @@ export function statisticsOf(
 function calibratedInputs(side: CalibratedSide, file: number, columns: number, prior: PropagatedInput | undefined): Statistics {
   // A diagonal alone would leave nothing to learn: what is known of how inputs go together comes from elsewhere.
   if (side.kind === 'diagonal') {
-    const others = prior === undefined ? [GRAM] : [GRAM, { ...prior, weight: 1 }];
-    return { terms: [{ ...termOf(side, file), weight: 1 }, ...others], damping: PROPAGATED_DAMPING };
+    const diagonal = termOf(side, file);
+    if (prior === undefined) return { terms: [{ ...diagonal, weight: 1 }, GRAM], damping: PROPAGATED_DAMPING };
+    return { terms: [{ ...diagonal, weight: DIAGONAL_WEIGHT }, GRAM, { ...prior, weight: 1 }], damping: DIAGONAL_DAMPING };
   }
   const share = columns / side.samples;
-  const priorWeight = Math.min(1, 0.4 * share);
-  const damping = Math.min(0.3, Math.max(0.01, 0.1 * share));
+  const damped = (damping: number): number => Math.min(MOST_DAMPING, Math.max(LEAST_INPUT_DAMPING, damping));
   const own: StatisticsTerm = { ...termOf(side, file), weight: 1 };
-  if (prior === undefined) return { terms: [own], damping: Math.min(0.3, Math.max(0.02, 0.2 * share)) };
-  return { terms: [own, { ...prior, weight: priorWeight }], damping: damping / (1 + priorWeight) };
+  if (prior === undefined) return { terms: [own], damping: damped(0.3 * share ** 1.5) };
+  const priorWeight = Math.min(1, 0.4 * share);
+  return { terms: [own, { ...prior, weight: priorWeight }], damping: damped(0.1 * share) / (1 + priorWeight) };
 }
 
 function termOf(

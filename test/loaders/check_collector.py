@@ -1,0 +1,82 @@
+"""The collector against statistics of everything that a model saw: check_collector.py FOLDER. Prints nothing where all is well. Needs PyTorch."""
+
+import json
+import pathlib
+import struct
+import sys
+
+import torch
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+from collect_calibration import Collector  # noqa: E402
+
+CALLS, ROWS, WIDTH, LIMIT = 200, 512, 8, 4096
+
+
+def read(path):
+    raw = path.read_bytes()
+    (size,) = struct.unpack_from("<Q", raw)
+    header = json.loads(raw[8 : 8 + size])
+    metadata = header.pop("__metadata__")
+    body = bytearray(raw[8 + size :])
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        tensors[name] = torch.frombuffer(body, dtype=torch.float32, count=(end - begin) // 4, offset=begin).reshape(entry["shape"])
+    return tensors, metadata
+
+
+def inputs():
+    """What a run sees changes from its first call to its last, as along the steps of a sampler."""
+    generator = torch.Generator().manual_seed(0)
+    for call in range(CALLS):
+        x = torch.randn(ROWS, WIDTH, generator=generator)
+        x[:, 0] += 4 * call / CALLS
+        x[:, 1] *= 1 + 3 * call / CALLS
+        yield x
+
+
+def close(found, expected, tolerance, what):
+    error = ((found - expected).norm() / expected.norm()).item()
+    assert error < tolerance, f"{what}: off by {error:.4f}"
+
+
+def run(keep, gradients, folder):
+    torch.manual_seed(1)
+    model = torch.nn.Sequential(torch.nn.Linear(WIDTH, 6), torch.nn.Tanh(), torch.nn.Linear(6, 3)).requires_grad_(False)
+    with Collector(model, samples=LIMIT, keep=keep, gradients=gradients) as collector:
+        for x in inputs():
+            output = model(x)
+            if gradients:
+                output.square().sum().backward()
+    collector.save(folder / "calibration.safetensors")
+    tensors, metadata = read(folder / "calibration.safetensors")
+    everything = torch.cat(list(inputs()))
+    return model, everything, tensors, metadata
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    model, seen, tensors, metadata = run("second_moment", True, folder)
+    close(tensors["0.input_mean"], seen.mean(dim=0), 1e-3, "the mean")
+    close(tensors["0.input_second_moment"], seen.T @ seen / len(seen), 0.05, "the second moment")
+    close(tensors["2.input_mean"], model[:2](seen).mean(dim=0), 1e-3, "the second layer's mean")
+    # d(y²)/dy = 2y for the last layer.
+    gradient = 2 * model(seen)
+    close(tensors["2.output_second_moment"], gradient.T @ gradient / len(seen), 0.05, "the gradients' second moment")
+    counted = int(metadata["0.input_samples"])
+    assert LIMIT < counted < 2 * LIMIT, f"{counted} samples are told"
+
+    _, seen, tensors, metadata = run("samples", False, folder)
+    kept = tensors["0.input"]
+    assert list(kept.shape) == [LIMIT, WIDTH], f"{list(kept.shape)} samples are kept"
+    assert metadata["0.input_samples"] == str(LIMIT)
+    index = {tuple(row): place for place, row in enumerate(seen.tolist())}
+    # A third of the run each: its share among the kept ones, which come from all over it.
+    places = torch.tensor([index[tuple(row)] for row in kept.tolist()])
+    shares = torch.bincount(places * 3 // len(seen), minlength=3) / LIMIT
+    assert ((shares - 1 / 3).abs() < 0.08).all(), f"the thirds of the run have shares {shares.tolist()}"
+    assert len(places.unique()) == LIMIT, "a sample is kept twice"
+
+
+main()
