@@ -6,7 +6,7 @@ import type { Header, TensorInfo } from '../safetensors/header';
 import { feedersOf } from '../families/feeders';
 import { layOut, type LayoutTensor } from '../safetensors/layout';
 import { withCorrections } from './biasCorrection';
-import { calibratedMeanOf, calibrationOf, type Calibration } from './calibration';
+import { calibratedMeanOf, calibrationOf, calibrationWarnings, type Calibration } from './calibration';
 import { FORMATS } from './formats/formats';
 import { matrixOf } from './matrix';
 import { modelFamily } from './modelFamily';
@@ -68,7 +68,8 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
     correctedBiases: tensors.flatMap(({ source, correction }) => (correction === undefined ? [] : [source.name])),
   });
   const output = layOut(outputs, metadata);
-  return { recipe, tensors, output, warnings: planWarnings(tensors, recipe, context.familyRuleOf) };
+  const warnings = [...planWarnings(tensors, recipe, context.familyRuleOf), ...calibrationWarnings(options.calibration)];
+  return { recipe, tensors, output, warnings };
 }
 
 function quantizationOf(
@@ -126,7 +127,9 @@ function statisticsOf(
 ): Pick<TensorQuantization, 'statistics'> {
   if (rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
+  const silent = calibration?.byWeight.get(name)?.silent;
   const known: KnownStatistics = {
+    ...(silent === undefined ? {} : { silent }),
     calibration: calibrationOf(calibration, name),
     calibratedMean: calibratedMeanOf(calibration, name) === undefined ? 'unknown' : 'known',
     propagation: reached ? 'reached' : 'not reached',
