@@ -115,7 +115,7 @@ function groupTable({ tensors }: Plan, style: Style): readonly string[] {
     const { action, reason, source, correction } = tensor;
     const kind = kindOfReason(reason);
     // Corrected biases, and those that stay as they are, are told apart.
-    const key = `${action} ${correction === undefined ? 'as it is' : 'corrected'} ${kind}`;
+    const key = `${action} ${correction?.mean ?? 'as it is'} ${kind}`;
     const group = groups.get(key) ?? { action, kind, count: 0, bytesIn: 0, bytesOut: 0, reason };
     group.count += 1;
     group.bytesIn += source.end - source.begin;
