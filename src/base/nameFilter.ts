@@ -32,7 +32,9 @@ function wordTest(word: string): (name: string) => boolean {
     .replace(/\?/g, '.');
   const start = word.startsWith('*') || !word.endsWith('*') ? '' : '^';
   const end = word.endsWith('*') || !word.startsWith('*') ? '' : '$';
-  const expression = new RegExp(`${start}${source}${end}`, 's');
+  // At an end that is not anchored, any characters are none: without them nothing is tried twice.
+  const needed = source.replace(start === '' ? /^\.\*/ : '', '').replace(end === '' ? /\.\*$/ : '', '');
+  const expression = new RegExp(`${start}${needed}${end}`, 's');
   return (name) => expression.test(name);
 }
 

@@ -1,6 +1,6 @@
 /** EditorSession: answers one webview with what its document and its conversion are. */
 import * as vscode from 'vscode';
-import type { EditorApi, Intent, ShownFile } from '../webview/protocol/editorApi';
+import type { EditorApi, FileRequest, Intent, ShownFile } from '../webview/protocol/editorApi';
 import type { InspectionView, RoundingPreviewView } from '../webview/protocol/inspection';
 import type {
   ExportRequest,
@@ -10,8 +10,8 @@ import type {
   TensorRequest,
   TensorsRequest,
 } from '../webview/protocol/inventoryApi';
-import type { Query, RowsReply } from '../webview/protocol/query';
-import type { ConversionView } from '../webview/protocol/views';
+import { INITIAL_QUERY, type Query, type RowsReply } from '../webview/protocol/query';
+import type { ConversionView, FileView } from '../webview/protocol/views';
 import type { FoldChange, Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
 import { conversionView } from './conversion/conversionView';
 import type { ConversionState } from './conversion/conversionState';
@@ -19,7 +19,7 @@ import { PanelSession, type PanelServices } from './conversion/panelSession';
 import type { ReadonlyObservable } from '../base/observable';
 import { fileView } from './model/fileView';
 import { InventorySession, type InventoryServices } from './model/inventorySession';
-import type { ModelDocument, ModelState } from './model/modelDocument';
+import type { KnownState, ModelDocument, ModelState } from './model/modelDocument';
 
 /** What a session asks of the rest of the editor. */
 export interface SessionServices {
@@ -73,14 +73,20 @@ export class EditorSession implements EditorApi {
     return this.#panel.foldSection(change);
   }
 
-  async *file(query: Query, signal: AbortSignal): AsyncGenerator<ShownFile, void, undefined> {
-    const { uri } = this.document;
-    let isFirst = true;
+  /** What a new page shows, once it is known; `undefined` where the signal aborts before. */
+  async firstFile(signal: AbortSignal): Promise<ShownFile | undefined> {
     for await (const state of this.document.state.values(signal)) {
-      if (state.kind === 'reading') continue;
-      const view = fileView(uri.fsPath, state, this.services.panel.choices.wanted(uri).output);
-      yield isFirst && view.kind === 'inventory' ? { view, first: await this.#inventory.firstRows(view.revision, query) } : { view };
-      isFirst = false;
+      if (state.kind !== 'reading') return this.#withRows(state, INITIAL_QUERY);
+    }
+    return undefined;
+  }
+
+  async *file({ query, known }: FileRequest, signal: AbortSignal): AsyncGenerator<ShownFile, void, undefined> {
+    let hasRows = known !== undefined;
+    for await (const state of this.document.state.values(signal)) {
+      if (state.kind === 'reading' || state.revision === known) continue;
+      yield hasRows ? { view: this.#fileView(state) } : await this.#withRows(state, query);
+      hasRows = true;
     }
   }
 
@@ -152,5 +158,15 @@ export class EditorSession implements EditorApi {
   async drawn(): Promise<void> {
     this.#inventory.drawn();
     this.services.drawn({ uri: this.document.uri, state: this.document.state.value });
+  }
+
+  #fileView(state: KnownState): FileView {
+    const { uri } = this.document;
+    return fileView(uri.fsPath, state, this.services.panel.choices.wanted(uri).output);
+  }
+
+  async #withRows(state: KnownState, query: Query): Promise<ShownFile> {
+    const view = this.#fileView(state);
+    return view.kind === 'inventory' ? { view, first: await this.#inventory.firstRows(view.revision, query) } : { view };
   }
 }

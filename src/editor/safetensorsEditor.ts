@@ -9,6 +9,9 @@ import { webviewPort } from './webviewPort';
 
 export const VIEW_TYPE = 'fp8.safetensors';
 
+/** A file that is read sooner comes with its page; the page of another one asks for it. */
+const FIRST_FILE_MILLISECONDS = 1000;
+
 export interface EditorHooks extends SessionServices {
   readonly recipes: RecipeSource;
   /** The file or its plan is no longer what it was. */
@@ -39,11 +42,18 @@ export class SafetensorsEditor implements vscode.CustomReadonlyEditorProvider<Mo
     return document;
   }
 
-  resolveCustomEditor(document: ModelDocument, panel: vscode.WebviewPanel): void {
+  async resolveCustomEditor(document: ModelDocument, panel: vscode.WebviewPanel): Promise<void> {
     panel.webview.options = { enableScripts: true, localResourceRoots: [this.bundles] };
-    const connection = serve<EditorApi>(webviewPort(panel), new EditorSession(document, this.hooks));
-    panel.onDidDispose(() => connection.dispose());
-    panel.webview.html = webviewHtml(panel.webview, this.bundles);
+    const session = new EditorSession(document, this.hooks);
+    const connection = serve<EditorApi>(webviewPort(panel), session);
+    const closed = new AbortController();
+    panel.onDidDispose(() => {
+      closed.abort();
+      connection.dispose();
+    });
     document.read();
+    // The workbench makes the frame for the page meanwhile.
+    const first = await session.firstFile(AbortSignal.any([closed.signal, AbortSignal.timeout(FIRST_FILE_MILLISECONDS)]));
+    if (!closed.signal.aborted) panel.webview.html = webviewHtml(panel.webview, this.bundles, 'editor', first);
   }
 }

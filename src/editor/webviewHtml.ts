@@ -1,6 +1,8 @@
 /** The webview's page: one script and one style sheet of ours, and nothing else may run or load. */
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
+import { PAGE_DATA_ID, type ShownFile } from '../webview/protocol/editorApi';
+import { pageDataBlock } from './pageData';
 
 /** The control toolkit adds one style element without text, and fills it through the object model. */
 const EMPTY_STYLE = `'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='`;
@@ -14,8 +16,8 @@ const TITLES: Readonly<Record<PageName, string>> = {
   compare: 'Comparison of models',
 };
 
-/** `bundles` is the folder that holds the script and the style sheet. */
-export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri, page: PageName = 'editor'): string {
+/** `bundles` is the folder that holds the script and the style sheet; `file` is what the page need not ask for. */
+export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri, page: PageName = 'editor', file?: ShownFile): string {
   const nonce = randomBytes(16).toString('base64');
   const source = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(bundles, name)).toString();
   const policy = [`default-src 'none'`, `style-src ${webview.cspSource} ${EMPTY_STYLE}`, `script-src 'nonce-${nonce}'`].join('; ');
@@ -29,6 +31,7 @@ export function webviewHtml(webview: vscode.Webview, bundles: vscode.Uri, page: 
     <title>${TITLES[page]}</title>
   </head>
   <body data-page="${page}">
+    ${file === undefined ? '' : pageDataBlock(PAGE_DATA_ID, file)}
     <script nonce="${nonce}" src="${source('webview.js')}"></script>
   </body>
 </html>`;

@@ -9,7 +9,7 @@ import type { EditorApi, ShownFile } from './protocol/editorApi';
 import type { ConversionView } from './protocol/views';
 import { showReport } from './report/showReport';
 import { registerControls } from './ui';
-import { hostPort, savedState } from './webviewApi';
+import { fileOfPage, hostPort, savedState } from './webviewApi';
 
 performance.mark('script');
 registerControls();
@@ -30,12 +30,18 @@ function showEditor(host: RpcClient<EditorApi>): void {
   let page: InventoryPage | undefined;
   let conversion: ConversionView = { phase: 'idle' };
   const saved = savedState();
+  const first = fileOfPage();
 
   void follow();
   void followConversion();
 
   async function follow(): Promise<void> {
-    for await (const file of host.stream('file', saved.query)) {
+    if (first !== undefined) {
+      performance.mark('file');
+      await show(first);
+    }
+    const known = first === undefined ? undefined : { known: first.view.revision };
+    for await (const file of host.stream('file', { query: saved.query, ...known })) {
       performance.mark('file');
       await show(file);
     }
@@ -67,6 +73,7 @@ function showEditor(host: RpcClient<EditorApi>): void {
           shell.showConversion(conversion);
           document.body.replaceChildren(shell.root);
           page.mounted();
+          shell.prepare();
         } else {
           await page.showFile(view);
         }

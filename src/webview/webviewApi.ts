@@ -1,5 +1,6 @@
 /** The webview's end of the message channel, and the state that outlives it while its tab is hidden. */
 import type { MessagePort } from '../rpc/port';
+import { PAGE_DATA_ID, type ShownFile } from './protocol/editorApi';
 import { initialState, readState, type SavedState } from './inventory/savedState';
 
 /** What the report page keeps: by it the page comes back after a reload. */
@@ -47,4 +48,10 @@ export function saveComparisonState(state: ComparisonState): void {
 /** The report's and the inventory's pages never share a state, but a state may be of an older version. */
 export function savedState(): SavedState {
   return readState(api.getState()) ?? initialState;
+}
+
+/** What came with the page. It is of the moment when the page was made: one that was shown before, as its state tells, asks anew. */
+export function fileOfPage(): ShownFile | undefined {
+  const text = document.getElementById(PAGE_DATA_ID)?.textContent;
+  return text === undefined || api.getState() !== undefined ? undefined : (JSON.parse(text) as ShownFile);
 }

@@ -34,10 +34,28 @@ export function forecast(
   rate: Rate | undefined,
 ): { readonly seconds: number; readonly memoryBytes: number } {
   const { timeFactor, overheadSeconds, memoryFactor } = rate ?? ASSUMED[device];
+  const modelled = modelOf(plan, device);
   return {
-    seconds: overheadSeconds + timeFactor * modelledSeconds(plan.tensors, plan.recipe, device),
-    memoryBytes: memoryFactor * modelledMemory(plan.tensors, plan.recipe),
+    seconds: overheadSeconds + timeFactor * modelled.seconds,
+    memoryBytes: memoryFactor * modelled.memoryBytes,
   };
+}
+
+interface Modelled {
+  readonly seconds: number;
+  readonly memoryBytes: number;
+}
+
+const knownModels: Readonly<Record<DeviceKind, WeakMap<Plan, Modelled>>> = { cpu: new WeakMap(), cuda: new WeakMap() };
+
+/** Made once for each plan: rates, free memory and choices change more often. */
+function modelOf(plan: Plan, device: DeviceKind): Modelled {
+  const known = knownModels[device].get(plan);
+  if (known !== undefined) return known;
+  const { tensors, recipe } = plan;
+  const modelled = { seconds: modelledSeconds(tensors, recipe, device), memoryBytes: modelledMemory(tensors, recipe) };
+  knownModels[device].set(plan, modelled);
+  return modelled;
 }
 
 /** `undefined` where the job was too short to say anything. */

@@ -143,20 +143,32 @@ function overrideViews(overrides: readonly Override[], header: Header): readonly
 }
 
 function forecastView({ header, plan, device, rate, freeBytes }: PanelFacts): ForecastView {
+  return {
+    becomes: TARGET_FACTS[plan.recipe.target].word,
+    bytesIn: header.fileSize,
+    bytesOut: plan.output.fileSize,
+    actions: actionSums(plan),
+    ...forecast(plan, device.startsWith('cuda') ? 'cuda' : 'cpu', rate),
+    basis: rate === undefined ? 'assumed' : 'measured',
+    ...(freeBytes === undefined ? undefined : { freeBytes }),
+  };
+}
+
+type ActionSums = ForecastView['actions'];
+
+const knownSums = new WeakMap<Plan, ActionSums>();
+
+/** Made once for each plan: what else the panel shows changes more often. */
+function actionSums(plan: Plan): ActionSums {
+  const known = knownSums.get(plan);
+  if (known !== undefined) return known;
   const actions = { quantize: { tensors: 0, bytes: 0 }, keep: { tensors: 0, bytes: 0 }, remove: { tensors: 0, bytes: 0 } };
   for (const tensor of plan.tensors) {
     actions[tensor.action].tensors += 1;
     actions[tensor.action].bytes += plannedBytes(tensor);
   }
-  return {
-    becomes: TARGET_FACTS[plan.recipe.target].word,
-    bytesIn: header.fileSize,
-    bytesOut: plan.output.fileSize,
-    actions,
-    ...forecast(plan, device.startsWith('cuda') ? 'cuda' : 'cpu', rate),
-    basis: rate === undefined ? 'assumed' : 'measured',
-    ...(freeBytes === undefined ? undefined : { freeBytes }),
-  };
+  knownSums.set(plan, actions);
+  return actions;
 }
 
 /** What is written, where it is no single file. */

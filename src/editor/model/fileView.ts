@@ -7,7 +7,7 @@ import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Action, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
-import type { TensorInfo } from '../../engine/safetensors/header';
+import type { Header, TensorInfo } from '../../engine/safetensors/header';
 import type { DtypeShare, FileView, InvalidFileView, InventoryView } from '../../webview/protocol/views';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { KnownState } from './modelDocument';
@@ -26,18 +26,33 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
         fileName: basename(path),
         directory: dirname(path),
         fileSize: header.fileSize,
-        parameters: parametersOf(header),
-        tensorCount: header.tensors.length,
         fileCount: state.files.length,
-        ...architectureView(header),
-        metadata: metadataView(header.metadata),
-        dtypes: dtypeShares(header.tensors),
-        ranks: rankShares(header.tensors),
-        sizes: sizeShares(header.tensors),
+        ...headerView(header),
         ...(state.kind === 'valid' ? planView(path, state, named) : { warnings: [] }),
       };
     }
   }
+}
+
+type HeaderView = Pick<InventoryView, 'parameters' | 'tensorCount' | 'architecture' | 'metadata' | 'dtypes' | 'ranks' | 'sizes'>;
+
+const headerViews = new WeakMap<Header, HeaderView>();
+
+/** Made once for each header: it looks at every tensor, and every change of a recipe shows it again. */
+function headerView(header: Header): HeaderView {
+  const known = headerViews.get(header);
+  if (known !== undefined) return known;
+  const view = {
+    parameters: parametersOf(header),
+    tensorCount: header.tensors.length,
+    ...architectureView(header),
+    metadata: metadataView(header.metadata),
+    dtypes: dtypeShares(header.tensors),
+    ranks: rankShares(header.tensors),
+    sizes: sizeShares(header.tensors),
+  };
+  headerViews.set(header, view);
+  return view;
 }
 
 function planView(

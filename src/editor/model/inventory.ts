@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { formatShape } from '../../base/format';
 import { nameFilter } from '../../base/nameFilter';
+import { atOnce, slicedMap, type Sliced } from '../../base/slices';
 import type { PlannedTensor } from '../../engine/plan/plan';
 import type { TensorInfo } from '../../engine/safetensors/header';
 import {
@@ -15,7 +16,7 @@ import {
 } from '../../webview/protocol/query';
 import type { ListedTensor } from './listedTensor';
 import { TensorOrder } from './tensorOrder';
-import { tensorTree, type TreeGroup } from './tensorTree';
+import { treeInSlices, type TreeGroup } from './tensorTree';
 import { groupRow, membersOf, treeRows, type TreeEntry } from './treeRows';
 
 /** Which tensors, in which order, or which groups and tensors. */
@@ -30,7 +31,7 @@ interface Answer {
 const KEPT_ANSWERS = 12;
 
 export class Inventory {
-  readonly #orders: TensorOrder;
+  #orders: TensorOrder;
   /** In the order of their last use. */
   readonly #answers = new Map<string, Answer>();
   #lowerCase: readonly string[] | undefined;
@@ -44,10 +45,19 @@ export class Inventory {
     this.#orders = new TensorOrder(all);
   }
 
+  /** The same tensors with other decisions about them: what their names and sizes decide is kept. */
+  withDecisions(all: readonly ListedTensor[]): Inventory {
+    const inventory = new Inventory(all, this.files);
+    inventory.#orders = this.#orders.withDecisions(all);
+    inventory.#lowerCase = this.#lowerCase;
+    inventory.#tree = this.#tree;
+    return inventory;
+  }
+
   /** Makes what a first search and a first look at the tree need, so that neither has to wait for it. */
-  prepare(): void {
-    this.#lowerCase ??= this.all.map(({ source }) => source.name.toLowerCase());
-    this.#tree ??= tensorTree(this.all.map(({ source }) => source.name));
+  *prepare(): Sliced<void> {
+    this.#lowerCase ??= yield* slicedMap(this.all, ({ source }) => source.name.toLowerCase());
+    this.#tree ??= yield* treeInSlices(this.all.map(({ source }) => source.name));
   }
 
   rows(query: Query, start: number, end: number): RowsReply {
@@ -119,7 +129,7 @@ export class Inventory {
     for (const index of chosen) bytes += sizeOf(tensors[index]);
     const totals = { tensors: chosen.length, bytes, ...problem };
     if (form === 'list') return { entries: chosen, ...totals };
-    this.#tree ??= tensorTree(tensors.map(({ source }) => source.name));
+    this.#tree ??= atOnce(treeInSlices(tensors.map(({ source }) => source.name)));
     return { entries: treeRows(this.#tree, { tensors, chosen, order, expansion }), ...totals };
   }
 

@@ -1,5 +1,6 @@
 /** InventorySession: the part of a webview's session that is about the tensors of its file. */
 import * as vscode from 'vscode';
+import { inTurns } from '../../base/slices';
 import { EngineError } from '../../engine/errors';
 import type { CompareEvent, CompareRequest } from '../../engine/inspect/compareEvent';
 import type { InspectEvent, InspectRequest, PreviewEvent, PreviewRequest } from '../../engine/inspect/inspectEvent';
@@ -40,6 +41,9 @@ export interface InventoryServices {
 
 const IDLE_MILLISECONDS = 300;
 
+/** It is done in a moment, whoever is still there. */
+const NEVER = new AbortController().signal;
+
 const NO_ROWS: RowsReply = { count: 0, tensors: 0, bytes: 0, rows: [] };
 
 type KnownFile = Extract<ModelState, { readonly kind: 'valid' | 'listed' }>;
@@ -63,14 +67,20 @@ export class InventorySession implements InventoryApi {
     return this.rows({ revision, query, start: 0, end: FIRST_ROWS });
   }
 
-  /** Planning keeps everything else waiting: whoever types or scrolls at once goes first. */
+  /** Planning takes turns with everything else, but whoever types or scrolls at once goes first. */
   #planWhenIdle(): void {
     clearTimeout(this.#planning);
     this.#planning = setTimeout(() => {
       this.#planning = undefined;
-      this.document.plan();
-      this.#at(this.document.state.value.revision)?.inventory.prepare();
+      void this.#prepare();
     }, IDLE_MILLISECONDS);
+  }
+
+  async #prepare(): Promise<void> {
+    const current = this.#at(this.document.state.value.revision);
+    // What the names alone decide outlives the plan.
+    if (current !== undefined) await inTurns(current.inventory.prepare(), NEVER);
+    await this.document.plan();
   }
 
   async rows({ revision, query, start, end }: RowsRequest): Promise<RowsReply> {
@@ -114,7 +124,7 @@ export class InventorySession implements InventoryApi {
   async exportInventory({ revision, query }: ExportRequest): Promise<void> {
     if (this.#at(revision) === undefined) return;
     // The rows are the same ones, whether or not there was a plan.
-    this.document.plan();
+    await this.document.plan();
     const current = this.#at(this.document.state.value.revision);
     if (current === undefined) return;
     const { inventory } = current;
@@ -157,7 +167,11 @@ export class InventorySession implements InventoryApi {
   #at(revision: number): { readonly state: KnownFile; readonly inventory: Inventory } | undefined {
     const state = this.document.state.value;
     if (!('header' in state) || state.revision !== revision) return undefined;
-    if (this.#current?.state !== state) this.#current = { state, inventory: new Inventory(listed(state), state.files) };
+    const before = this.#current;
+    if (before?.state === state) return before;
+    const tensors = listed(state);
+    const inventory = before?.state.header === state.header ? before.inventory.withDecisions(tensors) : new Inventory(tensors, state.files);
+    this.#current = { state, inventory };
     return this.#current;
   }
 }

@@ -4,10 +4,11 @@ import * as vscode from 'vscode';
 import type { Disposable } from '../../base/disposable';
 import { DisposableStore } from '../../base/disposableStore';
 import { Observable, type ReadonlyObservable } from '../../base/observable';
+import { inTurns } from '../../base/slices';
 import { version } from '../../base/version';
 import { EngineError } from '../../engine/errors';
 import type { Calibration } from '../../engine/plan/calibration';
-import { makePlan, type PlanOptions } from '../../engine/plan/makePlan';
+import { planInSlices, type PlanOptions } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import { sourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
@@ -54,7 +55,8 @@ export class ModelDocument implements vscode.CustomDocument {
   readonly #state = new Observable<ModelState>({ kind: 'reading', revision: 0 });
   #settling: NodeJS.Timeout | undefined;
   #planning: NodeJS.Timeout | undefined;
-  #reading = 0;
+  /** What is going on now: a reading of the file, or another plan for what was read. The one that began last knows best. */
+  #work: { readonly kind: 'reading' | 'planning' | 'done'; readonly abort: AbortController; readonly end: Promise<void> } | undefined;
 
   constructor(
     readonly uri: vscode.Uri,
@@ -65,7 +67,7 @@ export class ModelDocument implements vscode.CustomDocument {
         if (event.affectsConfiguration('fp8', uri)) void this.reload();
       }),
     );
-    this.#owned.add(recipes.onChange(uri, () => this.#replan()));
+    this.#owned.add(recipes.onChange(uri, () => void this.#replan()));
     if (uri.scheme !== 'file') return;
     const watcher = this.#owned.add(
       vscode.workspace.createFileSystemWatcher(
@@ -81,7 +83,7 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** Reads the file unless that has begun. The page that will show it starts meanwhile. */
   read(): void {
-    if (this.#reading === 0) void this.reload();
+    if (this.#work === undefined) void this.reload();
   }
 
   reload(): Promise<void> {
@@ -90,44 +92,60 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 
   /** Makes the plan, where that was put off. */
-  plan(): void {
+  async plan(): Promise<void> {
     clearTimeout(this.#planning);
-    if (this.#state.value.kind === 'listed') this.#replan();
+    if (this.#state.value.kind !== 'listed') return;
+    await (this.#work?.kind === 'planning' ? this.#work.end : this.#replan());
   }
 
   dispose(): void {
     clearTimeout(this.#settling);
     clearTimeout(this.#planning);
+    this.#work?.abort.abort();
     this.#owned.dispose();
   }
 
   async #read(urgent: Urgent): Promise<void> {
-    const reading = ++this.#reading;
-    const state = await readModel(this.uri, this.recipes.recipeOf(this.uri), { revision: this.#state.value.revision + 1, urgent });
-    // Of two readings at once, the one that began last knows the file best.
-    if (reading !== this.#reading) return;
-    this.#state.value = state;
+    const recipe = this.recipes.recipeOf(this.uri);
+    await this.#become('reading', (revision, signal) => readModel(this.uri, recipe, { revision, urgent, signal }));
     clearTimeout(this.#planning);
-    if (state.kind === 'listed') this.#planning = setTimeout(() => this.plan(), PLANNING_DELAY_MILLISECONDS);
+    if (this.#state.value.kind === 'listed') this.#planning = setTimeout(() => void this.plan(), PLANNING_DELAY_MILLISECONDS);
   }
 
   /** The file is as it was: only what happens to it changes. */
-  #replan(): void {
+  async #replan(): Promise<void> {
     const state = this.#state.value;
-    if (state.kind !== 'valid' && state.kind !== 'listed') return;
     const recipe = this.recipes.recipeOf(this.uri);
-    // Its calibration file may be another one than before, and what describes codes is not in the header.
-    if (recipe.calibration !== null || recipe.quantized !== 'keep') {
-      void this.#read('plan');
+    if (this.#work?.kind === 'reading') {
+      await this.reload();
       return;
     }
-    const revision = state.revision + 1;
-    try {
-      const { header, files, sourceKind } = state;
-      this.#state.value = { kind: 'valid', revision, header, files, sourceKind, ...planned(header, recipe) };
-    } catch (error) {
-      this.#state.value = { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
+    if (state.kind !== 'valid' && state.kind !== 'listed') return;
+    // Its calibration file may be another one than before, and what describes codes is not in the header.
+    if (recipe.calibration !== null || recipe.quantized !== 'keep') {
+      await this.#read('plan');
+      return;
     }
+    const { header, files, sourceKind } = state;
+    await this.#become('planning', async (revision, signal) => {
+      try {
+        return { kind: 'valid', revision, header, files, sourceKind, ...(await planned(header, recipe, {}, signal)) };
+      } catch (error) {
+        return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
+      }
+    });
+  }
+
+  #become(kind: 'reading' | 'planning', make: (revision: number, signal: AbortSignal) => Promise<KnownState>): Promise<void> {
+    this.#work?.abort.abort();
+    const abort = new AbortController();
+    const end = make(this.#state.value.revision + 1, abort.signal).then((state) => {
+      if (abort.signal.aborted) return;
+      this.#work = { kind: 'done', abort, end };
+      if (!isSameProblem(this.#state.value, state)) this.#state.value = state;
+    });
+    this.#work = { kind, abort, end };
+    return end;
   }
 
   #settle(): void {
@@ -139,7 +157,7 @@ export class ModelDocument implements vscode.CustomDocument {
 async function readModel(
   uri: vscode.Uri,
   recipe: Recipe,
-  { revision, urgent }: { readonly revision: number; readonly urgent: Urgent },
+  { revision, urgent, signal }: { readonly revision: number; readonly urgent: Urgent; readonly signal: AbortSignal },
 ): Promise<KnownState> {
   try {
     if (uri.scheme !== 'file') {
@@ -161,7 +179,7 @@ async function readModel(
       header,
       files,
       sourceKind,
-      ...planned(asRead.header, recipe, options),
+      ...(await planned(asRead.header, recipe, options, signal)),
       ...(problem === undefined ? {} : { problem }),
     };
   } catch (error) {
@@ -169,20 +187,25 @@ async function readModel(
   }
 }
 
-/** A recipe that the file does not allow is told beside the plan of one that it does: the file can still be looked at, and the recipe changed. */
-function planned(
+/**
+ * A recipe that the file does not allow is told beside the plan of one that it does: the file can still be looked at, and the recipe changed.
+ * In turns with the requests of the pages: nobody who types or scrolls waits for it.
+ */
+async function planned(
   header: Header,
   recipe: Recipe,
-  { stored, ...known }: Pick<PlanOptions, 'calibration' | 'stored'> = {},
-): { readonly plan: Plan; readonly problem?: string } {
+  { stored, ...known }: Pick<PlanOptions, 'calibration' | 'stored'>,
+  signal: AbortSignal,
+): Promise<{ readonly plan: Plan; readonly problem?: string }> {
   const options = { toolVersion: version, ...(stored === undefined ? {} : { stored }) };
   try {
-    return { plan: makePlan(header, recipe, { ...options, ...known }) };
+    return { plan: await inTurns(planInSlices(header, recipe, { ...options, ...known }), signal) };
   } catch (error) {
     const { code, message } = EngineError.wrap(error);
     if (code !== 'InvalidRecipe') throw error;
     const { rounding, topK, numIter } = recipe;
-    return { plan: makePlan(header, defaultRecipe({ rounding, topK, numIter, presets: [] }), options), problem: message };
+    const allowed = defaultRecipe({ rounding, topK, numIter, presets: [] });
+    return { plan: await inTurns(planInSlices(header, allowed, options), signal), problem: message };
   }
 }
 
@@ -193,6 +216,12 @@ async function calibrationFor(recipe: Recipe, header: Header): Promise<{ readonl
   } catch (error) {
     return { problem: EngineError.wrap(error).message };
   }
+}
+
+/** What is as wrong as before need not be told again. */
+function isSameProblem(before: ModelState, after: ModelState): boolean {
+  if (before.kind !== 'invalid' || after.kind !== 'invalid') return false;
+  return before.error.code === after.error.code && before.error.message === after.error.message;
 }
 
 /** A glob that matches this name alone. */

@@ -10,6 +10,14 @@ export class TensorOrder {
 
   constructor(private readonly tensors: readonly ListedTensor[]) {}
 
+  /** The same tensors with other decisions: every order but that by action is as it was. */
+  withDecisions(tensors: readonly ListedTensor[]): TensorOrder {
+    const order = new TensorOrder(tensors);
+    order.#naturalKeys = this.#naturalKeys;
+    for (const [key, indexes] of this.#orders) if (!key.startsWith('action ')) order.#orders.set(key, indexes);
+    return order;
+  }
+
   /** Indexes into the tensors. */
   sorted(order: Order): Uint32Array {
     const key = `${order.column} ${order.direction}`;

@@ -1,4 +1,5 @@
 /** TensorTree: tensors grouped by the parts of their names. Groups with a single group in them are one row: `model.layers.`. Pure. */
+import type { Sliced } from '../../base/slices';
 
 export interface TreeGroup {
   /** With the dot at its end; empty for the root. */
@@ -16,9 +17,12 @@ interface Growing {
   readonly tensors: number[];
 }
 
-export function tensorTree(names: readonly string[]): TreeGroup {
+const NAMES_BETWEEN_STOPS = 1000;
+
+export function* treeInSlices(names: readonly string[]): Sliced<TreeGroup> {
   const root: Growing = { path: '', groups: new Map(), tensors: [] };
   for (const [index, name] of names.entries()) {
+    if (index % NAMES_BETWEEN_STOPS === 0) yield;
     let group = root;
     for (let begin = 0; ;) {
       const dot = name.indexOf('.', begin);
@@ -35,6 +39,7 @@ export function tensorTree(names: readonly string[]): TreeGroup {
     }
     group.tensors.push(index);
   }
+  yield;
   return finished(root, '');
 }
 

@@ -1,12 +1,13 @@
 /** makePlan: header + recipe → Plan. Pure and total: it names every source tensor once and fixes every byte range of the output. */
 import { formatQuantity } from '../../base/format';
+import { atOnce, slicedFlatMap, slicedMap, type Sliced } from '../../base/slices';
 import { EngineError } from '../errors';
 import { isSourceDtype } from '../dtype';
 import type { Header, TensorInfo } from '../safetensors/header';
 import { feedersOf } from '../families/feeders';
-import { layOut, type LayoutTensor } from '../safetensors/layout';
+import { layOutInSlices, type LayoutTensor } from '../safetensors/layout';
 import { withCorrections } from './biasCorrection';
-import { calibratedMeanOf, calibrationOf, type Calibration } from './calibration';
+import { calibratedMeanOf, calibrationOf, calibrationWarnings, type Calibration } from './calibration';
 import { FORMATS } from './formats/formats';
 import { matrixOf } from './matrix';
 import { modelFamily } from './modelFamily';
@@ -36,10 +37,15 @@ type PlacedTensor = LayoutTensor & { readonly origin: OutputOrigin };
 
 /** Throws EngineError InvalidRecipe where the layout cannot hold this source, or not as the recipe asks for it. */
 export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): Plan {
+  return atOnce(planInSlices(header, recipe, options));
+}
+
+/** The same for a thread that has others to answer: tens of thousands of tensors take longer than those like to wait. */
+export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptions): Sliced<Plan> {
   const format = FORMATS[recipe.layout];
   const encodings = tensorEncodings(recipe);
   const context = ruleContext(header, recipe, options.keepAnyway ?? new Map(), encodings);
-  const decided = header.tensors.map((source): PlannedTensor => {
+  const decided = yield* slicedMap(header.tensors, (source): PlannedTensor => {
     const decision = decide(source, context);
     const stored = sourceCodes(source, options.stored);
     if (decision.action !== 'quantize') return { source, ...decision, ...stored };
@@ -53,28 +59,28 @@ export function makePlan(header: Header, recipe: Recipe, options: PlanOptions): 
   });
   const tensors = withCorrections(decided, recipe);
   refuseConvolutions(tensors, recipe);
-  const layers = tensors.flatMap(({ source, quantization }): readonly QuantizedLayer[] => {
+  const layers = yield* slicedFlatMap(tensors, ({ source, quantization }): readonly QuantizedLayer[] => {
     const layer = layerOfWeight(source.name);
     return quantization === undefined || layer === undefined ? [] : [{ layer, encoding: quantization.encoding }];
   });
   const refusal = format.refusal(layers, recipe);
   if (refusal !== undefined) throw new EngineError('InvalidRecipe', refusal);
   const wholeFile = layers.length > 0 ? format.wholeFile(layers, header, recipe) : NOTHING_MORE;
-  const outputs = [...tensors.flatMap(outputsOf), ...wholeFile.literals.map(literal)];
-  checkNames(outputs, header);
+  const outputs = [...(yield* slicedFlatMap(tensors, outputsOf)), ...wholeFile.literals.map(literal)];
+  yield* checkNames(outputs, header);
   const metadata = outputMetadata(header.metadata, wholeFile.metadata, {
     toolVersion: options.toolVersion,
     recipe,
     layers,
     correctedBiases: tensors.flatMap(({ source, correction }) => (correction === undefined ? [] : [source.name])),
   });
-  const output = layOut(outputs, metadata);
-  return {
-    recipe,
-    tensors,
-    output,
-    warnings: [...(options.stored?.warnings ?? []), ...planWarnings(tensors, recipe, context.familyRuleOf)],
-  };
+  const output = yield* layOutInSlices(outputs, metadata);
+  const warnings = [
+    ...(options.stored?.warnings ?? []),
+    ...planWarnings(tensors, recipe, context.familyRuleOf),
+    ...calibrationWarnings(options.calibration),
+  ];
+  return { recipe, tensors, output, warnings };
 }
 
 function quantizationOf(
@@ -132,7 +138,9 @@ function statisticsOf(
 ): Pick<TensorQuantization, 'statistics'> {
   if (rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
+  const silent = calibration?.byWeight.get(name)?.silent;
   const known: KnownStatistics = {
+    ...(silent === undefined ? {} : { silent }),
     calibration: calibrationOf(calibration, name),
     calibratedMean: calibratedMeanOf(calibration, name) === undefined ? 'unknown' : 'known',
     propagation: reached ? 'reached' : 'not reached',
@@ -174,14 +182,26 @@ function literal({ name, dtype, shape, bytes }: LiteralTensor): PlacedTensor {
 }
 
 /** Names that come from the source are unique already, and those made for a layer differ by the layer. */
-function checkNames(outputs: readonly PlacedTensor[], header: Header): void {
-  const isMade = (name: string, origin: OutputOrigin): boolean =>
-    origin.kind !== 'copy' && origin.kind !== 'dequantized' && !(origin.kind === 'codes' && origin.source.name === name);
-  const clash = outputs.find(({ name, origin }) => header.byName.has(name) && isMade(name, origin));
+function* checkNames(outputs: readonly PlacedTensor[], header: Header): Sliced<void> {
+  const [clash] = yield* slicedFlatMap(outputs, (output) => (isMade(output) && header.byName.has(output.name) ? [output] : []));
   if (clash === undefined) return;
   throw new EngineError(
     'InvalidRecipe',
     `The source already has a tensor "${clash.name}", which this layout would write. Choose another layout, or rename the tensor.`,
     { tensor: clash.name },
   );
+}
+
+function isMade({ name, origin }: PlacedTensor): boolean {
+  switch (origin.kind) {
+    case 'copy':
+    case 'dequantized':
+      return false;
+    case 'codes':
+      return origin.source.name !== name;
+    case 'scale':
+    case 'tensorScale':
+    case 'literal':
+      return true;
+  }
 }

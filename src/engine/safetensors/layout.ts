@@ -5,6 +5,7 @@
  * which the format does not allow. The header is padded with spaces until the data begins at a multiple of 8.
  */
 import { formatInteger } from '../../base/format';
+import { atOnce, slicedMap, type Sliced } from '../../base/slices';
 import { DTYPES, type Dtype } from '../dtype';
 import { LENGTH_BYTES, MAX_HEADER_LENGTH } from './headerLength';
 import { invalid } from './invalid';
@@ -39,10 +40,18 @@ const SPACE = 0x20;
 
 /** Names must differ from each other. Throws InvalidSafetensors (HeaderTooLarge). */
 export function layOut<T extends LayoutTensor>(tensors: readonly T[], metadata: ReadonlyMap<string, string>): OutputLayout<T> {
+  return atOnce(layOutInSlices(tensors, metadata));
+}
+
+export function* layOutInSlices<T extends LayoutTensor>(
+  tensors: readonly T[],
+  metadata: ReadonlyMap<string, string>,
+): Sliced<OutputLayout<T>> {
   const ordered = ELEMENT_BITS.flatMap((bits) => tensors.filter((tensor) => elementBits(tensor) === bits));
-  const { headerBytes, dataSize } = encodeHeader(ordered, metadata);
+  yield;
+  const { headerBytes, dataSize } = yield* encodeHeader(ordered, metadata);
   let position = headerBytes.length;
-  const placed = ordered.map((tensor) => {
+  const placed = yield* slicedMap(ordered, (tensor) => {
     const begin = position;
     position += tensor.byteLength;
     return { ...tensor, begin, end: position };
@@ -54,10 +63,10 @@ function elementBits(tensor: LayoutTensor): number {
   return Math.max(8, DTYPES[tensor.dtype].bits);
 }
 
-function encodeHeader(
+function* encodeHeader(
   tensors: readonly LayoutTensor[],
   metadata: ReadonlyMap<string, string>,
-): { headerBytes: Uint8Array; dataSize: number } {
+): Sliced<{ readonly headerBytes: Uint8Array; readonly dataSize: number }> {
   const encoder = new TextEncoder();
   const chunks: Uint8Array[] = [];
   let text = `{${metadata.size === 0 ? '' : metadataField(metadata)}`;
@@ -69,6 +78,7 @@ function encodeHeader(
     if (text.length > CHUNK_CHARACTERS) {
       chunks.push(encoder.encode(text));
       text = '';
+      yield;
     }
   }
   chunks.push(encoder.encode(`${text}}`));

@@ -171,18 +171,20 @@ export class InventoryPage {
       query.expansion = change.search === '' ? COLLAPSED : { groups: 'expanded', except: [] };
     }
     this.#query = query;
-    this.#toolbar.showQuery(query);
-    this.#totals.show(query.filters.actions);
-    this.#header.show(query.order);
     this.#asking.abort();
     const asking = new AbortController();
     this.#asking = asking;
     const { revision } = view;
     const keepsPlace = change.search === undefined && change.filters === undefined;
-    const [reply, active] = await Promise.all([
+    const answer = Promise.all([
       known ?? this.host.request('rows', { revision, query, start: 0, end: PAGE_ROWS }, asking.signal),
       this.#locate(revision, query),
     ]).catch((): [undefined, undefined] => [undefined, undefined]);
+    // While the answer is on its way.
+    this.#toolbar.showQuery(query);
+    this.#totals.show(query.filters.actions);
+    this.#header.show(query.order);
+    const [reply, active] = await answer;
     performance.mark('rows');
     if (asking.signal.aborted || reply === undefined || this.#view !== view) return;
     this.#showReply(reply, { revision, query, active, scrollTop: scrollTop ?? (keepsPlace && active !== undefined ? undefined : 0) });

@@ -1,5 +1,5 @@
 /** What outlives the inventory's page while its tab is hidden, and survives a reload of the window. Pure. */
-import { COLLAPSED, NO_FILTERS, type Expansion, type Filters, type Query } from '../protocol/query';
+import { INITIAL_QUERY, type Expansion, type Filters, type Query } from '../protocol/query';
 import type { Order } from '../protocol/views';
 
 export interface SavedState {
@@ -10,7 +10,7 @@ export interface SavedState {
 }
 
 export const initialState: SavedState = {
-  query: { search: '', filters: NO_FILTERS, order: { column: 'name', direction: 'ascending' }, form: 'list', expansion: COLLAPSED },
+  query: INITIAL_QUERY,
   scrollTop: 0,
   details: 'closed',
 };

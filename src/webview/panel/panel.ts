@@ -10,50 +10,31 @@ import { button } from '../ui';
 import { makeForecast } from './forecast';
 import { makeOverrides } from './overrides';
 import { makeRemedies } from './remedies';
-import { makeSections } from './sections';
+import { makeSections, type Sections } from './sections';
 import { PANEL_ID } from './toggle';
+
+interface Controls {
+  /** Where the parts go. */
+  readonly root: HTMLElement;
+  /** Everything below the forecast, from top to bottom. */
+  readonly parts: readonly HTMLElement[];
+  readonly sections: Sections;
+  readonly reset: HTMLElement;
+}
 
 export class Panel {
   readonly root = element('aside', { class: 'panel', id: PANEL_ID, aria: { label: 'Quantization' } });
   readonly #choosing = element('div', { class: 'panel-choosing' });
   readonly #running = element('section', { class: 'panel-running', aria: { label: 'Running conversion' } });
   readonly #forecast = element('section', { class: 'forecast', aria: { label: 'What Convert would do' } });
-  readonly #sections;
   readonly #plot = makePlot();
   readonly #current = element('ul', { class: 'current-tensors', aria: { label: 'Tensors at work' } });
   readonly #numbers = element('p', { class: 'running-numbers' });
-  readonly #reset: HTMLElement;
+  #controls: Controls | undefined;
   #points: readonly PlotPoint[] = [];
   #quantized = 0;
 
   constructor(private readonly host: RpcClient<EditorApi>) {
-    const command = (name: PanelCommand): void => void host.request('panelCommand', name);
-    this.#sections = makeSections(
-      {
-        onOptions: (patch) => void host.request('setOptions', patch),
-        onBrowse: command,
-        onFold: (section, state) => void host.request('foldSection', { section, state }),
-      },
-      makeOverrides((request) => host.request('setOverride', request)),
-    );
-    this.#reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
-    this.#choosing.append(
-      this.#forecast,
-      element('div', { class: 'panel-scroll' }, [
-        ...this.#sections.roots,
-        element('div', { class: 'panel-buttons' }, [
-          button({ label: 'Load Recipe…', appearance: 'secondary', onPress: () => command('loadRecipe') }),
-          button({ label: 'Save Recipe…', appearance: 'secondary', onPress: () => command('saveRecipe') }),
-          this.#reset,
-          button({
-            label: 'Settings',
-            appearance: 'secondary',
-            title: 'Defaults for every file',
-            onPress: () => void host.request('perform', 'openSettings'),
-          }),
-        ]),
-      ]),
-    );
     this.#running.append(
       element('h3', { text: 'Progress' }),
       this.#numbers,
@@ -61,6 +42,7 @@ export class Panel {
       element('h3', { text: 'At work' }),
       this.#current,
     );
+    this.#choosing.append(this.#forecast);
     this.root.append(this.#choosing, this.#running);
     this.#running.hidden = true;
     void this.#followPoints();
@@ -70,8 +52,52 @@ export class Panel {
     this.#quantized = view.forecast.actions.quantize.tensors;
     const remedies = makeRemedies(view, (patch) => void this.host.request('setOptions', patch));
     this.#forecast.replaceChildren(...makeForecast(view, remedies));
-    this.#sections.show(view);
-    this.#reset.toggleAttribute('disabled', view.choices === 'none');
+    const { root, parts, sections, reset } = (this.#controls ??= this.#makeControls());
+    root.append(...parts.slice(root.childElementCount));
+    root.hidden = false;
+    sections.show(view);
+    reset.toggleAttribute('disabled', view.choices === 'none');
+  }
+
+  /**
+   * Makes the controls while nobody needs the page, one section after the other: together they take longer than a frame, and at first everybody
+   * waits for the rows of the table.
+   */
+  prepare(): void {
+    const { root, parts } = (this.#controls ??= this.#makeControls());
+    const next = parts[root.childElementCount];
+    if (next === undefined) return;
+    root.append(next);
+    requestIdleCallback(() => this.prepare());
+  }
+
+  #makeControls(): Controls {
+    const { host } = this;
+    const command = (name: PanelCommand): void => void host.request('panelCommand', name);
+    const sections = makeSections(
+      {
+        onOptions: (patch) => void host.request('setOptions', patch),
+        onBrowse: command,
+        onFold: (section, state) => void host.request('foldSection', { section, state }),
+      },
+      makeOverrides((request) => host.request('setOverride', request)),
+    );
+    const reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
+    const buttons = element('div', { class: 'panel-buttons' }, [
+      button({ label: 'Load Recipe…', appearance: 'secondary', onPress: () => command('loadRecipe') }),
+      button({ label: 'Save Recipe…', appearance: 'secondary', onPress: () => command('saveRecipe') }),
+      reset,
+      button({
+        label: 'Settings',
+        appearance: 'secondary',
+        title: 'Defaults for every file',
+        onPress: () => void host.request('perform', 'openSettings'),
+      }),
+    ]);
+    const root = element('div', { class: 'panel-scroll' });
+    root.hidden = true;
+    this.#choosing.append(root);
+    return { root, parts: [...sections.roots, buttons], sections, reset };
   }
 
   showConversion(view: ConversionView): void {

@@ -28,6 +28,11 @@ export class Shell {
     this.#showState();
   }
 
+  /** Once the first rows are on the screen. */
+  prepare(): void {
+    requestIdleCallback(() => this.#panel.prepare());
+  }
+
   showConversion(view: ConversionView): void {
     this.#panel.showConversion(view);
   }

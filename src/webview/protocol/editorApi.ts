@@ -13,9 +13,18 @@ export interface ShownFile {
   readonly first?: RowsReply;
 }
 
+/** The element of the page that holds a ShownFile as JSON, where the file was read before the page was made. It answers INITIAL_QUERY. */
+export const PAGE_DATA_ID = 'first-file';
+
+export interface FileRequest {
+  readonly query: Query;
+  /** The revision that came with the page: it is not told again. */
+  readonly known?: number;
+}
+
 export interface EditorApi extends PanelApi, InventoryApi {
   /** The file now and after every change on disk or of the settings; the first time with the rows that answer `query`. */
-  file(query: Query, signal: AbortSignal): AsyncIterable<ShownFile>;
+  file(request: FileRequest, signal: AbortSignal): AsyncIterable<ShownFile>;
   /** This file's conversion, whoever started it. */
   conversion(params: undefined, signal: AbortSignal): AsyncIterable<ConversionView>;
   convert(params: undefined, signal: AbortSignal): Promise<void>;

@@ -47,6 +47,15 @@ export interface Expansion {
 
 export const COLLAPSED: Expansion = { groups: 'collapsed', except: [] };
 
+/** Of a page that nobody has searched, sorted or unfolded yet. */
+export const INITIAL_QUERY: Query = {
+  search: '',
+  filters: NO_FILTERS,
+  order: { column: 'name', direction: 'ascending' },
+  form: 'list',
+  expansion: COLLAPSED,
+};
+
 export type TableRow = TensorRow | GroupRow;
 
 export interface TensorRow extends RowView {

@@ -8,7 +8,7 @@ const ROW_HEIGHT = 22;
 const HEADER_HEIGHT = 26;
 /** Rows that exist beyond the visible ones, and rows that are fetched beyond them before they are needed. */
 const OVERSCAN = 12;
-const PREFETCH = 128;
+const PREFETCH = 256;
 const MENU_INDENT = 24;
 
 /** One recyclable row. */

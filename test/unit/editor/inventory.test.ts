@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { atOnce } from '../../../src/base/slices';
 import { Inventory } from '../../../src/editor/model/inventory';
 import { makePlan } from '../../../src/engine/plan/makePlan';
 import { defaultRecipe } from '../../../src/engine/plan/recipe';
@@ -205,5 +206,34 @@ describe('a model in several files', () => {
       const rows = several.rows(everything, 0, 99).rows.flatMap((row) => (row.kind === 'tensor' ? [row.shard] : []));
       expect([form, rows]).toEqual([form, expected]);
     }
+  });
+});
+
+describe('other decisions about the same tensors', () => {
+  const sources = ['b.weight', 'a.weight', 'c.weight'].map((name) => ({ name, dtype: 'F16' as const, shape: [2], begin: 0, end: 4 }));
+  const decided = (actions: readonly ('keep' | 'quantize')[]) =>
+    sources.map((source, i) => ({ source, action: actions[i] ?? 'keep', rule: 'override' as const, reason: `now ${actions[i]}` }));
+  const rowsOf = (from: Inventory, change: Partial<Query>) =>
+    from.rows(query(change), 0, 9).rows.map((row) => (row.kind === 'tensor' ? [row.name, row.reason] : [row.path, row.actions.quantize]));
+  const byAction = { order: { column: 'action', direction: 'ascending' } } as const;
+
+  it('are shown, filtered and sorted by, in the list and in the tree', () => {
+    const before = new Inventory(decided(['keep', 'keep', 'quantize']));
+    atOnce(before.prepare());
+    expect(rowsOf(before, byAction)[0]).toEqual(['c.weight', 'now quantize']);
+    expect(rowsOf(before, { form: 'tree' })).toEqual([
+      ['a.', 0],
+      ['b.', 0],
+      ['c.', 1],
+    ]);
+    const after = before.withDecisions(decided(['quantize', 'keep', 'keep']));
+    expect(rowsOf(after, byAction).map(([name]) => name)).toEqual(['b.weight', 'a.weight', 'c.weight']);
+    expect(rowsOf(after, { filters: { ...NO_FILTERS, actions: ['quantize'] } })).toEqual([['b.weight', 'now quantize']]);
+    expect(rowsOf(after, { form: 'tree' })).toEqual([
+      ['a.', 0],
+      ['b.', 1],
+      ['c.', 0],
+    ]);
+    expect(rowsOf(after, { search: 'C' })).toEqual([['c.weight', 'now keep']]);
   });
 });

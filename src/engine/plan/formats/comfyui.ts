@@ -45,9 +45,9 @@ export const comfyui: OutputFormat = {
   refusal: () => undefined,
 
   store(layer, matrix, encoding) {
-    const bytes = new TextEncoder().encode(JSON.stringify(layerFormat(encoding)));
-    const literals: readonly LiteralTensor[] = [{ name: `${layer}.comfy_quant`, dtype: 'U8', shape: [bytes.length], bytes }];
     const { target } = encoding;
+    const bytes = layerMarker(target);
+    const literals: readonly LiteralTensor[] = [{ name: `${layer}.comfy_quant`, dtype: 'U8', shape: [bytes.length], bytes }];
     if (target === 'mxfp8' || target === 'nvfp4') return { ...blockScaled(layer, matrix, encoding, target), literals };
     const scaleShape = encoding.granularity.kind === 'row' ? [matrix.rows, 1] : [];
     return {
@@ -75,7 +75,18 @@ export const comfyui: OutputFormat = {
   },
 };
 
-function layerFormat({ target }: Encoding): { readonly format: string } {
+/** The same bytes for every layer of a target: a model has tens of thousands of layers. */
+function layerMarker(target: Target): Uint8Array {
+  const known = layerMarkers.get(target);
+  if (known !== undefined) return known;
+  const made = new TextEncoder().encode(JSON.stringify(layerFormat({ target })));
+  layerMarkers.set(target, made);
+  return made;
+}
+
+const layerMarkers = new Map<Target, Uint8Array>();
+
+function layerFormat({ target }: Pick<Encoding, 'target'>): { readonly format: string } {
   return { format: COMFY_FORMATS[target] };
 }
 

@@ -57,9 +57,9 @@ function layerOf(tensor: TensorInfo, header: Header): string | undefined {
   if (name.endsWith(PACKED)) return name.slice(0, -PACKED.length);
   if (layerOfCompanion(name) !== undefined) return undefined;
   const layer = layerOfWeight(name);
-  const isScaled = layer !== undefined && scaleOf(layer, header) !== undefined;
   if (dtype === 'F8_E4M3' || dtype === 'F8_E5M2') return layer ?? name;
-  return (dtype === 'I8' || dtype === 'U8') && isScaled ? layer : undefined;
+  if (dtype !== 'I8' && dtype !== 'U8') return undefined;
+  return layer !== undefined && scaleOf(layer, header) !== undefined ? layer : undefined;
 }
 
 function scaleOf(layer: string, header: Header): TensorInfo | undefined {
