@@ -370,7 +370,6 @@ export interface CastLoss {
   readonly underflow: number;
   /** Below the smallest normal value, where few bits are left; includes those of underflow. */
   readonly subnormal: number;
-  /** Beyond the largest value. */
   readonly saturated: number;
 }
 
