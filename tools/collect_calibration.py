@@ -1,4 +1,5 @@
-"""Collects what a model's linear layers see, as a calibration file for `fp8 convert --calibration`. Needs nothing but PyTorch.
+"""Collects what a model's linear layers see, as a calibration file for `fp8 convert --calibration`. Needs nothing but PyTorch
+and the NumPy that it works with.
 
     with Collector(model) as collector:
         for batch in batches:
@@ -11,6 +12,9 @@ import os
 import struct
 
 import torch
+
+# PyTorch 2 tells hooks also what a layer was given by name.
+HOOK_OPTIONS = {"with_kwargs": True} if int(torch.__version__.split(".")[0]) >= 2 else {}
 
 
 class Collector:
@@ -34,7 +38,7 @@ class Collector:
     def __enter__(self):
         for name, module in self.model.named_modules():
             if isinstance(module, torch.nn.Linear) and self.layers(name):
-                self.handles.append(module.register_forward_hook(self._hook(name)))
+                self.handles.append(module.register_forward_hook(self._hook(name), **HOOK_OPTIONS))
         if not self.handles:
             raise RuntimeError("the model has no nn.Linear layer that is wanted")
         return self
@@ -49,21 +53,26 @@ class Collector:
         for side, layers in (("input", self.inputs), ("output", self.outputs)):
             for name, seen in layers.items():
                 tensors.update(seen.tensors(name, side))
-                if seen.count > 0:
+                if any(known.startswith(f"{name}.{side}") for known in tensors):
                     metadata[f"{name}.{side}_samples"] = str(seen.count)
         if not tensors:
             raise RuntimeError("nothing was collected: run the model inside the with block")
         write_safetensors(path, tensors, metadata)
 
     def _hook(self, name):
-        def hook(_module, arguments, output):
-            self._seen(self.inputs, name).add(arguments[0].detach())
+        def hook(_module, arguments, *named_and_output):
+            *named, output = named_and_output
+            if not arguments and not named:
+                raise RuntimeError(f'"{name}" is called as linear(input=x), which hooks of PyTorch 1 do not see: use PyTorch 2')
+            self._seen(self.inputs, name).add((arguments[0] if arguments else named[0]["input"]).detach())
             if not self.gradients or not torch.is_grad_enabled():
                 return
             # A frozen model has gradients of its layers' outputs all the same.
             if not output.requires_grad:
                 output.requires_grad_(True)
             output.register_hook(lambda gradient: self._seen(self.outputs, name).add(gradient.detach()))
+            # What changes its input in place gets a copy, so that the gradient stays that of the layer's output.
+            return output.clone()
 
         return hook
 
@@ -90,7 +99,8 @@ class Seen:
 
     def add(self, values):
         rows = values.reshape(-1, values.shape[-1]).float()
-        rows = rows[torch.isfinite(rows).all(dim=1)]
+        # Beyond 1e16 squares and their sums could leave F32; no such vector tells anything of a model that works.
+        rows = rows[(rows.abs() < 1e16).all(dim=1)]
         if len(rows) == 0:
             return
         if self.keep == "samples":
@@ -125,6 +135,9 @@ class Seen:
 
     def tensors(self, name, side):
         if self.count == 0:
+            return {}
+        # All zero, as of a layer that never gets a signal: it says nothing.
+        if not (self.rows if self.keep == "samples" else self.square).any():
             return {}
         if self.keep == "samples":
             return {f"{name}.{'input' if side == 'input' else 'output_gradient'}": self.rows}

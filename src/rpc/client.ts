@@ -9,7 +9,8 @@ import { asServerMessage, type ClientMessage, type ServerMessage } from './wire'
 export class RpcClient<Protocol> implements Disposable {
   readonly #calls = new Map<number, AsyncQueue<unknown>>();
   readonly #subscriptions: readonly (Disposable | undefined)[];
-  #nextId = 1;
+  /** A page that takes another's place on the same port must not take the answers to its calls for its own. */
+  #nextId = Math.floor(Math.random() * 2 ** 48);
   #closed: Error | undefined;
 
   constructor(

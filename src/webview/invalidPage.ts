@@ -13,7 +13,7 @@ export function makeInvalidPage(view: InvalidFileView, onIntent: (intent: Intent
           button({ label: 'Open as Text', appearance: 'secondary', onPress: () => onIntent('openAsText') }),
         ]
       : [];
-  return element('main', { class: 'invalid' }, [
+  return element('main', { class: 'invalid-page' }, [
     icon('brokenFile'),
     element('h1', { text: view.title }),
     element('p', { class: 'invalid-message', text: view.message }),

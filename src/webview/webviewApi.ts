@@ -53,5 +53,7 @@ export function savedState(): SavedState {
 /** What came with the page. It is of the moment when the page was made: one that was shown before, as its state tells, asks anew. */
 export function fileOfPage(): ShownFile | undefined {
   const text = document.getElementById(PAGE_DATA_ID)?.textContent;
-  return text === undefined || api.getState() !== undefined ? undefined : (JSON.parse(text) as ShownFile);
+  if (text === undefined || api.getState() !== undefined) return undefined;
+  api.setState(initialState);
+  return JSON.parse(text) as ShownFile;
 }

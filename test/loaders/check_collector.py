@@ -8,7 +8,7 @@ import sys
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
-from collect_calibration import Collector  # noqa: E402
+from collect_calibration import HOOK_OPTIONS, Collector  # noqa: E402
 
 CALLS, ROWS, WIDTH, LIMIT = 200, 512, 8, 4096
 
@@ -77,6 +77,40 @@ def main():
     shares = torch.bincount(places * 3 // len(seen), minlength=3) / LIMIT
     assert ((shares - 1 / 3).abs() < 0.08).all(), f"the thirds of the run have shares {shares.tolist()}"
     assert len(places.unique()) == LIMIT, "a sample is kept twice"
+
+    awkward(folder)
+
+
+class Awkward(torch.nn.Module):
+    """A layer called by keyword with an activation in place behind it, one that gets nothing but zeros, and huge inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.dead, self.last = torch.nn.Linear(4, 5), torch.nn.Linear(4, 5), torch.nn.Linear(5, 2)
+
+    def forward(self, x):
+        first = self.first(input=x) if HOOK_OPTIONS else self.first(x)
+        hidden = torch.nn.functional.relu(first, inplace=True)
+        return self.last(hidden) + self.last(self.dead(torch.zeros_like(x)) * 0)
+
+
+def awkward(folder):
+    torch.manual_seed(2)
+    model = Awkward().requires_grad_(False)
+    x = torch.randn(64, 4)
+    with Collector(model, gradients=True) as collector:
+        model(x).square().sum().backward()
+        model(torch.full((1, 4), 1e30))
+    collector.save(folder / "awkward.safetensors")
+    tensors, metadata = read(folder / "awkward.safetensors")
+    close(tensors["first.input_second_moment"], x.T @ x / len(x), 1e-3, "the layer called by keyword")
+    assert not any(name.startswith("dead.input") for name in [*tensors, *metadata]), "a layer of zeros is told"
+    assert all(tensor.isfinite().all() for tensor in tensors.values()), "huge inputs became infinite"
+    hidden = model.first(x).requires_grad_(True)
+    (model.last(torch.relu(hidden)) + model.last(model.dead(torch.zeros_like(x)) * 0)).square().sum().backward()
+    gradient = hidden.grad
+    found = tensors["first.output_second_moment"]
+    close(found / found.trace(), gradient.T @ gradient / gradient.square().sum(), 1e-3, "gradients before an activation in place")
 
 
 main()

@@ -178,6 +178,17 @@ struct DifferenceTask {
   TensorValues other;
 };
 
+// See CheckStatisticsTask in quantizer.ts. Reports Checked.
+struct CheckStatisticsTask {
+  enum class Form { samples, second_moment, diagonal, mean };
+  std::uint32_t id = 0;
+  std::string name;
+  Form form = Form::samples;
+  TensorValues values;
+  std::uint64_t size = 0;
+  double damping = 1;
+};
+
 // See DequantizeTask in quantizer.ts. Reports Copied.
 struct DequantizeTask {
   std::uint32_t id = 0;
@@ -244,7 +255,8 @@ struct CorrectBiasTask {
   std::uint64_t output_offset = 0;
 };
 
-using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask, PropagateTask, DequantizeTask, CorrectBiasTask>;
+using Task = std::variant<CopyTask, QuantizeTask, CompareTask, InspectTask, DifferenceTask, PropagateTask, DequantizeTask, CorrectBiasTask,
+                          CheckStatisticsTask>;
 
 struct Job {
   std::vector<std::string> files;
@@ -325,12 +337,20 @@ struct Inspected {
   std::vector<double> column_energies;
   double half_energy_share = 0;  // the smallest share of the columns that holds half of the energy
 };
+// See CheckedResult in quantizer.ts.
+struct Checked {
+  enum class Verdict { usable, all_zero, non_finite, no_moment };
+  std::uint32_t id = 0;
+  Verdict verdict = Verdict::usable;
+  std::uint64_t non_finite_count = 0;
+  double damping = 1;
+};
 struct Note {
   std::uint32_t id;
   std::string message;
 };
 
-using Event = std::variant<Started, Progress, Copied, Quantized, NonFinite, Compared, Inspected, Note>;
+using Event = std::variant<Started, Progress, Copied, Quantized, NonFinite, Compared, Inspected, Checked, Note>;
 
 struct Device {
   std::string id;

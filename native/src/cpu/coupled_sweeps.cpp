@@ -276,9 +276,9 @@ RoundedMatrix round_both_sides(const ScaledMatrix& matrix, DenseHessian& hessian
     ++coupled;
     const double objective_before = result.objective;
     result.objective -= gain.objective;
-    if (gain.changed == 0 || gain.objective < smallest_coupled_gain * objective_before) break;
+    if (gain.changed == 0 || !(gain.objective >= smallest_coupled_gain * objective_before)) break;
   }
-  result.sweeps = *std::max_element(sweeps.begin(), sweeps.end()) + coupled;
+  result.sweeps = std::min(*std::max_element(sweeps.begin(), sweeps.end()) + coupled, sweep_limit);
   result.codes = Buffer<std::uint8_t>(matrix.rows * matrix.columns);
   result.statistics = store(matrix, solution, result.codes.data(), context);
   keep_nearest_if_not_better(matrix, result, context);

@@ -22,6 +22,7 @@
 #include "core/task.h"
 #include "core/thread_pool.h"
 #include "cpu/blas.h"
+#include "cpu/check_statistics_task.h"
 #include "cpu/compare_task.h"
 #include "cpu/correct_bias_task.h"
 #include "cpu/dequantize_task.h"
@@ -109,6 +110,8 @@ class CpuJob {
       run_propagate_task(*propagate, files_, observer_, context);
     } else if (const auto* correct = std::get_if<CorrectBiasTask>(&task)) {
       run_correct_bias_task(*correct, files_, observer_, context);
+    } else if (const auto* check = std::get_if<CheckStatisticsTask>(&task)) {
+      run_check_statistics_task(*check, files_, observer_, context);
     } else {
       run_compare_task(std::get<CompareTask>(task), files_, observer_, context);
     }
@@ -133,6 +136,7 @@ class CpuJob {
     if (const auto* propagate = std::get_if<PropagateTask>(&task)) return propagate_task_bytes(*propagate);
     if (const auto* correct = std::get_if<CorrectBiasTask>(&task)) return correct_bias_task_bytes(*correct, pool_.size());
     if (const auto* dequantize = std::get_if<DequantizeTask>(&task)) return dequantize_task_bytes(*dequantize, pool_.size());
+    if (const auto* check = std::get_if<CheckStatisticsTask>(&task)) return check_statistics_task_bytes(*check);
     if (std::holds_alternative<DifferenceTask>(task)) return difference_task_bytes(pool_.size());
     return std::min<std::uint64_t>(std::get<CopyTask>(task).source.length, io_chunk_bytes);
   }

@@ -54,7 +54,8 @@ RoundedMatrix solve_top_k(const ScaledMatrix& matrix, const ExactHessian& exact,
 
 void keep_nearest_if_not_better(const ScaledMatrix& matrix, RoundedMatrix& result, Context& context) {
   const bool differs = result.statistics.changed != 0 || !matrix.nearest_scales.is_unit();
-  if (differs && result.objective < result.objective_nearest) return;
+  // Written so that NaN fails. A quadratic form below zero comes of a matrix that is none, or of sums that lost all their digits.
+  if (differs && result.objective >= 0 && result.objective < result.objective_nearest) return;
   result.kept_nearest = true;
   result.objective = result.objective_nearest;
   if (differs) result.statistics = store_nearest(matrix, result.codes.data(), context);

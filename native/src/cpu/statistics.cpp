@@ -93,15 +93,17 @@ void add_term(const StatisticsTerm& term, const TermDiagonal& diagonal, double w
     return;
   }
   const std::size_t samples = row_count(term, size);
+  // In their own unit, so that neither they nor their squares leave binary32.
+  const double unit = 1 / std::sqrt(diagonal.mean);
   Buffer<float> chunk(samples_at_once * size);
   for (std::size_t begin = 0; begin < samples; begin += samples_at_once) {
     throw_if_stopped(context.stop);
     const std::size_t count = std::min(samples_at_once, samples - begin);
     for (std::size_t s = 0; s < count; ++s) {
       const std::span<const double> row = reader.read(std::uint64_t{begin + s} * size, size);
-      for (std::size_t c = 0; c < size; ++c) chunk[s * size + position[c]] = static_cast<float>(row[c]);
+      for (std::size_t c = 0; c < size; ++c) chunk[s * size + position[c]] = static_cast<float>(row[c] * unit);
     }
-    square.add_product(blas::Op::plain, count, chunk.data(), size, factor / static_cast<double>(samples));
+    square.add_product(blas::Op::plain, count, chunk.data(), size, weight / static_cast<double>(samples));
   }
 }
 

@@ -120,7 +120,9 @@ class LearnedRun {
     finish_codes(encoded(scales_.target()), codes_, buffers_.code_scratch, buffers_.sums, stream_);
     read_sums();
     const bool differs = result_.sums.changed != 0 || scales_.has_others_than_nearest();
-    if (!differs || result_.objective >= result_.objective_nearest) keep_nearest(differs);
+    // Written so that NaN fails, as on the CPU.
+    const bool is_better = result_.objective >= 0 && result_.objective < result_.objective_nearest;
+    if (!differs || !is_better) keep_nearest(differs);
     return result_;
   }
 
@@ -289,7 +291,8 @@ class LearnedRun {
     // H itself: `top_k` steers the one-sided steps alone.
     const SplitMatrix& h = buffers_.hessian;
     const double before = outputs.objective_of_codes(solver, h, objective, largest_diagonal_);
-    result_.sweeps += outputs.sweep(solver, h, buffers_.diagonal, before, largest_diagonal_, options_.sweep_limit);
+    const std::uint32_t coupled = outputs.sweep(solver, h, buffers_.diagonal, before, largest_diagonal_, options_.sweep_limit);
+    result_.sweeps = std::min(result_.sweeps + coupled, options_.sweep_limit);
     // As in CoupledSweeps::sweep.
     result_.objective = outputs.objective_of_codes(solver, h, 1.01 * before / outputs.damping(), largest_diagonal_);
   }

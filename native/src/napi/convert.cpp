@@ -121,6 +121,26 @@ struct EventToJs {
         .set("halfEnergyShare", event.half_energy_share)
         .take();
   }
+  Napi::Object operator()(const Checked& event) const {
+    return start("checked", event.id)
+        .set("verdict", verdict(event.verdict))
+        .set("nonFiniteCount", event.non_finite_count)
+        .set("damping", event.damping)
+        .take();
+  }
+  static const char* verdict(Checked::Verdict value) {
+    switch (value) {
+      case Checked::Verdict::usable:
+        return "usable";
+      case Checked::Verdict::all_zero:
+        return "allZero";
+      case Checked::Verdict::non_finite:
+        return "nonFinite";
+      case Checked::Verdict::no_moment:
+        return "noMoment";
+    }
+    return "";
+  }
   Napi::Object loss(const CastLoss& value) const {
     return ObjectBuilder(env).set("underflow", value.underflow).set("subnormal", value.subnormal).set("saturated", value.saturated).take();
   }

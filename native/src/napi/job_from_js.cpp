@@ -182,6 +182,25 @@ DifferenceTask difference_from(const Napi::Object& object) {
   return task;
 }
 
+CheckStatisticsTask check_statistics_from(const Napi::Object& object) {
+  using Form = CheckStatisticsTask::Form;
+  static constexpr std::pair<const char*, Form> forms[] = {
+      {"samples", Form::samples}, {"secondMoment", Form::second_moment}, {"diagonal", Form::diagonal}, {"mean", Form::mean}};
+  CheckStatisticsTask task;
+  task.id = small_number(object, "id");
+  task.name = text(object, "name");
+  task.form = one_of(object, "form", forms);
+  task.values = values_from(object, "values");
+  task.size = whole_number(object, "size");
+  task.damping = real_number(object, "damping");
+  if (!(task.damping > 0)) reject(object.Env(), "damping", "greater than 0");
+  const std::uint64_t count = element_count(task.values);
+  const bool fits = task.size != 0 && count != 0 && count % task.size == 0 &&
+                    (task.form == Form::samples || count / task.size == (task.form == Form::second_moment ? task.size : 1));
+  if (!fits) reject(object.Env(), "size", "that of the values");
+  return task;
+}
+
 PropagateStep step_from(const Napi::Object& object, std::uint32_t registers) {
   using Kind = PropagateStep::Kind;
   using Activation = PropagateStep::Activation;
@@ -285,7 +304,8 @@ Task task_from(const Napi::Value& value) {
   if (kind == "difference") return difference_from(object);
   if (kind == "propagate") return propagate_from(object);
   if (kind == "correctBias") return correct_bias_from(object);
-  reject(object.Env(), "kind", "copy, quantize, dequantize, compare, inspect, difference, propagate or correctBias");
+  if (kind == "checkStatistics") return check_statistics_from(object);
+  reject(object.Env(), "kind", "copy, quantize, dequantize, compare, inspect, difference, propagate, correctBias or checkStatistics");
 }
 
 std::vector<FileRange> ranges_of(const TensorValues& values) {
@@ -313,6 +333,10 @@ std::vector<FileRange> ranges_of(const Task& task) {
   if (const auto* difference = std::get_if<DifferenceTask>(&task)) {
     add_values(difference->reference);
     add_values(difference->other);
+    return ranges;
+  }
+  if (const auto* check = std::get_if<CheckStatisticsTask>(&task)) {
+    add_values(check->values);
     return ranges;
   }
   if (const auto* dequantize = std::get_if<DequantizeTask>(&task)) {
@@ -345,7 +369,7 @@ std::vector<FileRange> ranges_of(const Task& task) {
 
 bool only_reads(const Task& task) {
   return std::holds_alternative<CompareTask>(task) || std::holds_alternative<InspectTask>(task) ||
-         std::holds_alternative<DifferenceTask>(task);
+         std::holds_alternative<DifferenceTask>(task) || std::holds_alternative<CheckStatisticsTask>(task);
 }
 
 }  // namespace

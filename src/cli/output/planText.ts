@@ -122,9 +122,10 @@ function groupTable({ tensors }: Plan, style: Style): readonly string[] {
     { readonly action: Action; readonly kind: string; count: number; bytesIn: number; bytesOut: number; reason: string }
   >();
   for (const tensor of tensors) {
-    const { action, reason, source } = tensor;
+    const { action, reason, source, correction } = tensor;
     const kind = kindOfReason(reason);
-    const key = `${action} ${kind}`;
+    // Corrected biases, and those that stay as they are, are told apart.
+    const key = `${action} ${correction?.mean ?? 'as it is'} ${kind}`;
     const group = groups.get(key) ?? { action, kind, count: 0, bytesIn: 0, bytesOut: 0, reason };
     group.count += 1;
     group.bytesIn += source.end - source.begin;

@@ -10,7 +10,7 @@ import { secondsOf, workOf } from './estimate';
 import type { JobEvent } from './jobEvent';
 import type { PartialOutput } from './partialOutput';
 import { ProgressMeter, type MeteredTask } from './progressMeter';
-import type { Quantizer, QuantizerEvent } from './quantizer';
+import type { QuantizedResult, Quantizer, QuantizerEvent } from './quantizer';
 import type { ReportBuilder } from './reportBuilder';
 import { rewriteTasks } from './rewrite';
 import { placeOf, scheduleTasks } from './schedule';
@@ -97,7 +97,10 @@ export async function* convertTensors(
         break;
       case 'quantized':
         meter.finished(firstTask + event.id);
-        yield { type: 'tensorFinished', tensor: report.quantized(tensorOf(plan, event.id), event) };
+        if (event.objectiveNearest !== undefined && !(event.objectiveNearest >= 0)) {
+          yield warning('Its objective is no number to judge by, so it is rounded to nearest.', tensorOf(plan, event.id), report);
+        }
+        yield { type: 'tensorFinished', tensor: report.quantized(tensorOf(plan, event.id), judged(event)) };
         break;
       case 'nonFinite': {
         const tensor = tensorOf(plan, event.id);
@@ -116,6 +119,7 @@ export async function* convertTensors(
         break;
       case 'compared':
       case 'inspected':
+      case 'checked':
         throw new EngineError('Internal', 'the quantizer compared where it should convert');
     }
     const now = performance.now() / 1000;
@@ -160,6 +164,14 @@ async function* keepAfterAll(
     if (tensor !== undefined) yield { type: 'tensorFinished', tensor: report.kept(tensor, event.seconds) };
   }
   return newPlan;
+}
+
+/** What is no number, or below zero, is no objective. */
+function judged(result: QuantizedResult): QuantizedResult {
+  const { objective, objectiveNearest, ...rest } = result;
+  return objective === undefined || objectiveNearest === undefined || !(objectiveNearest >= 0)
+    ? rest
+    : { ...rest, objective, objectiveNearest };
 }
 
 function warning(message: string, { source: { name } }: PlannedTensor, report: ReportBuilder): JobEvent {

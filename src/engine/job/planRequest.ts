@@ -17,6 +17,8 @@ export interface PlannedRequest {
   /** The plan with these tensors kept for these reasons. */
   readonly replan: (keepAnyway: ReadonlyMap<string, string>) => Plan;
   readonly calibration?: Calibration;
+  /** The same request with another view of its calibration file. */
+  readonly recalibrated?: (calibration: Calibration) => PlannedRequest;
 }
 
 /** Reads headers, and of quantized sources what describes their codes. Throws EngineError. */
@@ -43,12 +45,15 @@ export async function planRequest(
 async function planConversion(file: ModelSource, recipe: ConvertRequest['recipe'], toolVersion: string): Promise<PlannedRequest> {
   const { source, stored } = await sourceForRecipe(file, recipe);
   const { header } = source;
-  const calibration = await calibrationOfRecipe(recipe, header);
-  const options = { toolVersion, ...calibration, ...(stored === undefined ? {} : { stored }) };
-  return {
-    source,
-    plan: makePlan(header, recipe, options),
-    replan: (keepAnyway) => makePlan(header, recipe, { ...options, keepAnyway }),
-    ...calibration,
+  const planned = (calibration: { readonly calibration?: Calibration }): PlannedRequest => {
+    const options = { toolVersion, ...calibration, ...(stored === undefined ? {} : { stored }) };
+    return {
+      source,
+      plan: makePlan(header, recipe, options),
+      replan: (keepAnyway) => makePlan(header, recipe, { ...options, keepAnyway }),
+      ...calibration,
+      recalibrated: (checked) => planned({ calibration: checked }),
+    };
   };
+  return planned(await calibrationOfRecipe(recipe, header));
 }

@@ -28,7 +28,7 @@ export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan
       ...(byItself
         ? ({
             inputs: 'gram',
-            mean: 'unknown',
+            mean: choice.mean === 'calibrated' ? 'calibrated' : 'unknown',
             reason: 'Gram: on a GPU, samples are sent through the model only where that is asked for.',
           } as const)
         : {}),

@@ -10,7 +10,15 @@ export interface FileRange {
 }
 
 export type QuantizerTask =
-  CopyTask | QuantizeTask | DequantizeTask | CompareTask | InspectTask | DifferenceTask | PropagateTask | CorrectBiasTask;
+  | CopyTask
+  | QuantizeTask
+  | DequantizeTask
+  | CompareTask
+  | InspectTask
+  | DifferenceTask
+  | PropagateTask
+  | CorrectBiasTask
+  | CheckStatisticsTask;
 
 /** Copies a source range to `outputOffset` of the output file. */
 export interface CopyTask {
@@ -240,6 +248,22 @@ export interface DifferenceTask {
   readonly other: TensorValues;
 }
 
+/**
+ * Whether recorded statistics can steer rounding. A `secondMoment` must be one, and is tried with the damping that it will have, in units of its
+ * mean diagonal. Reads only, and runs on the device `cpu`, whatever the conversion runs on; ends in `checked`.
+ */
+export interface CheckStatisticsTask {
+  readonly kind: 'checkStatistics';
+  readonly id: number;
+  readonly name: string;
+  /** As a StatisticsTerm, or the mean of vectors. */
+  readonly form: 'samples' | 'secondMoment' | 'diagonal' | 'mean';
+  readonly values: TensorValues;
+  /** Values in each row. */
+  readonly size: number;
+  readonly damping: number;
+}
+
 export interface QuantizerJob {
   /** Files that are read. */
   readonly files: readonly string[];
@@ -262,6 +286,7 @@ export type QuantizerEvent =
   | { readonly type: 'nonFinite'; readonly id: number; readonly count: number; readonly seconds: number }
   | ({ readonly type: 'compared'; readonly id: number } & ComparedResult)
   | ({ readonly type: 'inspected'; readonly id: number } & InspectedResult)
+  | ({ readonly type: 'checked'; readonly id: number } & CheckedResult)
   /** Something worth telling, e.g. a tensor that fell back from the GPU to the CPU. */
   | { readonly type: 'note'; readonly id: number; readonly message: string }
   /** Always the last one. */
@@ -308,6 +333,14 @@ export interface ComparedResult {
   readonly nonFiniteCount: number;
 }
 
+export interface CheckedResult {
+  /** `noMoment`: a mean of squares is negative, or the matrix is not symmetric or has |m_ij|² > m_ii · m_jj. */
+  readonly verdict: 'usable' | 'allZero' | 'nonFinite' | 'noMoment';
+  readonly nonFiniteCount: number;
+  /** What a second moment needs to be positive definite: as asked, or raised in steps of four. */
+  readonly damping: number;
+}
+
 export interface InspectedResult {
   readonly count: number;
   readonly zeroCount: number;
@@ -337,7 +370,6 @@ export interface CastLoss {
   readonly underflow: number;
   /** Below the smallest normal value, where few bits are left; includes those of underflow. */
   readonly subnormal: number;
-  /** Beyond the largest value. */
   readonly saturated: number;
 }
 
@@ -361,7 +393,7 @@ export interface QuantizerDevice {
 export interface Quantizer {
   devices(): Promise<readonly QuantizerDevice[]>;
   /**
-   * Runs every task; each ends in exactly one `copied`, `quantized`, `nonFinite`, `compared` or `inspected`, in any order.
+   * Runs every task; each ends in exactly one `copied`, `quantized`, `nonFinite`, `compared`, `inspected` or `checked`, in any order.
    * Throws EngineError: `Cancelled` within a second of the signal, otherwise with the tensor's name and the path.
    */
   run(job: QuantizerJob, signal: AbortSignal): AsyncIterable<QuantizerEvent>;

@@ -10,6 +10,7 @@ import type { Plan, PlannedTensor } from '../plan/plan';
 import { planRequest } from './planRequest';
 import type { ModelSource } from '../safetensors/modelSource';
 import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
+import { checkCalibration } from './checkCalibration';
 import { chooseDevice, type ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
 import { configBeside, configWithin } from './configFile';
@@ -57,11 +58,16 @@ async function* convert(
 ): AsyncGenerator<JobEvent, JobEnd, undefined> {
   const { quantizer, toolVersion, token } = environment;
   const startedAt = performance.now();
-  const { source, plan: wanted, replan, calibration } = await planRequest(request, toolVersion);
-  if (request.work === undefined) requireSomethingToQuantize(wanted, source);
+  const asked = await planRequest(request, toolVersion);
+  const { source } = asked;
+  if (request.work === undefined) requireSomethingToQuantize(asked.plan, source);
   const device = await chooseDevice(request.device, quantizer);
-  const plan = planForDevice(wanted, device.kind);
   await checkReportPath(request);
+  const { threads } = request;
+  const checked =
+    asked.calibration === undefined ? undefined : await checkCalibration(asked.plan, asked.calibration, { quantizer, threads, signal });
+  const { plan: wanted, replan, calibration } = checked === undefined ? asked : (asked.recalibrated?.(checked.calibration) ?? asked);
+  const plan = planForDevice(wanted, device.kind);
   const shape = outputParts(plan, source, request.output, request.maxShardBytes);
   const carried = shape.form === 'folder' && source.kind !== 'file' ? await carriedFiles(source) : NOTHING_CARRIED;
   const output = new JobOutput(request, source, shape, token);
@@ -71,7 +77,7 @@ async function* convert(
     signal.throwIfAborted();
     await output.begin();
     yield planned(request, plan, bytesOf(shape.parts.map((part) => part.plan)), device, source);
-    for (const message of plan.warnings) yield warning(message, report);
+    for (const message of [...plan.warnings, ...(checked?.warnings ?? [])]) yield warning(message, report);
     const plannedAt = performance.now();
 
     const layerStatistics = yield* prepareStatistics(plan, request, source, calibration, { quantizer, statisticsPath, signal });

@@ -59,11 +59,22 @@ export function statisticsOf(
         return { terms: [GRAM], damping: statistics.inputs === 'calibrated' ? CALIBRATED_GRAM_OUTPUT_DAMPING : GRAM_OUTPUT_DAMPING };
       case 'calibrated': {
         const side = required(layer?.outputs, weightName);
-        return { terms: [{ ...termOf(side, file), weight: 1 }], damping: Math.max(LEAST_GRADIENT_DAMPING, (0.1 * rows) / side.samples) };
+        return { terms: [{ ...termOf(side, file), weight: 1 }], damping: leastDampingOf('outputs', rows, side.samples, side.leastDamping) };
       }
     }
   })();
   return { ...(inputs === undefined ? {} : { inputs }), ...(outputs === undefined ? {} : { outputs }) };
+}
+
+function inputDamping(damping: number): number {
+  return Math.min(MOST_DAMPING, Math.max(LEAST_INPUT_DAMPING, damping));
+}
+
+/** What a side of its own is damped with at least, whatever else there is; `needed` where that is more. */
+export function leastDampingOf(side: 'inputs' | 'outputs', size: number, samples: number, needed = 0): number {
+  const share = size / samples;
+  const own = side === 'inputs' ? inputDamping(Math.min(0.1 * share, 0.3 * share ** 1.5)) : Math.max(LEAST_GRADIENT_DAMPING, 0.1 * share);
+  return Math.max(own, needed);
 }
 
 /**
@@ -78,7 +89,7 @@ function calibratedInputs(side: CalibratedSide, file: number, columns: number, p
     return { terms: [{ ...diagonal, weight: DIAGONAL_WEIGHT }, GRAM, { ...prior, weight: 1 }], damping: DIAGONAL_DAMPING };
   }
   const share = columns / side.samples;
-  const damped = (damping: number): number => Math.min(MOST_DAMPING, Math.max(LEAST_INPUT_DAMPING, damping));
+  const damped = (damping: number): number => Math.max(inputDamping(damping), side.leastDamping ?? 0);
   const own: StatisticsTerm = { ...termOf(side, file), weight: 1 };
   if (prior === undefined) return { terms: [own], damping: damped(0.3 * share ** 1.5) };
   const priorWeight = Math.min(1, 0.4 * share);

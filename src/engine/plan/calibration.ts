@@ -21,6 +21,8 @@ export interface LayerCalibration {
   readonly inputs?: CalibratedSide;
   readonly outputs?: CalibratedSide;
   readonly inputMean?: TensorInfo;
+  /** Sides that the file has, and of which it says nothing: all is zero. */
+  readonly silent?: readonly Side[];
 }
 
 export interface CalibratedSide {
@@ -28,6 +30,8 @@ export interface CalibratedSide {
   readonly values: TensorInfo;
   /** How many samples stand behind it. */
   readonly samples: number;
+  /** The least damping, in units of its mean diagonal, with which it is positive definite, where that is known to be more than usual. */
+  readonly leastDamping?: number;
 }
 
 export interface Calibration {
@@ -52,20 +56,37 @@ export function readCalibration(path: string, calibration: Header, model: Header
   if (layers.size === 0) return fail(path, undefined, 'has no tensors');
   const byWeight = new Map<string, LayerCalibration>();
   const unmatched: string[] = [];
+  const named = new Map<string, string>();
   for (const [layer, tensors] of layers) {
     const weight = weightOf(layer, model);
-    if (weight === undefined) unmatched.push(layer);
-    else
-      byWeight.set(
-        weight.name,
-        layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)),
-      );
+    if (weight === undefined) {
+      unmatched.push(layer);
+      continue;
+    }
+    const before = named.get(weight.name);
+    if (before !== undefined)
+      return fail(path, undefined, `has two names for "${weight.name}": "${before}" and "${layer}". Remove one of them`);
+    named.set(weight.name, layer);
+    byWeight.set(
+      weight.name,
+      layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)),
+    );
   }
   if (byWeight.size === 0) {
     const example = unmatched[0] ?? '';
     return fail(path, undefined, `is of another model: none of its ${unmatched.length} layers, such as "${example}", has a weight here`);
   }
   return { path, byWeight, unmatched };
+}
+
+/** For people who should know of layers that the model does not have. */
+export function calibrationWarnings(calibration: Calibration | undefined): readonly string[] {
+  const [example] = calibration?.unmatched ?? [];
+  if (calibration === undefined || example === undefined) return [];
+  const { path, byWeight, unmatched } = calibration;
+  const verb = unmatched.length === 1 ? 'is' : 'are';
+  const layers = `${unmatched.length} of ${byWeight.size + unmatched.length} layers of the calibration file`;
+  return [`${path}: ${layers} ${verb} not in this model, such as "${example}".`];
 }
 
 /** What there is for one weight, in the words of a choice. */
@@ -86,7 +107,16 @@ function kindOf(name: string): Kind | undefined {
   return KINDS.find((kind) => name.endsWith(kind) && name.length > kind.length);
 }
 
-function weightOf(layer: string, model: Header): TensorInfo | undefined {
+/** torch.compile and DataParallel wrap modules, and so put names of their own into those of the layers. */
+function unwrapped(layer: string): string {
+  return layer.replace(/^(?:(?:_orig_mod|module)\.)+/, '').replaceAll('._orig_mod.', '.');
+}
+
+function weightOf(name: string, model: Header): TensorInfo | undefined {
+  return weightNamed(name, model) ?? (unwrapped(name) === name ? undefined : weightNamed(unwrapped(name), model));
+}
+
+function weightNamed(layer: string, model: Header): TensorInfo | undefined {
   const exact = model.byName.get(`${layer}.weight`);
   if (exact !== undefined) return exact;
   // A checkpoint's names have a prefix that the module which was calibrated does not know.

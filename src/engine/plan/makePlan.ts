@@ -7,7 +7,7 @@ import type { Header, TensorInfo } from '../safetensors/header';
 import { feedersOf } from '../families/feeders';
 import { layOutInSlices, type LayoutTensor } from '../safetensors/layout';
 import { withCorrections } from './biasCorrection';
-import { calibratedMeanOf, calibrationOf, type Calibration } from './calibration';
+import { calibratedMeanOf, calibrationOf, calibrationWarnings, type Calibration } from './calibration';
 import { withFusedSets } from './fusedDecisions';
 import { FORMATS } from './formats/formats';
 import { matrixOf } from './matrix';
@@ -72,10 +72,16 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
   const metadata = outputMetadata(header.metadata, wholeFile.metadata, {
     toolVersion: options.toolVersion,
     recipe,
+    layers,
     correctedBiases: tensors.flatMap(({ source, correction }) => (correction === undefined ? [] : [source.name])),
   });
   const output = yield* layOutInSlices(outputs, metadata);
-  return { recipe, tensors, output, warnings: planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition.family) };
+  const warnings = [
+    ...(options.stored?.warnings ?? []),
+    ...planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition.family),
+    ...calibrationWarnings(options.calibration),
+  ];
+  return { recipe, tensors, output, warnings };
 }
 
 function quantizationOf(
@@ -133,7 +139,9 @@ function statisticsOf(
 ): Pick<TensorQuantization, 'statistics'> {
   if (rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
+  const silent = calibration?.byWeight.get(name)?.silent;
   const known: KnownStatistics = {
+    ...(silent === undefined ? {} : { silent }),
     calibration: calibrationOf(calibration, name),
     calibratedMean: calibratedMeanOf(calibration, name) === undefined ? 'unknown' : 'known',
     propagation: reached ? 'reached' : 'not reached',

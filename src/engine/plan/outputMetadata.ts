@@ -1,6 +1,9 @@
 /** The output's `__metadata__`: the source's, the layout's, and where the file comes from. */
 import { basename } from 'node:path';
+import { TARGET_FACTS } from './encoding';
+import type { QuantizedLayer } from './outputFormat';
 import type { Recipe } from './recipe';
+import { ENCODINGS_KEY, encodingsText } from './stored/declaredEncodings';
 
 const VERSION_KEY = 'fp8_quantizer.version';
 const RECIPE_KEY = 'fp8_quantizer.recipe';
@@ -10,14 +13,35 @@ export const CORRECTED_BIASES_KEY = 'fp8_quantizer.corrected_biases';
 export function outputMetadata(
   source: ReadonlyMap<string, string>,
   layout: ReadonlyMap<string, string>,
-  provenance: { readonly toolVersion: string; readonly recipe: Recipe; readonly correctedBiases?: readonly string[] },
+  provenance: {
+    readonly toolVersion: string;
+    readonly recipe: Recipe;
+    readonly layers: readonly QuantizedLayer[];
+    readonly correctedBiases?: readonly string[];
+  },
 ): ReadonlyMap<string, string> {
   const metadata = new Map([...source, ...layout]);
   metadata.set(freeKey(VERSION_KEY, metadata), provenance.toolVersion);
   metadata.set(freeKey(RECIPE_KEY, metadata), canonicalJson(provenance.recipe));
+  const beside = layersBesideRecipe(provenance, source);
+  if (beside.length > 0) metadata.set(freeKey(ENCODINGS_KEY, metadata), encodingsText(beside));
   const { correctedBiases = [] } = provenance;
   if (correctedBiases.length > 0) metadata.set(freeKey(CORRECTED_BIASES_KEY, metadata), JSON.stringify(correctedBiases));
   return metadata;
+}
+
+/** Whose blocks a reader could not take from the recipe alone: those of overrides, and all where the source has a recipe of its own. */
+function layersBesideRecipe(
+  { layers, recipe }: { readonly layers: readonly QuantizedLayer[]; readonly recipe: Recipe },
+  source: ReadonlyMap<string, string>,
+): readonly QuantizedLayer[] {
+  const [rows, columns] = recipe.blockSize;
+  const isAlone =
+    recipe.granularity !== 'tensor' && recipe.granularity !== 'row' && ![...source.keys()].some((key) => key.startsWith('fp8_quantizer.'));
+  return layers.filter(({ encoding: { target, granularity } }) => {
+    if (granularity.kind !== 'block' || TARGET_FACTS[target].block !== undefined) return false;
+    return !isAlone || granularity.rows !== rows || granularity.columns !== columns;
+  });
 }
 
 /** A source that was itself made by this tool keeps what it says of its own making. */

@@ -47,9 +47,9 @@ function encodingGroups(tensors: readonly PlannedTensor[]): readonly EncodingGro
 
 /** Loaders expect every linear layer that is not named here to be quantized. An output head that shares the embedding has no tensor of its own. */
 function keptLayers(tensors: readonly PlannedTensor[]): readonly string[] {
-  const layers = tensors.flatMap(({ action, source: { name, shape } }) => {
+  const layers = tensors.flatMap(({ action, quantization, source: { name, shape } }) => {
     const layer = layerOfWeight(name);
-    return action === 'keep' && shape.length === 2 && layer !== undefined ? [layer] : [];
+    return action === 'keep' && quantization === undefined && shape.length === 2 && layer !== undefined ? [layer] : [];
   });
   const hasHead = tensors.some(({ source: { name } }) => name === 'lm_head.weight');
   return hasHead ? layers : [...layers, 'lm_head'];

@@ -1,6 +1,7 @@
 /** readCalibrationFile: a recipe's calibration file from disk: a .safetensors file, or an importance matrix of llama.cpp. */
 import { open, readFile } from 'node:fs/promises';
 import { isGguf, parseImatrix } from '../imatrix/parseImatrix';
+import { EngineError } from '../errors';
 import type { Header } from '../safetensors/header';
 import { readHeader } from '../safetensors/reader';
 import { readCalibration, type Calibration } from './calibration';
@@ -8,10 +9,17 @@ import type { Recipe } from './recipe';
 
 /** What the file says about the model, for makePlan. Throws EngineError where it cannot be used. */
 export async function calibrationOfRecipe(
-  { calibration: path, rounding }: Pick<Recipe, 'calibration' | 'rounding'>,
+  { calibration: path, rounding, statistics }: Pick<Recipe, 'calibration' | 'rounding' | 'statistics'>,
   model: Header,
 ): Promise<{ readonly calibration?: Calibration }> {
-  if (path === null || rounding !== 'learned') return {};
+  if (rounding !== 'learned') return {};
+  if (path === null) {
+    if (statistics !== 'calibrated') return {};
+    throw new EngineError(
+      'InvalidRecipe',
+      'The statistics are to be calibrated, and no calibration file is given. Choose one, or the statistics auto.',
+    );
+  }
   const header = (await isImatrix(path)) ? parseImatrix(await readFile(path), path) : await readHeader(path);
   return { calibration: readCalibration(path, header, model) };
 }

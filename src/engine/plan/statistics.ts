@@ -17,12 +17,15 @@ export interface StatisticsChoice {
 export interface KnownStatistics {
   readonly calibration: 'none' | 'inputs' | 'outputs' | 'both';
   readonly calibratedMean: 'known' | 'unknown';
+  /** Sides that the calibration file has, and that are all zero there. */
+  readonly silent?: readonly ('inputs' | 'outputs')[];
   readonly propagation: 'reached' | 'not reached';
 }
 
 export function chooseStatistics(recipe: Recipe, known: KnownStatistics): StatisticsChoice {
   const { inputs, reason } = chooseInputs(recipe, known);
-  return { inputs, outputs: chooseOutputs(recipe, known), mean: meanOf(inputs, known), reason };
+  const silent = known.silent?.includes('outputs') === true ? ' Its outputs are all zero in the calibration file.' : '';
+  return { inputs, outputs: chooseOutputs(recipe, known), mean: meanOf(recipe, inputs, known), reason: `${reason}${silent}` };
 }
 
 function chooseInputs({ statistics }: Recipe, known: KnownStatistics): Pick<StatisticsChoice, 'inputs' | 'reason'> {
@@ -32,16 +35,27 @@ function chooseInputs({ statistics }: Recipe, known: KnownStatistics): Pick<Stat
     return { inputs: 'calibrated', reason: 'Calibrated: the calibration file has inputs of this layer.' };
   if (statistics === 'gram') return { inputs: 'gram', reason: 'Gram: the recipe asks for the weights alone.' };
   if (propagated) {
-    const missing = statistics === 'calibrated' ? 'the calibration file does not have this layer; ' : '';
-    return { inputs: 'propagated', reason: `Propagated: ${missing}samples reach it through the layers before it.` };
+    const missing = missingInputs(statistics, known);
+    return {
+      inputs: 'propagated',
+      reason: `Propagated: ${missing === undefined ? '' : `${missing}; `}samples reach it through the layers before it.`,
+    };
   }
-  if (statistics === 'calibrated') return { inputs: 'gram', reason: 'Gram: the calibration file does not have this layer.' };
-  return { inputs: 'gram', reason: 'Gram: what stands before this layer is not known.' };
+  return { inputs: 'gram', reason: `Gram: ${missingInputs(statistics, known) ?? 'what stands before this layer is not known'}.` };
 }
 
-function meanOf(inputs: InputStatistics, known: KnownStatistics): StatisticsChoice['mean'] {
+/** Why a calibration file does not tell the inputs, where that is worth a word. */
+function missingInputs(statistics: Recipe['statistics'], { calibration, silent }: KnownStatistics): string | undefined {
+  if (statistics !== 'auto' && statistics !== 'calibrated') return undefined;
+  if (silent?.includes('inputs') === true) return 'its inputs are all zero in the calibration file';
+  if (calibration === 'outputs') return 'the calibration file has only outputs of this layer';
+  return statistics === 'calibrated' ? 'the calibration file does not have inputs of this layer' : undefined;
+}
+
+/** A mean that was recorded, even alone, before one of propagated samples. */
+function meanOf({ statistics }: Recipe, inputs: InputStatistics, known: KnownStatistics): StatisticsChoice['mean'] {
+  if (known.calibratedMean === 'known' && (statistics === 'auto' || statistics === 'calibrated')) return 'calibrated';
   if (inputs === 'gram') return 'unknown';
-  if (inputs === 'calibrated' && known.calibratedMean === 'known') return 'calibrated';
   return known.propagation === 'reached' ? 'propagated' : 'unknown';
 }
 

@@ -79,6 +79,18 @@ async function until(condition: () => boolean): Promise<void> {
   expect(condition()).toBe(true);
 }
 
+describe('a client that takes the place of another', () => {
+  it('is not told what the one before asked for', async () => {
+    const { pair, client } = connect();
+    const before = client.stream('forever', undefined);
+    await before.next();
+    const after = new RpcClient<Library>(pair.client);
+    open.push(after);
+    for (let i = 0; i < 20; i++) expect(await after.request('title', undefined)).toBe('library');
+    await before.return();
+  });
+});
+
 describe('a request', () => {
   it('resolves with the result, undefined included', async () => {
     const { client } = connect();

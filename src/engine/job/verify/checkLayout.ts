@@ -15,7 +15,7 @@ const UNREADABLE: readonly Dtype[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8
 
 export function checkLayout(source: Header, converted: ConvertedFile, checks: readonly TensorCheck[]): LayoutFindings {
   const quantized = new Map(checks.filter(hasCodes).map((check) => [layerOf(check.source), check]));
-  const findings = { problems: [...strangers(source, converted)], warnings: [] as string[] };
+  const findings = { problems: [...strangers(source, converted)], warnings: [...converted.stored.warnings] };
   if (quantized.size === 0 && !checks.some(({ state }) => state === 'dequantized'))
     findings.problems.push('No tensor is quantized: this is no converted file of that source.');
   switch (converted.layout) {

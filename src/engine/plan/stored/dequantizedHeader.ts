@@ -6,7 +6,7 @@ import type { StoredWeights } from './storedWeight';
 /** The layout that a file was migrated to, and the version of the tool. */
 export const MIGRATED_KEY = 'fp8_quantizer.migrated';
 
-const DESCRIBING = /^(_quantization_metadata|fp8_quantizer\.(version|recipe|migrated)(\.\d+)?)$/;
+const DESCRIBING = /^(_quantization_metadata|fp8_quantizer\.(version|recipe|migrated|encodings)(\.\d+)?)$/;
 
 /** Byte ranges stay those of the codes, which are what is read. */
 export function dequantizedHeader(header: Header, { byName, companions }: StoredWeights, dtype: SourceDtype): Header {

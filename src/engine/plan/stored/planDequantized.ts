@@ -27,7 +27,7 @@ export function planDequantized(header: Header, stored: StoredSource, dtype: Sou
     const { source, stored: codes } = tensor;
     return { ...source, byteLength: plannedBytes(tensor), origin: { kind: codes === undefined ? 'copy' : 'dequantized', source } as const };
   });
-  return { recipe: defaultRecipe(), tensors, output: layOut(outputs, plain.metadata), warnings: [] };
+  return { recipe: defaultRecipe(), tensors, output: layOut(outputs, plain.metadata), warnings: stored.warnings };
 }
 
 /** Throws EngineError InvalidRecipe. */

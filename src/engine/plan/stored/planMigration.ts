@@ -14,10 +14,16 @@ import type { OutputOrigin, Plan, PlannedTensor } from '../plan';
 import { byteLengthOf } from '../plannedBytes';
 import { defaultRecipe, type Layout, type Recipe } from '../recipe';
 import { layerOfWeight } from '../tensorNames';
+import { ENCODINGS_KEY, encodingsText, type DeclaredLayer } from './declaredEncodings';
 import { dequantizedHeader, MIGRATED_KEY } from './dequantizedHeader';
 import { requireReadable, storageText } from './planDequantized';
 import type { StoredSource } from './sourceCodes';
 import type { StoredWeight } from './storedWeight';
+import { weightsFor } from './weightsFor';
+
+/** The layouts' own advice is for conversions, which choose the scales. */
+const HOW_TO_CHANGE_SCALES =
+  'Migrating leaves every code and scale as it is: for others convert the source with --requantize, or dequantize it first.';
 
 type PlacedTensor = LayoutTensor & { readonly origin: OutputOrigin };
 
@@ -31,7 +37,8 @@ export function planMigration(
 ): Plan {
   requireReadable(stored);
   if (stored.byName.size === 0) throw new EngineError('NothingToQuantize', 'Nothing to migrate: no tensor is stored as codes with scales.');
-  const weights = [...stored.byName.values()];
+  const weights = weightsFor(stored, layout);
+  const byName = new Map(weights.map((weight) => [weight.name, weight]));
   if (weights.every((weight) => weight.layout === layout))
     throw new EngineError('InvalidRecipe', `The source is in the layout ${layout} already.`);
   const format = FORMATS[layout];
@@ -39,11 +46,12 @@ export function planMigration(
   const recipe = defaultRecipe({ layout, target: weights[0]?.encoding.target ?? 'float8_e4m3fn' });
   const layers = weights.map((weight) => ({ layer: layerNamed(weight, layout), encoding: weight.encoding }));
   const refusal = format.refusal(layers, recipe);
-  if (refusal !== undefined) throw new EngineError('InvalidRecipe', refusal);
+  if (refusal !== undefined) throw new EngineError('InvalidRecipe', `${refusal} ${HOW_TO_CHANGE_SCALES}`);
   const tensors: PlannedTensor[] = [];
   const outputs: PlacedTensor[] = [];
+  const declared: DeclaredLayer[] = [];
   for (const source of plain.tensors) {
-    const weight = stored.byName.get(source.name);
+    const weight = byName.get(source.name);
     if (weight === undefined) {
       tensors.push({ source, action: 'keep', rule: 'migrated', reason: 'As it is: it is not quantized.' });
       outputs.push({ ...source, byteLength: source.end - source.begin, origin: { kind: 'copy', source } });
@@ -52,6 +60,7 @@ export function planMigration(
     const codes = { ...weight.codes, name: weight.name };
     const { rows, columns } = weight;
     const target = storedAs(weight, format, layout, recipe);
+    declared.push({ layer: layerNamed(weight, layout), encoding: weight.encoding, nibbles: target.storage.nibbles });
     const quantization = { sourceDtype: 'BF16', targetDtype: codes.dtype, encoding: weight.encoding, rounding: 'nearest' } as const;
     const about = { ...quantization, rows, columns, weightName: weight.name, stored: target };
     tensors.push({
@@ -84,8 +93,12 @@ export function planMigration(
     if (stored.companions.has(source.name) && !told.has(source.name))
       tensors.push({ source, action: 'remove', rule: 'migrated', reason: `Migrated: the layout ${layout} has no place for it.` });
   }
-  const metadata = new Map([...plain.metadata, ...whole.metadata, [MIGRATED_KEY, `${layout} (${toolVersion})`]]);
-  return { recipe, tensors, output: layOut(outputs, metadata), warnings: inputScaleWarnings(header, layout) };
+  const own = [
+    [MIGRATED_KEY, `${layout} (${toolVersion})`],
+    [ENCODINGS_KEY, encodingsText(declared)],
+  ] as const;
+  const metadata = new Map([...plain.metadata, ...whole.metadata, ...own]);
+  return { recipe, tensors, output: layOut(outputs, metadata), warnings: [...stored.warnings, ...inputScaleWarnings(header, layout)] };
 }
 
 /** Whether the layout wants the scales in other bytes than the source has. */
@@ -124,12 +137,10 @@ function storedAs(weight: StoredWeight, format: OutputFormat, layout: Layout, re
   };
   const layer = layerNamed(weight, layout);
   if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true)
-    return fail(
-      `it is ${encoding.target} with ${granularityText(encoding.granularity)}. ${format.limits} Dequantize it, or quantize it anew.`,
-    );
+    return fail(`it is ${encoding.target} with ${granularityText(encoding.granularity)}. ${format.limits} ${HOW_TO_CHANGE_SCALES}`);
   const matrix = { name, shape, rows, columns };
   const obstacle = format.obstacle(matrix, encoding);
-  if (obstacle !== undefined) return fail(obstacle);
+  if (obstacle !== undefined) return fail(`${obstacle} ${HOW_TO_CHANGE_SCALES}`);
   const target = format.store(layer, matrix, encoding, recipe);
   const { nibbles, tensorScaleForm, storedRows, storedColumns } = target.storage;
   if ((storedRows ?? rows) !== rows || (storedColumns ?? columns) !== columns)

@@ -3,13 +3,15 @@ import { jsonObject, parsedJson } from '../../../base/json';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel, type ModelSource } from '../../safetensors/modelSource';
+import { describedStorage } from './describedStorage';
 import { recogniseStored } from './recogniseStored';
 import type { Layout } from '../recipe';
 import { otherScales } from './otherScales';
 import { requireReadable } from './planDequantized';
 import { wantsOtherScales } from './planMigration';
 import type { StoredSource } from './sourceCodes';
-import type { ComfyFormat, StorageFacts } from './storedWeight';
+import type { ComfyFormat } from './storedWeight';
+import { weightsFor } from './weightsFor';
 
 const COMFY_QUANT = '.comfy_quant';
 const MAX_DESCRIPTION_BYTES = 65_536;
@@ -26,7 +28,9 @@ export async function readStored(source: ModelSource): Promise<StoredSource> {
       if (!comfyFormats.has(layer))
         comfyFormats.set(layer, comfyFormat(parsedJson(new TextDecoder().decode(await model.readTensor(tensor, MAX_DESCRIPTION_BYTES)))));
     }
-    const stored = recogniseStored(source.header, { comfyFormats, ...(await configFacts(source)), ...ownFacts(source) });
+    const configText = await readFile(join(source.folder, 'config.json'), 'utf8').catch(() => '');
+    const { facts, warnings } = describedStorage(source.header.metadata, configText);
+    const stored = recogniseStored(source.header, { comfyFormats, ...facts });
     const tensorScales = new Map<string, number>();
     for (const [name, { tensorScale, storage }] of stored.byName) {
       if (tensorScale === undefined) continue;
@@ -34,7 +38,7 @@ export async function readStored(source: ModelSource): Promise<StoredSource> {
       const value = new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
       tensorScales.set(name, storage.tensorScaleForm === 'divisor' ? 1 / value : value);
     }
-    return { ...stored, tensorScales };
+    return { ...stored, tensorScales, warnings: stored.byName.size === 0 ? [] : warnings };
   } finally {
     await model.close();
   }
@@ -52,38 +56,16 @@ function comfyFormat(description: unknown): ComfyFormat {
   return { format: typeof format === 'string' ? format : '', isRotated: rotated ? 'rotated' : 'as it is' };
 }
 
-async function configFacts({ folder }: ModelSource): Promise<Pick<StorageFacts, 'quantMethod' | 'blockSize'>> {
-  const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '');
-  const config = jsonObject(jsonObject(parsedJson(text))?.['quantization_config']);
-  const method = config?.['quant_method'];
-  const groups = Object.values(jsonObject(config?.['config_groups']) ?? {});
-  const structures = groups.map((group) => jsonObject(jsonObject(group)?.['weights'])?.['block_structure']);
-  const blockSize = [config?.['weight_block_size'], ...structures].map(pair).find((size) => size !== undefined);
-  return { ...(typeof method === 'string' ? { quantMethod: method } : {}), ...(blockSize === undefined ? {} : { blockSize }) };
-}
-
-/** What this tool noted of the recipe. */
-function ownFacts({ header: { metadata } }: ModelSource): Pick<StorageFacts, 'ownFile' | 'blockSize'> {
-  const recipe = jsonObject(parsedJson(metadata.get('fp8_quantizer.recipe') ?? ''));
-  const blockSize = recipe?.['granularity'] === 'block' || recipe?.['granularity'] === 'auto' ? pair(recipe['blockSize']) : undefined;
-  return { ownFile: recipe === undefined ? 'unknown' : 'own', ...(blockSize === undefined ? {} : { blockSize }) };
-}
-
-function pair(value: unknown): readonly [number, number] | undefined {
-  const [rows, columns] = Array.isArray(value) ? (value as readonly unknown[]) : [];
-  return typeof rows === 'number' && typeof columns === 'number' && rows >= 1 && columns >= 1 ? [rows, columns] : undefined;
-}
-
 /** The scales of each weight as a layout has them, where these are other bytes than the source's. Throws EngineError. */
 export async function readScales(source: ModelSource, stored: StoredSource, layout: Layout): Promise<ReadonlyMap<string, Uint8Array>> {
   requireReadable(stored);
   const scales = new Map<string, Uint8Array>();
   const model = await openModel(source.path);
   try {
-    for (const [name, weight] of stored.byName) {
+    for (const weight of weightsFor(stored, layout)) {
       if (!wantsOtherScales(weight, layout)) continue;
       const bytes = weight.scales === undefined ? undefined : await model.readTensor(weight.scales);
-      scales.set(name, otherScales(weight, bytes));
+      scales.set(weight.name, otherScales(weight, bytes));
     }
     return scales;
   } finally {

@@ -102,9 +102,13 @@ function storedWeight(codes: TensorInfo, layer: string, header: Header, facts: S
       return { ...common, encoding: { target, granularity: { kind: 'row' } }, storage, scales };
     }
   }
-  const granularity = scaleBlocks([rows, columns], scales.shape, facts.blockSize ?? (layout === 'huggingface' ? [128, 128] : undefined));
+  const granularity = scaleBlocks(
+    [rows, columns],
+    scales.shape,
+    facts.declared.get(layer)?.blockSize ?? facts.blockSize ?? (layout === 'huggingface' ? [128, 128] : undefined),
+  );
   if (granularity === undefined)
-    return `Its scales ${scales.name} are ${formatShape(scales.shape)}, which does not say how ${formatShape(codes.shape)} is divided.`;
+    return `Its scales ${scales.name} are ${formatShape(scales.shape)}, which does not say for certain how ${formatShape(codes.shape)} is divided.`;
   const storage = { grid, scaleForm, scaleOrder: 'plain', ...blockOf(granularity, columns) } as const;
   return { ...common, encoding: { target, granularity }, storage, scales };
 }
@@ -149,8 +153,8 @@ function nvfp4(
   const tensorScale = header.byName.get(`${layer}.${isPacked ? 'weight_global_scale' : 'weight_scale_2'}`);
   if (codes.dtype !== 'U8' || more.length > 0 || scales?.dtype !== 'F8_E4M3' || tensorScale?.dtype !== 'F32')
     return 'Its two codes in a byte lack the scales of nvfp4.';
-  if (!isPacked && layout !== 'comfyui' && facts.ownFile === 'unknown')
-    return 'Two codes share a byte, and the file does not say which comes first.';
+  const nibbles = isPacked ? 'evenLow' : layout === 'comfyui' || facts.ownFile === 'own' ? 'evenHigh' : facts.declared.get(layer)?.nibbles;
+  if (nibbles === undefined) return 'Two codes share a byte, and the file does not say which comes first.';
   const order = scaleOrder([rows, Math.ceil(columns / group)], scales.shape, layout);
   if (order === undefined) return `Its scales ${scales.name} are ${formatShape(scales.shape)}, which is not how nvfp4 has them.`;
   return {
@@ -161,7 +165,7 @@ function nvfp4(
       block: { rows: 1, columns: group },
       scaleForm: 'e4m3',
       scaleOrder: order,
-      nibbles: isPacked ? 'evenLow' : 'evenHigh',
+      nibbles,
       tensorScaleForm: isPacked ? 'divisor' : 'factor',
     },
   };

@@ -1,6 +1,9 @@
 /** scaleBlocks: the shape of a weight and of its scales → which elements share one. Pure. */
 import type { Granularity } from '../encoding';
 
+const USUAL_EDGE = 128;
+const OTHER_EDGES = [16, 32, 64, 256, 512];
+
 /** Undefined where no blocks of one size give this many scales, or where several sizes would. */
 export function scaleBlocks(
   [rows, columns]: readonly [number, number],
@@ -18,12 +21,18 @@ export function scaleBlocks(
   return blockRows === undefined || blockColumns === undefined ? undefined : { kind: 'block', rows: blockRows, columns: blockColumns };
 }
 
-/** The edge that divides `size` into `count` blocks, the last of which may be smaller only where one size alone explains it. */
+/**
+ * The edge that divides `size` into `count` blocks, of which the last may be smaller. Where nothing is said of it, it is 128, as nearly everywhere; else
+ * another power of two or what divides evenly, where one alone fits: 96 in two may be 48 and 48, or 64 and 32.
+ */
 function edge(size: number, count: number): number | undefined {
   if (count < 1 || count > size) return undefined;
-  if (size % count === 0) return size / count;
-  const fitting = [16, 32, 64, 128, 256, 512].filter((candidate) => Math.ceil(size / candidate) === count);
-  return fitting.length === 1 ? fitting[0] : undefined;
+  if (count === 1) return size;
+  const fits = (candidate: number): boolean => Math.ceil(size / candidate) === count;
+  if (fits(USUAL_EDGE)) return USUAL_EDGE;
+  const fitting = new Set([...OTHER_EDGES.filter(fits), ...(size % count === 0 ? [size / count] : [])]);
+  const [only] = fitting;
+  return fitting.size === 1 ? only : undefined;
 }
 
 function withoutTrailingOnes(shape: readonly number[]): readonly number[] {

@@ -7,6 +7,8 @@ import type { StoredWeights } from './storedWeight';
 export interface StoredSource extends StoredWeights {
   /** By which every code and scale of a weight counts besides, by the weight's name. */
   readonly tensorScales: ReadonlyMap<string, number>;
+  /** Where what describes them contradicts itself, in sentences. */
+  readonly warnings: readonly string[];
 }
 
 export function sourceCodes({ name }: Pick<TensorInfo, 'name'>, source: StoredSource | undefined): { readonly stored?: SourceCodes } {

@@ -3,6 +3,7 @@ import type { TensorInfo } from '../../safetensors/header';
 import type { Encoding } from '../encoding';
 import type { MatrixStorage } from '../matrixStorage';
 import type { Layout } from '../recipe';
+import type { DeclaredEncoding } from './declaredEncodings';
 
 export interface StoredWeight {
   /** As it is named in a model that is not quantized. */
@@ -37,6 +38,8 @@ export interface StorageFacts {
   readonly quantMethod?: string;
   /** Rows × columns of a block, where some description names them. */
   readonly blockSize?: readonly [number, number];
+  /** What a file of this tool says of each layer. */
+  readonly declared: ReadonlyMap<string, DeclaredEncoding>;
   /** Whether this tool wrote the file. */
   readonly ownFile: 'own' | 'unknown';
 }

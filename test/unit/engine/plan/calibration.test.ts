@@ -1,6 +1,6 @@
 // Calibration files against the model that they are for: what is read, and what is refused in which words.
 import { describe, expect, it } from 'vitest';
-import { calibratedMeanOf, calibrationOf, readCalibration } from '../../../../src/engine/plan/calibration';
+import { calibratedMeanOf, calibrationOf, calibrationWarnings, readCalibration } from '../../../../src/engine/plan/calibration';
 import { headerOf, type TensorSpec } from '../../../support/headerOf';
 
 const MODEL = headerOf({
@@ -55,6 +55,12 @@ describe('a calibration file', () => {
     expect(calibration.unmatched).toEqual(['up']);
   });
 
+  it('finds layers of modules that were wrapped', () => {
+    const calibration = read({ '_orig_mod.layers.0.up.input': ['F32', 3, 24], 'module.layers.1._orig_mod.up.input': ['F32', 3, 24] });
+    expect([...calibration.byWeight.keys()]).toEqual(['model.layers.0.up.weight', 'model.layers.1.up.weight']);
+    expect(calibrationWarnings(calibration)).toEqual([]);
+  });
+
   it.each<readonly [string, Readonly<Record<string, TensorSpec>>, Readonly<Record<string, string>>, RegExp]>([
     [
       'an unknown kind',
@@ -79,6 +85,12 @@ describe('a calibration file', () => {
       { 'a.input': ['F32', 3, 36], 'b.input': ['F32', 3, 36] },
       {},
       /of another model: none of its 2 layers, such as "a"/,
+    ],
+    [
+      'two names for one weight',
+      { 'conv.input': ['F32', 3, 36], 'module.conv.input': ['F32', 3, 36] },
+      {},
+      /has two names for "conv\.weight": "conv" and "module\.conv"\. Remove one/,
     ],
     ['no tensors', {}, {}, /the calibration file has no tensors/],
     ['a count that is none', { 'conv.input_diagonal': ['F32', 36] }, { samples: '-3' }, /says "-3" for "samples" in its metadata/],

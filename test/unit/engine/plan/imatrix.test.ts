@@ -98,7 +98,7 @@ describe('an importance matrix', () => {
   ])('is read as diagonals of layers: %s', async (name, bytes) => {
     const path = join(folder, name);
     await writeFile(path, bytes);
-    const { calibration } = await calibrationOfRecipe({ calibration: path, rounding: 'learned' }, MODEL);
+    const { calibration } = await calibrationOfRecipe({ calibration: path, rounding: 'learned', statistics: 'auto' }, MODEL);
     expect([...(calibration?.byWeight.keys() ?? [])].sort()).toEqual(MODEL.tensors.map((tensor) => tensor.name).sort());
     const inputs = calibration?.byWeight.get('model.layers.3.mlp.down_proj.weight')?.inputs;
     expect(inputs).toMatchObject({ kind: 'diagonal', samples: 800, values: { dtype: 'F32', shape: [24] } });
@@ -122,7 +122,7 @@ describe('an importance matrix', () => {
   it('of another model is refused by the sizes of its layers', async () => {
     const path = join(folder, 'other.gguf');
     await writeFile(path, gguf(layer('blk.0.attn_q.weight', 9, 5)));
-    await expect(calibrationOfRecipe({ calibration: path, rounding: 'learned' }, MODEL)).rejects.toThrow(
+    await expect(calibrationOfRecipe({ calibration: path, rounding: 'learned', statistics: 'auto' }, MODEL)).rejects.toThrow(
       /other\.gguf: .*"layers\.0\.self_attn\.q_proj\.input_diagonal" has shape \[9\] instead of \[8\]/,
     );
   });

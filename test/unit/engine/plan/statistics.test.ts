@@ -1,7 +1,10 @@
 // Which statistics steer a layer's rounding, from where its mean input is known, and which biases are corrected.
 import { describe, expect, it } from 'vitest';
+import { plainStyle } from '../../../../src/cli/output/terminal';
+import { planText } from '../../../../src/cli/output/planText';
 import { readCalibration } from '../../../../src/engine/plan/calibration';
 import { makePlan } from '../../../../src/engine/plan/makePlan';
+import { calibrationOfRecipe } from '../../../../src/engine/plan/readCalibrationFile';
 import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
 import { headerOf, type TensorSpec } from '../../../support/headerOf';
 
@@ -37,12 +40,15 @@ const FC1 = 'text_model.encoder.layers.1.mlp.fc1';
 
 function plan(recipe: Partial<Recipe> = {}, calibration?: Readonly<Record<string, TensorSpec>>) {
   const read = calibration === undefined ? {} : { calibration: readCalibration('/c', headerOf(calibration), MODEL) };
-  const { tensors, output } = makePlan(MODEL, defaultRecipe(recipe), { toolVersion: '1', ...read });
+  const made = makePlan(MODEL, defaultRecipe(recipe), { toolVersion: '1', ...read });
+  const { tensors, output } = made;
+  const facts = { source: '/m', output: '/o', bytesIn: 1, bytesOut: 1, filesIn: 1, filesOut: 1 };
   const of = (name: string) => tensors.find(({ source }) => source.name === name);
   return {
     statistics: (layer: string) => of(`${layer}.weight`)?.quantization?.statistics,
     bias: (layer: string) => of(`${layer}.bias`),
     corrected: tensors.filter(({ correction }) => correction !== undefined).length,
+    groups: planText(made, facts, 'summary', plainStyle),
     header: new TextDecoder().decode(output.headerBytes),
   };
 }
@@ -66,6 +72,23 @@ describe('statistics', () => {
     });
   });
 
+  it('are not calibrated where the file has outputs alone, and says so', () => {
+    const { statistics } = plan({}, { 'stranger.output_gradient': ['F32', 9, 64] });
+    expect(statistics('stranger')).toMatchObject({
+      inputs: 'gram',
+      outputs: 'calibrated',
+      reason: 'Gram: the calibration file has only outputs of this layer.',
+    });
+  });
+
+  it('cannot be calibrated without a file', async () => {
+    const refused = calibrationOfRecipe(defaultRecipe({ statistics: 'calibrated' }), MODEL);
+    await expect(refused).rejects.toMatchObject({
+      code: 'InvalidRecipe',
+      message: expect.stringMatching(/Choose one, or the statistics auto/) as unknown,
+    });
+  });
+
   it('are those that the recipe asks for', () => {
     expect(plan({ statistics: 'gram', sides: 'input' }).statistics(FC1)).toMatchObject({
       inputs: 'gram',
@@ -79,13 +102,15 @@ describe('statistics', () => {
 
 describe('biases', () => {
   it('are corrected where the mean input of their layer is known, and named in the header', () => {
-    const { bias, corrected, header } = plan({}, { 'stranger.input_diagonal': ['F32', 64] });
+    const { bias, corrected, header, groups } = plan({}, { 'stranger.input_diagonal': ['F32', 64] });
     expect(corrected).toBe(12);
     expect(bias(FC1)).toMatchObject({
       action: 'keep',
       reason: 'Bias: kept, and corrected by the propagated mean input of its layer.',
       correction: { weight: `${FC1}.weight`, mean: 'propagated' },
     });
+    // Those that stay as they are are told apart from them, and the example is true of its group.
+    expect(groups).toMatch(/Bias: kept, and corrected[^]*Bias: it is added/);
     // A diagonal tells no mean, and norms have no weights that are rounded.
     expect(bias('stranger')).not.toHaveProperty('correction');
     expect(bias('text_model.encoder.layers.0.layer_norm1')).not.toHaveProperty('correction');
