@@ -16,7 +16,7 @@ const MODEL: Readonly<Record<string, TensorSpec>> = {
 
 function actions(recipe: Partial<Recipe>, model = MODEL, keepAnyway = new Map<string, string>()): Readonly<Record<string, string>> {
   const { tensors } = makePlan(headerOf(model), defaultRecipe({ rounding: 'nearest', ...recipe }), { toolVersion: '1', keepAnyway });
-  return Object.fromEntries(tensors.map(({ source: { name }, action, reason }) => [name.split('.')[3], `${action}: ${reason}`] as const));
+  return Object.fromEntries(tensors.map(({ source: { name }, action, reason }) => [name.split('.')[3] ?? name, `${action}: ${reason}`]));
 }
 
 const keep = (match: string): Override => ({ match, action: 'keep' });
