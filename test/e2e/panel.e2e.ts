@@ -267,7 +267,11 @@ export const queueOnOneDevice: Scenario = async (context) => {
     await second.getByRole('button', { name: 'Convert to FP8' }).click();
     await second.locator('.strip', { hasText: 'Waiting for another conversion to end' }).waitFor();
     await workbench.page.locator('.statusbar-item', { hasText: /FP8/ }).waitFor();
-    assert.deepEqual(await outputsIn(workspace), []);
+    // The first one may have begun to write.
+    assert.deepEqual(
+      (await outputsIn(workspace)).filter((name) => !name.includes('large')),
+      [],
+    );
   });
   await step('cancel the first one, and the other one is done', async () => {
     await workbench.page.locator('.tab', { hasText: largeName }).click();
