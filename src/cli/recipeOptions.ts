@@ -29,7 +29,7 @@ export async function readRecipe(given: Arguments): Promise<Recipe> {
   const options = recipeOptions(given);
   const file = path === undefined ? {} : await readRecipeFile(path);
   const recipe = defaultRecipe({ ...file, ...options, overrides: [...(file.overrides ?? []), ...(options.overrides ?? [])] });
-  refuseBlockSize(recipe.target, options.blockSize);
+  refuseBlockSize(recipe.target, options.blockSize ?? (recipe.granularity === 'block' ? file.blockSize : undefined));
   return recipe;
 }
 

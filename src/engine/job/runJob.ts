@@ -90,12 +90,7 @@ async function* convert(
       for (const [name, reason] of reasons) keptAnyway.set(name, reason);
       finalPlan = replan(keptAnyway);
       requireFiniteTensors(finalPlan, source);
-      const parts = cutPlan(finalPlan, shape.cut);
-      requireOthersAsBefore(
-        parts.filter((_, index) => index !== part),
-        plans.map((begun, index) => finalPlans[index] ?? begun).filter((_, index) => index !== part),
-      );
-      const own = parts[part];
+      const [own] = cutPlan(finalPlan, shape.cut).slice(part);
       if (own === undefined) throw new EngineError('Internal', `part ${part} of the output is gone`);
       return own;
     };
@@ -181,23 +176,6 @@ function requireFiniteTensors(plan: Plan, { path }: ModelSource): void {
     `${path}: every tensor that could be quantized has NaN or infinite values. Check how the model was saved.`,
     { path },
   );
-}
-
-/** What is written already, or laid out already, stays as it is: a layer there may not have to follow one that is kept here. */
-function requireOthersAsBefore(parts: readonly Plan[], before: readonly Plan[]): void {
-  const quantized = new Set(before.flatMap(({ tensors }) => tensors.filter(isQuantized).map(({ source }) => source.name)));
-  const changed = parts.flatMap(({ tensors }) => tensors).find((tensor) => !isQuantized(tensor) && quantized.has(tensor.source.name));
-  if (changed === undefined) return;
-  const { name } = changed.source;
-  throw new EngineError(
-    'InvalidRecipe',
-    `"${name}" is in another file of the output, where it is quantized, and would have to be kept now. ${changed.reason} Convert again with the whole set kept.`,
-    { tensor: name },
-  );
-}
-
-function isQuantized({ action }: PlannedTensor): boolean {
-  return action === 'quantize';
 }
 
 function planned(request: ConvertRequest, plan: Plan, bytesOut: number, device: ChosenDevice, source: ModelSource): JobEvent {

@@ -55,7 +55,7 @@ function granularityOf({ layout, target, granularity, blockSize: [rows, columns]
     if (granularity === 'auto') return block;
     if (granularity === 'block' && sameSize([rows, columns], DEFAULT_BLOCK_SIZE)) return block;
     if (granularity === 'block' && sameSize([rows, columns], [prescribed.rows, prescribed.columns])) return block;
-    throw ownBlocks(target, block);
+    throw refuse(ownBlocks(target, block));
   }
   const kind = granularity === 'auto' ? (FORMATS[layout].holds[target]?.[0] ?? 'tensor') : granularity;
   return kind === 'block' ? { kind, rows, columns } : { kind };
@@ -63,13 +63,19 @@ function granularityOf({ layout, target, granularity, blockSize: [rows, columns]
 
 /** What is asked for by itself, be it what a recipe has anyway. Throws EngineError InvalidRecipe where the target has blocks of its own. */
 export function refuseBlockSize(target: Target, size: BlockSize | undefined): void {
-  const prescribed = TARGET_FACTS[target].block;
-  if (prescribed === undefined || size === undefined || sameSize(size, [prescribed.rows, prescribed.columns])) return;
-  throw ownBlocks(target, { kind: 'block', ...prescribed });
+  const problem = blockSizeProblem(target, size);
+  if (problem !== undefined) throw refuse(problem);
 }
 
-function ownBlocks(target: Target, block: Granularity): EngineError {
-  return refuse(`${target} has ${granularityText(block)} by definition. Leave the granularity at auto.`);
+/** A sentence; undefined where the target takes blocks of this size. */
+export function blockSizeProblem(target: Target, size: BlockSize | undefined): string | undefined {
+  const prescribed = TARGET_FACTS[target].block;
+  if (prescribed === undefined || size === undefined || sameSize(size, [prescribed.rows, prescribed.columns])) return undefined;
+  return ownBlocks(target, { kind: 'block', ...prescribed });
+}
+
+function ownBlocks(target: Target, block: Granularity): string {
+  return `${target} has ${granularityText(block)} by definition. Leave the granularity at auto.`;
 }
 
 function sameSize(a: BlockSize, b: BlockSize): boolean {

@@ -5,24 +5,24 @@
 import { EngineError } from '../errors';
 import { encodingText } from './chooseEncoding';
 import { sameEncoding } from './encoding';
+import { FORMATS } from './formats/formats';
 import { fusedSets } from './fusedProjections';
-import type { PlannedTensor, TensorQuantization } from './plan';
+import type { Plan, PlannedTensor, TensorQuantization } from './plan';
 import { holdsAlways } from './rules';
 import { layerOfWeight } from './tensorNames';
 
 type Quantized = PlannedTensor & { readonly quantization: TensorQuantization };
 
+/** The weights of a plan that its loader joins, set by set, each in the order of the source. */
+export function fusedWeights({ tensors, recipe }: Pick<Plan, 'tensors' | 'recipe'>): readonly (readonly string[])[] {
+  if (FORMATS[recipe.layout].projections === 'apart') return [];
+  return membersOf(tensors).flatMap((members) => (members.length < 2 ? [] : [members.map(({ source }) => source.name)]));
+}
+
 /** Throws EngineError InvalidRecipe. */
 export function withFusedSets(tensors: readonly PlannedTensor[]): readonly PlannedTensor[] {
-  const byLayer = new Map(
-    tensors.flatMap((tensor) => {
-      const layer = layerOfWeight(tensor.source.name);
-      return layer === undefined || tensor.action === 'remove' || tensor.source.shape.length !== 2 ? [] : [[layer, tensor] as const];
-    }),
-  );
   const reasons = new Map<string, string>();
-  for (const layers of fusedSets(new Set(byLayer.keys()))) {
-    const members = layers.flatMap((layer) => byLayer.get(layer) ?? []);
+  for (const members of membersOf(tensors)) {
     const reason = reasonToKeep(members);
     if (reason === undefined) continue;
     for (const { source } of members.filter(isQuantized)) reasons.set(source.name, reason);
@@ -34,6 +34,16 @@ export function withFusedSets(tensors: readonly PlannedTensor[]): readonly Plann
     const { quantization: _, ...rest } = tensor;
     return { ...rest, action: 'keep', rule: 'fused', reason };
   });
+}
+
+function membersOf(tensors: readonly PlannedTensor[]): readonly (readonly PlannedTensor[])[] {
+  const byLayer = new Map(
+    tensors.flatMap((tensor) => {
+      const layer = layerOfWeight(tensor.source.name);
+      return layer === undefined || tensor.action === 'remove' || tensor.source.shape.length !== 2 ? [] : [[layer, tensor] as const];
+    }),
+  );
+  return fusedSets(new Set(byLayer.keys())).map((layers) => layers.flatMap((layer) => byLayer.get(layer) ?? []));
 }
 
 /** Of members that are quantized while another is not; undefined where they agree. */

@@ -129,8 +129,11 @@ describe('a conversion', () => {
     const layer = (name: string): ModelTensor => ({ name: `l.mlp.${name}.weight`, dtype: 'BF16', shape: [128, 128] });
     const poisoned = { ...layer('up_proj'), replace: [{ index: 5, value: NaN }] };
     await writeModel(scene.source, [layer('gate_proj'), poisoned, layer('down_proj')]);
-    const end = (await scene.run(scene.request({}, { layout: 'compressed-tensors' }))).at(-1);
+    const events = await scene.run(scene.request({}, { layout: 'compressed-tensors' }));
+    const end = events.at(-1);
     const report = end?.type === 'done' ? end.report : undefined;
+    const finished = events.flatMap((event) => (event.type === 'tensorFinished' ? `${event.tensor.action} ${event.tensor.name}` : []));
+    expect(finished.sort()).toEqual(['keep l.mlp.gate_proj.weight', 'keep l.mlp.up_proj.weight', 'quantize l.mlp.down_proj.weight']);
     expect(report?.summary.counts).toEqual({ quantize: 1, keep: 2, remove: 0 });
     expect(report?.tensors.map(({ action, targetDtype }) => [action, targetDtype])).toEqual([
       ['keep', 'BF16'],

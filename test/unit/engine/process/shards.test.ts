@@ -150,6 +150,24 @@ it('keeps a tensor that turns out to have NaN, in its shard, and every other sha
   expect((await contentsOf(output)).get('layers.5.mlp.up.weight')).toMatch(/^F16 /);
 });
 
+it('keeps what vLLM joins with such a tensor, and has them in one shard wherever the source has them', async () => {
+  const layer = (name: string): ModelTensor => ({ name: `l.mlp.${name}.weight`, dtype: 'BF16', shape: [128, 128] });
+  const spoilt = { ...layer('up_proj'), replace: [{ index: 3, value: NaN }] };
+  const model = [layer('gate_proj'), spoilt, layer('down_proj'), layer('other')];
+  const folder = await sharded(2, model);
+  const recipe = { layout: 'compressed-tensors', rounding: 'nearest' } as const;
+  const output = join(scene.folder, 'out');
+  await scene.convert(scene.request({ source: folder, output }, recipe));
+  await writeModel(scene.source, model, { format: 'pt' });
+  await scene.convert(scene.request({}, recipe));
+  const contents = await contentsOf(output);
+  expect(contents).toEqual(await contentsOf(scene.output));
+  expect(contents.get('l.mlp.gate_proj.weight')).toMatch(/^BF16 /);
+  const small = join(scene.folder, 'small');
+  await scene.convert(scene.request({ output: small, maxShardBytes: 30_000 }, recipe));
+  expect(await contentsOf(small)).toEqual(contents);
+});
+
 it('leaves nothing behind where it is cancelled in its middle, and begins nothing where there is no place', async () => {
   // Its end is far away when its first tensor begins, on any machine.
   const slow = Array.from({ length: 4 }, (_, i): ModelTensor => ({ name: `slow.${i}.weight`, dtype: 'BF16', shape: [3072, 3072] }));
