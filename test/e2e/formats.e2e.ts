@@ -37,7 +37,10 @@ export const targetAndLayout: Scenario = async (context) => {
       ['ArrowUp', 'block:64x64', '64 × 64'],
     ] as const) {
       await choose('Granularity', key);
-      await frame.getByRole('combobox', { name: 'Granularity' }).and(frame.locator(`[current-value="${value}"]`)).waitFor();
+      await frame
+        .getByRole('combobox', { name: 'Granularity' })
+        .and(frame.locator(`[current-value="${value}"]`))
+        .waitFor();
       await reads(forecast, new RegExp(block));
     }
     await forecast.locator('.forecast-error').waitFor();
