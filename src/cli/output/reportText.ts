@@ -49,11 +49,9 @@ function errorTable(
 /** The objective is what rounding minimises: how far the layers' outputs move. */
 function objectiveLines({ summary, recipe }: JobReport, quantized: readonly TensorReport[]): readonly string[] {
   if (summary.objectiveRatio === undefined) return [];
-  const others = quantized.filter(({ keptNearest }) => keptNearest === true).length;
-  const fallback = others === 0 ? '' : `; nearest was not beaten, and taken, for ${formatQuantity(others, 'tensor')}`;
   const learned = sum(quantized, 'objectiveLearned') / sum(quantized, 'objectiveNearest');
   return [
-    `  ${recipe.rounding.padEnd(7)}  objective ${summary.objectiveRatio.toFixed(3)} × that of nearest rounding (less is closer)${fallback}`,
+    `  ${recipe.rounding.padEnd(7)}  objective ${summary.objectiveRatio.toFixed(3)} × that of nearest rounding (less is closer)`,
     ...statisticsLines(quantized),
     ...(recipe.rounding === 'tpec' ? [`  learned  would reach ${learned.toFixed(3)} ×`] : []),
   ];

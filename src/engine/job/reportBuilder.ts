@@ -31,6 +31,11 @@ export class ReportBuilder {
   #objectiveNearest = 0;
   readonly #seconds = { read: 0, compute: 0, write: 0, copy: 0 };
 
+  /** In the order in which they ended. */
+  get tensors(): readonly TensorReport[] {
+    return [...this.#tensors.values()];
+  }
+
   warn(message: string): void {
     this.#warnings.push(message);
   }
