@@ -2,8 +2,11 @@
 import { formatBytes, formatCount, formatInteger, formatQuantity, formatShape } from '../../base/format';
 import { EngineError } from '../../engine/errors';
 import { makePlan } from '../../engine/plan/makePlan';
+import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import type { Plan, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
+import type { DeviceKind } from '../../engine/plan/statistics';
+import { steeringOfPlan, wholeReason } from '../../engine/plan/steering';
 import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
 import { sourceForRecipe, type SourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header, TensorInfo } from '../../engine/safetensors/header';
@@ -11,21 +14,28 @@ import { readModelSource } from '../../engine/safetensors/modelSource';
 import { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
 import { INSPECT_OPTIONS } from '../options';
-import { kindOfReason } from '../output/planText';
+import { kindOfReason, steeringLines } from '../output/planText';
 import { printable, shortened, table } from '../output/text';
 import type { Style } from '../output/terminal';
-import { readRecipe } from '../recipeOptions';
+import { readDevice, readRecipe } from '../recipeOptions';
 import { singleFile } from '../singleFile';
+import { plannedDevice } from './plannedDevice';
 
 const LONG_VALUE = 200;
 
-export async function inspect(words: readonly string[], { terminal, version }: CommandContext): Promise<ExitCode> {
+export async function inspect(words: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const { terminal, version } = context;
   const given = Arguments.parse(words, INSPECT_OPTIONS);
   const path = singleFile(given, 'inspect');
   const recipe = await readRecipe(given);
   const file = await readModelSource(path);
   const { header } = file;
-  const plan = planOrWhyNot(await sourceForRecipe(file, recipe), recipe, version);
+  const whole = given.has('json') || given.has('verbose');
+  const plan = await planOrWhyNot(await sourceForRecipe(file, recipe), recipe, {
+    version,
+    // Only what tells of every tensor's statistics needs to know what would compute them.
+    deviceOf: async (made) => (whole ? plannedDevice(readDevice(given), made, context) : 'cpu'),
+  });
   terminal.print(
     given.has('json')
       ? JSON.stringify(inventoryJson(path, header, plan), undefined, 2)
@@ -35,9 +45,17 @@ export async function inspect(words: readonly string[], { terminal, version }: C
 }
 
 /** A file that cannot be converted can still be looked at. */
-function planOrWhyNot({ source, stored }: SourceForRecipe, recipe: Recipe, toolVersion: string): Plan | EngineError {
+async function planOrWhyNot(
+  { source, stored }: SourceForRecipe,
+  recipe: Recipe,
+  { version, deviceOf }: { readonly version: string; readonly deviceOf: (plan: Plan) => Promise<DeviceKind> },
+): Promise<Plan | EngineError> {
   try {
-    return makePlan(source.header, recipe, { toolVersion, ...(stored === undefined ? {} : { stored }) });
+    const calibration = await calibrationOfRecipe(recipe, source.header);
+    const options = { toolVersion: version, ...calibration, ...(stored === undefined ? {} : { stored }) };
+    const plan = makePlan(source.header, recipe, options);
+    const device = await deviceOf(plan);
+    return device === 'cpu' ? plan : makePlan(source.header, recipe, { ...options, device });
   } catch (error) {
     if (error instanceof EngineError && error.code !== 'Internal') return error;
     throw error;
@@ -54,7 +72,7 @@ function inventoryText(path: string, header: Header, plan: Plan | EngineError, v
       shapeText(tensor),
       formatBytes(tensor.end - tensor.begin),
       decision === undefined ? '–' : decision.action,
-      decision === undefined ? '' : printable(values === 'whole' ? decision.reason : kindOfReason(decision.reason)),
+      decision === undefined ? '' : printable(values === 'whole' ? wholeReason(decision) : kindOfReason(decision.reason)),
     ];
   });
   const left = (title: string): { readonly title: string; readonly align: 'left' } => ({ title, align: 'left' });
@@ -70,6 +88,7 @@ function inventoryText(path: string, header: Header, plan: Plan | EngineError, v
     plan instanceof EngineError
       ? `  convert   not possible: ${printable(plan.message)}`
       : `  convert   ${actionsText(plan)}; the output would have ${formatBytes(plan.output.fileSize)}`,
+    ...(plan instanceof EngineError || values === 'short' ? [] : steeringLines(steeringOfPlan(plan), 10)),
     ...metadataLines(header, values),
   ].join('\n');
 }
@@ -108,7 +127,9 @@ function inventoryJson(path: string, header: Header, plan: Plan | EngineError): 
     fileSize: header.fileSize,
     elements: elements(header),
     metadata: Object.fromEntries(header.metadata),
-    ...(plan instanceof EngineError ? { notConvertible: plan.toJSON() } : { outputSize: plan.output.fileSize, warnings: plan.warnings }),
+    ...(plan instanceof EngineError
+      ? { notConvertible: plan.toJSON() }
+      : { outputSize: plan.output.fileSize, steering: steeringOfPlan(plan), warnings: plan.warnings }),
     tensors: header.tensors.map(({ name, dtype, shape, begin, end }) => {
       const decision = planned.get(name);
       return {
@@ -119,6 +140,7 @@ function inventoryJson(path: string, header: Header, plan: Plan | EngineError): 
         end,
         bytes: end - begin,
         ...(decision === undefined ? {} : { action: decision.action, rule: decision.rule, reason: decision.reason }),
+        ...(decision?.quantization?.statistics === undefined ? {} : { statistics: decision.quantization.statistics }),
       };
     }),
   };

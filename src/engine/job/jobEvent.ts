@@ -1,6 +1,7 @@
 /** JobEvent: the one stream that the CLI prints, the engine process sends and the editor folds into its view. */
 import type { SerializedError } from '../errors';
 import type { Action } from '../plan/plan';
+import type { SteeringGroup } from '../plan/steering';
 import type { JobReport, TensorReport } from './report';
 
 export type JobEvent =
@@ -12,6 +13,8 @@ export type JobEvent =
       readonly bytesIn: number;
       readonly bytesOut: number;
       readonly counts: Readonly<Record<Action, number>>;
+      /** Of learned rounding, for the device that does it. */
+      readonly steering: readonly SteeringGroup[];
     }
   | { readonly type: 'tensorStarted'; readonly name: string }
   | { readonly type: 'tensorFinished'; readonly tensor: TensorReport }

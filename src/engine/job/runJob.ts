@@ -5,6 +5,7 @@ import { EngineError } from '../errors';
 import { cutPlan } from '../plan/cutPlan';
 import { outputParts } from '../plan/outputForm';
 import type { Plan, PlannedTensor } from '../plan/plan';
+import { steeringOfPlan } from '../plan/steering';
 import { planRequest, type LaterKnown } from './planRequest';
 import type { ModelSource } from '../safetensors/modelSource';
 import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
@@ -194,6 +195,7 @@ function planned(request: ConvertRequest, plan: Plan, bytesOut: number, device: 
     bytesIn: source.header.fileSize,
     bytesOut,
     counts: countActions(plan),
+    steering: steeringOfPlan(plan),
   };
 }
 
