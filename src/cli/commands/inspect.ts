@@ -1,7 +1,9 @@
 /** `fp8 inspect`: the tensors of a file, what a conversion would do to each, totals and metadata. Reads the header only. */
 import { formatBytes, formatCount, formatInteger, formatQuantity, formatShape } from '../../base/format';
 import { EngineError } from '../../engine/errors';
+import { modelSeen, modelSeenText, type ModelSeen } from '../../engine/families/modelSeen';
 import { makePlan } from '../../engine/plan/makePlan';
+import { modelFamily } from '../../engine/plan/modelFamily';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import type { Plan, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
@@ -30,18 +32,27 @@ export async function inspect(words: readonly string[], context: CommandContext)
   const recipe = await readRecipe(given);
   const file = await readModelSource(path);
   const { header } = file;
+  const source = await sourceForRecipe(file, recipe);
   const whole = given.has('json') || given.has('verbose');
-  const plan = await planOrWhyNot(await sourceForRecipe(file, recipe), recipe, {
+  const plan = await planOrWhyNot(source, recipe, {
     version,
     // Only what tells of every tensor's statistics needs to know what would compute them.
     deviceOf: async (made) => (whole ? plannedDevice(readDevice(given), made, context) : 'cpu'),
   });
+  const model = modelSeen(modelFamily(source.source.header).recognition);
   terminal.print(
     given.has('json')
-      ? JSON.stringify(inventoryJson(path, header, plan), undefined, 2)
-      : inventoryText(path, header, plan, given.has('verbose') ? 'whole' : 'short', terminal.style),
+      ? JSON.stringify(inventoryJson({ path, header, plan, model }), undefined, 2)
+      : inventoryText({ path, header, plan, model }, given.has('verbose') ? 'whole' : 'short', terminal.style),
   );
   return EXIT.done;
+}
+
+interface Inspected {
+  readonly path: string;
+  readonly header: Header;
+  readonly plan: Plan | EngineError;
+  readonly model: ModelSeen;
 }
 
 /** A file that cannot be converted can still be looked at. */
@@ -62,7 +73,7 @@ async function planOrWhyNot(
   }
 }
 
-function inventoryText(path: string, header: Header, plan: Plan | EngineError, values: 'short' | 'whole', style: Style): string {
+function inventoryText({ path, header, plan, model }: Inspected, values: 'short' | 'whole', style: Style): string {
   const planned = plannedByName(header, plan);
   const rows = header.tensors.map((tensor) => {
     const decision = planned.get(tensor.name);
@@ -85,6 +96,7 @@ function inventoryText(path: string, header: Header, plan: Plan | EngineError, v
     '',
     `${style.bold(printable(path))}: ${formatBytes(header.fileSize)}, ${formatQuantity(header.tensors.length, 'tensor')}, ${formatCount(elements(header)).trim()} elements`,
     `  dtypes    ${dtypesText(header)}`,
+    `  model     ${printable(modelSeenText(model, values === 'whole' ? 'every reason' : 'first reason'))}`,
     plan instanceof EngineError
       ? `  convert   not possible: ${printable(plan.message)}`
       : `  convert   ${actionsText(plan)}; the output would have ${formatBytes(plan.output.fileSize)}`,
@@ -120,12 +132,13 @@ function actionsText({ tensors }: Plan): string {
   );
 }
 
-function inventoryJson(path: string, header: Header, plan: Plan | EngineError): unknown {
+function inventoryJson({ path, header, plan, model }: Inspected): unknown {
   const planned = plannedByName(header, plan);
   return {
     path,
     fileSize: header.fileSize,
     elements: elements(header),
+    model,
     metadata: Object.fromEntries(header.metadata),
     ...(plan instanceof EngineError
       ? { notConvertible: plan.toJSON() }

@@ -1,5 +1,6 @@
 /** runRequest: shows a plan, runs its job, shows the progress and the report; the same for every command that writes a model. */
 import { resolve } from 'node:path';
+import { modelSeen, type ModelSeen } from '../../engine/families/modelSeen';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
 import { EngineError } from '../../engine/errors';
 import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
@@ -8,6 +9,7 @@ import { planRequest } from '../../engine/job/planRequest';
 import { countActions } from '../../engine/job/reportBuilder';
 import { checkReportPath } from '../../engine/job/reportFile';
 import { outputParts } from '../../engine/plan/outputForm';
+import { modelFamily } from '../../engine/plan/modelFamily';
 import type { Plan } from '../../engine/plan/plan';
 import { steeringOfPlan } from '../../engine/plan/steering';
 import { EngineClient } from '../../engine/process/engineClient';
@@ -45,7 +47,7 @@ export async function runRequest(options: RunOptions, context: CommandContext): 
 /** What would keep the job from beginning is a warning here: the plan is what was asked for. */
 async function showPlan({ request, format, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, version } = context;
-  const { sizes, requirePlace, planFor } = await planOf(request, version);
+  const { sizes, model, requirePlace, planFor } = await planOf(request, version);
   const plan = await planFor(context);
   const obstacle = await requirePlace().then(
     () => undefined,
@@ -53,7 +55,7 @@ async function showPlan({ request, format, detail }: RunOptions, context: Comman
   );
   const warnings = [...plan.warnings, ...(obstacle === undefined ? [] : [obstacle])];
   if (format === 'text') {
-    const facts = { ...request, ...sizes, steering: steeringOfPlan(plan) };
+    const facts = { ...request, ...sizes, model, steering: steeringOfPlan(plan) };
     terminal.print(planText({ ...plan, warnings }, facts, detail, terminal.style).trimEnd());
     return EXIT.done;
   }
@@ -62,6 +64,7 @@ async function showPlan({ request, format, detail }: RunOptions, context: Comman
     source: request.source,
     output: request.output,
     device: request.device,
+    model,
     bytesIn: sizes.bytesIn,
     bytesOut: sizes.bytesOut,
     counts: countActions(plan),
@@ -77,6 +80,7 @@ export interface RequestedPlan {
   /** The plan for the device that would do it, which may have to be asked for. */
   readonly planFor: (context: CommandContext) => Promise<Plan>;
   readonly sizes: PlanSizes;
+  readonly model: ModelSeen;
   /** Throws EngineError where the output or the report cannot be where it is asked for. */
   readonly requirePlace: () => Promise<void>;
 }
@@ -93,6 +97,7 @@ export async function planOf(request: ConvertRequest, toolVersion: string): Prom
       return device === 'cpu' ? plan : replan({ device });
     },
     sizes: { bytesIn: source.header.fileSize, bytesOut, filesIn: source.files.length, filesOut: shape.parts.length },
+    model: modelSeen(modelFamily(source.header).recognition),
     requirePlace: async () => {
       await new JobOutput(absolute, source, shape, '').check();
       await checkReportPath(absolute);
@@ -112,11 +117,12 @@ async function convertToJson(request: ConvertRequest, context: CommandContext): 
 async function convertForPeople({ request, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, version } = context;
   const { style } = terminal;
-  const { plan, sizes, requirePlace, planFor } = await planOf(request, version);
+  const { plan, sizes, model, requirePlace, planFor } = await planOf(request, version);
   // Whoever reads a plan and then an error would look for the error in the plan.
   await requirePlace();
   // What steers rounding is told by the job, which knows its device; for the sake of every tensor it is asked for before.
-  terminal.print(planText(detail === 'summary' ? plan : await planFor(context), { ...request, ...sizes, steering: [] }, detail, style));
+  const planShown = detail === 'summary' ? plan : await planFor(context);
+  terminal.print(planText(planShown, { ...request, ...sizes, model }, detail, style));
   const progress = new ProgressView(terminal);
   const shown = new Set(plan.warnings);
   let code: ExitCode = EXIT.error;

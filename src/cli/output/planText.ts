@@ -1,6 +1,8 @@
 /** planText: a plan as a compact table. Pure. */
 import { formatBytes, formatQuantity, formatShape } from '../../base/format';
+import { modelSeenText, type ModelSeen } from '../../engine/families/modelSeen';
 import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
+import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import type { Recipe } from '../../engine/plan/recipe';
 import { steeringText, wholeReason, type SteeringGroup } from '../../engine/plan/steering';
@@ -11,6 +13,7 @@ import type { Style } from './terminal';
 export interface PlanFacts extends PlanSizes {
   readonly source: string;
   readonly output: string;
+  readonly model: ModelSeen;
   readonly work?: StoredWork;
   readonly steering?: readonly SteeringGroup[];
 }
@@ -29,12 +32,17 @@ export const PLAN_LABEL_WIDTH = 8;
 const ACTIONS: readonly Action[] = ['quantize', 'keep', 'remove'];
 
 export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'every tensor', style: Style): string {
-  const { source, output, work, steering = [], bytesIn, bytesOut, filesIn, filesOut } = facts;
+  const { source, output, model, work, steering = [], bytesIn, bytesOut, filesIn, filesOut } = facts;
   return [
     `${style.bold('Plan')} for ${printable(source)}`,
     `  source  ${formatBytes(bytesIn)}, ${formatQuantity(plan.tensors.length, 'tensor')}${inFiles(filesIn)}`,
     `  output  ${formatBytes(bytesOut)} (${percentOf(bytesOut, bytesIn)} of the source)${inFiles(filesOut)}: ${printable(output)}`,
-    ...(work === undefined ? [`  recipe  ${recipeText(plan.recipe)}`] : [`  work    ${workText(work)}`]),
+    ...(work === undefined
+      ? [
+          `  model   ${printable(modelSeenText(model, detail === 'every tensor' ? 'every reason' : 'first reason'))}`,
+          `  recipe  ${recipeText(plan.recipe)}`,
+        ]
+      : [`  work    ${workText(work)}`]),
     ...steeringLines(steering, PLAN_LABEL_WIDTH),
     '',
     ...groupTable(plan, style),
@@ -92,7 +100,9 @@ export function recipeText({
     ...(rounding === 'learned' ? steeringParts({ statistics, sides, calibration }) : []),
     ...(biasCorrection === 'off' ? ['biases as they are'] : []),
     target,
-    ...(granularity === 'auto' ? [] : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
+    ...(granularity === 'auto' || TARGET_FACTS[target].block !== undefined
+      ? []
+      : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
     `layout ${layout}`,
     ...presets.map((preset) => `preset ${preset}`),
     ...(convolutions === 'quantize' ? ['convolutions too'] : []),

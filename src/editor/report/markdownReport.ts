@@ -1,6 +1,7 @@
 /** markdownReport: a job's report as a Markdown document. Pure. */
 import { basename } from 'node:path';
 import { formatBytes, formatInteger, formatPercent, formatQuantity, formatSeconds, formatShape } from '../../base/format';
+import { modelSeenText } from '../../engine/families/modelSeen';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import { steeringGroups, steeringText } from '../../engine/plan/steering';
 import type { Recipe } from '../../engine/plan/recipe';
@@ -45,7 +46,7 @@ function headline({ summary }: JobReport): string {
   return [size, error, ...objective, `in **${formatSeconds(summary.seconds.total)}**`].join(' · ');
 }
 
-function overview({ source, output, recipe, summary }: JobReport): string {
+function overview({ source, output, model, recipe, summary }: JobReport): string {
   const { counts } = summary;
   const actions = [`${formatInteger(counts.quantize)} quantized`, `${formatInteger(counts.keep)} kept`];
   if (counts.remove > 0) actions.push(`${formatInteger(counts.remove)} removed`);
@@ -54,6 +55,7 @@ function overview({ source, output, recipe, summary }: JobReport): string {
     [
       ['Source', inlineCode(source)],
       ['Output', inlineCode(output)],
+      ['Model', escapeMarkdown(modelSeenText(model, 'every reason'))],
       ['Tensors', actions.join(', ')],
       ['Recipe', escapeMarkdown(recipeSentence(recipe))],
       ['Device', escapeMarkdown(`${summary.deviceName} (${summary.device}), ${formatInteger(summary.threads)} threads`)],

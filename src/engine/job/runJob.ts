@@ -2,8 +2,10 @@
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../errors';
+import { modelSeen } from '../families/modelSeen';
 import { cutPlan } from '../plan/cutPlan';
 import { outputParts } from '../plan/outputForm';
+import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
 import { steeringOfPlan } from '../plan/steering';
 import { planRequest, type LaterKnown } from './planRequest';
@@ -66,7 +68,7 @@ async function* convert(
   const checked =
     asked.calibration === undefined ? undefined : await checkCalibration(asked.plan, asked.calibration, { quantizer, threads, signal });
   let known: LaterKnown = { device: device.kind, ...(checked === undefined ? {} : { calibration: checked.calibration }) };
-  let plan = asked.replan(known);
+  let plan = device.kind === 'cpu' && checked === undefined ? asked.plan : asked.replan(known);
   let shape = outputParts(plan, source, request.output, request.maxShardBytes);
   const carried = shape.form === 'folder' && source.kind !== 'file' ? await carriedFiles(source) : NOTHING_CARRIED;
   let output = new JobOutput(request, source, shape, token);
@@ -92,6 +94,8 @@ async function* convert(
     const preparedAt = performance.now();
     const keptAnyway = new Map<string, string>();
     let finalPlan = plan;
+    const plans = shape.parts.map((part) => part.plan);
+    const finalPlans: Plan[] = [];
     const { cut } = shape;
     const replanned = (part: number) => (reasons: ReadonlyMap<string, string>) => {
       for (const [name, reason] of reasons) keptAnyway.set(name, reason);
@@ -101,10 +105,8 @@ async function* convert(
       if (own === undefined) throw new EngineError('Internal', `part ${part} of the output is gone`);
       return own;
     };
-    const plans = shape.parts.map((part) => part.plan);
     const meter = meterOf(plans, device, layerStatistics.sources);
     const common = { request, source, device, quantizer, report, meter, statistics: layerStatistics };
-    const finalPlans: Plan[] = [];
     let statistics: ConvertedTensors['statistics'] = {};
     let firstTask = 0;
     for (const [part, partPlan] of plans.entries()) {
@@ -129,6 +131,7 @@ async function* convert(
       tool: { name: TOOL_NAME, version: toolVersion },
       source: request.source,
       output: request.output,
+      model: modelSeen(modelFamily(source.header).recognition),
       notes: [...notesOf(finalPlan), ...fallbackNotes(report.tensors), ...carriedNotes(carried)],
       bytesIn: source.header.fileSize,
       bytesOut: bytesOf(finalPlans),
@@ -192,6 +195,7 @@ function planned(request: ConvertRequest, plan: Plan, bytesOut: number, device: 
     source: request.source,
     output: request.output,
     device: device.id,
+    model: modelSeen(modelFamily(source.header).recognition),
     bytesIn: source.header.fileSize,
     bytesOut,
     counts: countActions(plan),

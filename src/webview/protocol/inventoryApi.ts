@@ -12,7 +12,7 @@ export interface RowsRequest {
 
 export const MAX_ROWS_PER_REQUEST = 512;
 /** As many as an answer to a changed query holds. */
-export const FIRST_ROWS = 128;
+export const FIRST_ROWS = 64;
 
 export interface LocateRequest {
   readonly revision: number;

@@ -4,7 +4,7 @@ import { FIRST_ROWS } from '../protocol/inventoryApi';
 
 export const PAGE_ROWS = FIRST_ROWS;
 /** About a screen in each direction, whatever the table's length. */
-const KEPT_PAGES = 8;
+const KEPT_PAGES = 16;
 
 export class RowSource<Row> {
   /** In the order of their last use. A page on its way has no rows yet. */

@@ -7,8 +7,10 @@ import type { RowSource } from './rowSource';
 const ROW_HEIGHT = 22;
 const HEADER_HEIGHT = 26;
 /** Rows that exist beyond the visible ones, and rows that are fetched beyond them before they are needed. */
-const OVERSCAN = 12;
+const OVERSCAN = 6;
 const PREFETCH = 256;
+/** What comes in this time after new contents were shown is more urgent than rows that nobody sees yet. */
+const PREFETCH_DELAY_MILLISECONDS = 100;
 const MENU_INDENT = 24;
 
 /** One recyclable row. */
@@ -71,6 +73,9 @@ export class VirtualTable<Row> {
   #source: RowSource<Row> | undefined;
   #count = 0;
   #active = -1;
+  /** Rows that are fetched in each direction beyond the visible ones. */
+  #ahead = 0;
+  #prefetching: number | undefined;
 
   constructor(
     private readonly parts: TableParts<Row>,
@@ -110,7 +115,12 @@ export class VirtualTable<Row> {
   }
 
   show(content: TableContent<Row>): void {
-    if (this.#source !== content.source) this.#source?.dispose();
+    if (this.#source !== content.source) {
+      this.#source?.dispose();
+      this.#ahead = OVERSCAN;
+      window.clearTimeout(this.#prefetching);
+      this.#prefetching = window.setTimeout(() => this.#prefetch(), PREFETCH_DELAY_MILLISECONDS);
+    }
     this.#source = content.source;
     this.#count = content.count;
     this.#active = Math.min(content.active ?? -1, content.count - 1);
@@ -140,6 +150,7 @@ export class VirtualTable<Row> {
   }
 
   dispose(): void {
+    window.clearTimeout(this.#prefetching);
     this.#source?.dispose();
     this.#unmount();
   }
@@ -157,10 +168,16 @@ export class VirtualTable<Row> {
       scrollToFn: elementScroll,
       rangeExtractor: (range) => this.#indexes(range),
       onChange: () => {
+        this.#ahead = PREFETCH;
         this.#draw();
         this.events.onScroll();
       },
     };
+  }
+
+  #prefetch(): void {
+    this.#ahead = PREFETCH;
+    this.#draw();
   }
 
   /** The active row always exists, so that assistive technology can name it while it is scrolled away. */
@@ -177,7 +194,7 @@ export class VirtualTable<Row> {
     const height = `${this.#count * ROW_HEIGHT}px`;
     if (this.#body.style.height !== height) this.#body.style.height = height;
     const range = this.#virtualizer.range;
-    if (range !== null) this.#source?.want(range.startIndex - PREFETCH, Math.min(this.#count, range.endIndex + 1 + PREFETCH));
+    if (range !== null) this.#source?.want(range.startIndex - this.#ahead, Math.min(this.#count, range.endIndex + 1 + this.#ahead));
 
     const shown = new Set(items.map((item) => item.index));
     for (const [index, row] of this.#rows) {

@@ -79,6 +79,7 @@ describe('fp8 convert', () => {
     const { code, stdout } = await fp8(scene.program, ['convert', model, '--dry-run', '-v']);
     expect(code).toBe(0);
     for (const { name } of TOY_MODEL) expect(stdout).toContain(name);
+    expect(stdout).toMatch(/ {2}model +unknown: None of the \d+ known families has .* The most frequent name is `/);
     expect(stdout).toMatch(/^ {2}steered 6 gram.*: what stands before this layer is not known\.$/m);
     expect(stdout).toMatch(/layers\.0\.mlp\.fc1\.weight .* Linear weight: .* Gram: what stands before this layer is not known\./);
     expect(await scene.files()).toEqual(['model.safetensors']);
@@ -87,6 +88,7 @@ describe('fp8 convert', () => {
       type: 'planned',
       counts: { quantize: 6, keep: 7, remove: 0 },
       steering: [{ inputs: 'gram', tensors: 6 }],
+      model: { family: 'unknown' },
     });
     const onGpu = jobEvents((await fp8(scene.program, ['convert', model, '--dry-run', '--json', '--device', 'cuda'])).stdout);
     expect(onGpu[0]).toMatchObject({ steering: [{ inputs: 'gram', outputs: 'none', tensors: 6 }] });
@@ -230,11 +232,13 @@ describe('fp8 convert', () => {
         busy,
         Array.from({ length: 8 }, (_, i) => ({ name: `busy.${i}.weight`, dtype: 'BF16', shape: [1024, 1024] })),
       );
+      let filled = Promise.resolve();
       const { code } = await fp8(scene.program, ['convert', busy, '--output', join(disk, 'out.safetensors'), '--json', '--device', 'cpu'], {
         meanwhile: (_child, text) => {
-          void eventually('the engine is at work', () => text().includes('tensorStarted')).then(() => fill(join(disk, 'filler')));
+          filled = eventually('the engine is at work', () => text().includes('tensorStarted')).then(() => fill(join(disk, 'filler')));
         },
       });
+      await filled;
       expect(code).toBe(0);
       expect((await readdir(disk)).sort()).toEqual(['filler', 'out.safetensors']);
     });

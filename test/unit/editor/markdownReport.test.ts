@@ -34,6 +34,13 @@ const report: JobReport = {
   tool: { name: 'fp8-quantizer', version: '1.2.3' },
   source: '/models/a.safetensors',
   output: '/models/a_fp8.safetensors',
+  model: {
+    family: 'flux1',
+    title: 'FLUX.1',
+    naming: 'original',
+    prefix: 'model.',
+    evidence: ['It has double_blocks.', 'It is 3,072 wide.'],
+  },
   recipe: defaultRecipe(),
   tensors: [quantized, kept, { ...kept, name: 'norm2.weight' }],
   warnings: ['Mind *this*'],
@@ -60,6 +67,7 @@ it('tells what was done, with every name kept in its cell', () => {
   );
   expect(text).toContain('## What steered rounding\n\n- 1 propagated, outputs gram: samples reach it.');
   expect(text).toContain('| Kept | Norm: \\<small\\>. | 2 | 8 B |');
+  expect(text).toContain('| Model | FLUX.1, original names, under model. (seen: It has double\\_blocks. It is 3,072 wide) |');
   expect(text).toContain('- Mind \\*this\\*');
   expect(text).not.toContain('## Largest errors');
 });

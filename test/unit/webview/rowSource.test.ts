@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { RowView } from '../../../src/webview/protocol/views';
-import { RowSource } from '../../../src/webview/table/rowSource';
+import { PAGE_ROWS, RowSource } from '../../../src/webview/table/rowSource';
 
 describe('RowSource', () => {
   it('asks for each page once and shows it when it has come', async () => {
     const { source, asked, arrived } = setUp();
     source.want(0, 60);
-    source.want(10, 70);
+    source.want(10, PAGE_ROWS);
     expect(source.row(0)).toBeUndefined();
     await settled();
-    expect(asked).toEqual([[0, 128]]);
+    expect(asked).toEqual([[0, PAGE_ROWS]]);
     expect(arrived()).toBe(1);
     expect(source.row(59)?.tensor).toBe(59);
   });
@@ -19,7 +19,7 @@ describe('RowSource', () => {
     for (let start = 0; start < 20_000; start += 100) source.want(start, start + 60);
     await settled();
     const held = Array.from({ length: 20_000 }, (_, index) => source.row(index)).filter((row) => row !== undefined);
-    expect(held.length).toBeLessThanOrEqual(8 * 128);
+    expect(held.length).toBeLessThanOrEqual(16 * PAGE_ROWS);
     expect(source.row(19_950)?.tensor).toBe(19_950);
   });
 
@@ -33,9 +33,9 @@ describe('RowSource', () => {
       () => undefined,
       [row(0)],
     );
-    source.want(0, 130);
+    source.want(0, PAGE_ROWS + 2);
     await settled();
-    expect(asked).toEqual([128]);
+    expect(asked).toEqual([PAGE_ROWS]);
     expect(source.row(0)?.tensor).toBe(0);
   });
 
@@ -76,6 +76,7 @@ function row(tensor: number): RowView {
   return { tensor, name: `t${tensor}`, dtype: 'F16', shape: '2 × 2', bytes: 8, action: 'keep', reason: 'tiny' };
 }
 
+/** Once everything that can go on by itself has done so. */
 function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
+  return new Promise((resolve) => setImmediate(resolve));
 }
