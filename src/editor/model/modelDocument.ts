@@ -11,6 +11,7 @@ import type { Calibration } from '../../engine/plan/calibration';
 import { planInSlices, type PlanOptions } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
 import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
+import type { DeviceKind } from '../../engine/plan/statistics';
 import { sourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header } from '../../engine/safetensors/header';
 import { readModelSource, type ModelSource } from '../../engine/safetensors/modelSource';
@@ -19,6 +20,8 @@ import { defaultRecipe, type Recipe } from '../../engine/plan/recipe';
 /** What the user wants of a file, which may change. */
 export interface RecipeSource {
   recipeOf(uri: vscode.Uri): Recipe;
+  /** Which kind of device shall do it, as far as that is known. */
+  deviceOf(uri: vscode.Uri): DeviceKind;
   onChange(uri: vscode.Uri, listener: () => void): Disposable;
 }
 
@@ -106,8 +109,8 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 
   async #read(urgent: Urgent): Promise<void> {
-    const recipe = this.recipes.recipeOf(this.uri);
-    await this.#become('reading', (revision, signal) => readModel(this.uri, recipe, { revision, urgent, signal }));
+    const wanted = { recipe: this.recipes.recipeOf(this.uri), device: this.recipes.deviceOf(this.uri) };
+    await this.#become('reading', (revision, signal) => readModel(this.uri, wanted, { revision, urgent, signal }));
     clearTimeout(this.#planning);
     if (this.#state.value.kind === 'listed') this.#planning = setTimeout(() => void this.plan(), PLANNING_DELAY_MILLISECONDS);
   }
@@ -116,6 +119,7 @@ export class ModelDocument implements vscode.CustomDocument {
   async #replan(): Promise<void> {
     const state = this.#state.value;
     const recipe = this.recipes.recipeOf(this.uri);
+    const device = this.recipes.deviceOf(this.uri);
     if (this.#work?.kind === 'reading') {
       await this.reload();
       return;
@@ -129,7 +133,7 @@ export class ModelDocument implements vscode.CustomDocument {
     const { header, files, sourceKind } = state;
     await this.#become('planning', async (revision, signal) => {
       try {
-        return { kind: 'valid', revision, header, files, sourceKind, ...(await planned(header, recipe, {}, signal)) };
+        return { kind: 'valid', revision, header, files, sourceKind, ...(await planned(header, recipe, { device }, signal)) };
       } catch (error) {
         return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
       }
@@ -156,7 +160,7 @@ export class ModelDocument implements vscode.CustomDocument {
 
 async function readModel(
   uri: vscode.Uri,
-  recipe: Recipe,
+  { recipe, device }: { readonly recipe: Recipe; readonly device: DeviceKind },
   { revision, urgent, signal }: { readonly revision: number; readonly urgent: Urgent; readonly signal: AbortSignal },
 ): Promise<KnownState> {
   try {
@@ -172,7 +176,7 @@ async function readModel(
       return { kind: 'listed', revision, header, files, sourceKind };
     const { source: asRead, stored } = await sourceForRecipe(source, recipe);
     const { calibration, problem } = await calibrationFor(recipe, asRead.header);
-    const options = { ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
+    const options = { device, ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
     return {
       kind: 'valid',
       revision,
@@ -194,7 +198,7 @@ async function readModel(
 async function planned(
   header: Header,
   recipe: Recipe,
-  { stored, ...known }: Pick<PlanOptions, 'calibration' | 'stored'>,
+  { stored, ...known }: Pick<PlanOptions, 'calibration' | 'device' | 'stored'>,
   signal: AbortSignal,
 ): Promise<{ readonly plan: Plan; readonly problem?: string }> {
   const options = { toolVersion: version, ...(stored === undefined ? {} : { stored }) };

@@ -1,12 +1,16 @@
 /** runPreview: what nearest and learned rounding would make of one tensor, by the very tasks of a conversion, written to nowhere. */
 import { devNull } from 'node:os';
 import { EngineError } from '../errors';
+import { checkCalibration } from '../job/checkCalibration';
 import { chooseDevice } from '../job/chooseDevice';
 import { scheduleTasks } from '../job/schedule';
 import type { QuantizedResult, Quantizer, QuantizeTask } from '../job/quantizer';
-import { makePlan } from '../plan/makePlan';
+import type { Calibration } from '../plan/calibration';
+import { makePlan, type PlanOptions } from '../plan/makePlan';
+import type { Plan, PlannedTensor } from '../plan/plan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import type { Recipe } from '../plan/recipe';
+import type { StatisticsChoice } from '../plan/statistics';
 import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { PreviewEvent, PreviewRequest, RoundingPreview } from './inspectEvent';
@@ -39,8 +43,9 @@ async function* preview(
 ): AsyncGenerator<PreviewEvent, RoundingPreview, undefined> {
   const rounding = recipe.rounding === 'nearest' ? 'learned' : recipe.rounding;
   const source = await readModelSource(path);
-  const task = await taskOf(source, tensor, { ...recipe, rounding }, toolVersion);
   const device = await chooseDevice(wanted, quantizer);
+  const using = { toolVersion, device: device.kind, quantizer, threads, signal };
+  const task = await taskOf(source, tensor, { ...recipe, rounding }, using);
   const results: QuantizedResult[] = [];
   const tasks = [
     { ...task, id: NEAREST, rounding: 'nearest' as const },
@@ -75,21 +80,39 @@ async function* preview(
 }
 
 /** Without samples sent through the whole model, which would take longer than anybody wants to wait for a preview. */
-async function taskOf(file: ModelSource, tensor: string, recipe: Recipe, toolVersion: string): Promise<QuantizeTask> {
+async function taskOf(
+  file: ModelSource,
+  tensor: string,
+  recipe: Recipe,
+  { toolVersion, device, ...using }: Pick<PlanOptions, 'toolVersion' | 'device'> & Parameters<typeof checkCalibration>[2],
+): Promise<QuantizeTask> {
   const { source, stored } = await sourceForRecipe(file, recipe);
   const { path, header, files } = source;
-  const { calibration } = await calibrationOfRecipe(recipe, header);
-  const inputs = calibration?.byWeight.get(tensor)?.inputs === undefined ? 'gram' : 'calibrated';
-  const options = { toolVersion, ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
-  const plan = makePlan(header, { ...recipe, statistics: inputs }, options);
+  const statistics = recipe.statistics === 'propagated' ? 'gram' : recipe.statistics;
+  const options = { toolVersion, ...(device === undefined ? {} : { device }), ...(stored === undefined ? {} : { stored }) };
+  const planned = (calibration: Calibration | undefined): Plan => {
+    const plan = makePlan(header, { ...recipe, statistics }, { ...options, ...(calibration === undefined ? {} : { calibration }) });
+    // Codes may have another name than the weight that they stand for.
+    const tensors = plan.tensors.filter((weight) => (weight.stored?.weight.codes.name ?? weight.source.name) === tensor);
+    return { ...plan, tensors: tensors.map(withoutSamples) };
+  };
+  const { calibration: found } = await calibrationOfRecipe(recipe, header);
+  const checked = found === undefined ? undefined : await checkCalibration(planned(found), found, using);
   const sources = {
     propagated: new Map(),
     means: new Map(),
-    ...(calibration === undefined ? {} : { calibration: { calibration, file: files.length } }),
+    ...(checked === undefined ? {} : { calibration: { calibration: checked.calibration, file: files.length } }),
   };
-  // Codes may have another name than the weight that they stand for.
-  const planned = plan.tensors.find((weight) => (weight.stored?.weight.codes.name ?? weight.source.name) === tensor);
-  const task = scheduleTasks(plan, sources).find(({ kind, name }) => kind === 'quantize' && name === planned?.source.name);
+  const [task] = scheduleTasks(planned(checked?.calibration), sources);
   if (task?.kind === 'quantize') return task;
   throw new EngineError('InvalidRecipe', `"${tensor}" is not quantized by this recipe, so there is nothing to preview.`, { path, tensor });
+}
+
+function withoutSamples(tensor: PlannedTensor): PlannedTensor {
+  const { quantization } = tensor;
+  const choice = quantization?.statistics;
+  if (quantization === undefined || choice === undefined) return tensor;
+  const { beside: _none, ...rest } = choice;
+  const statistics: StatisticsChoice = rest.inputs === 'propagated' ? { ...rest, inputs: 'gram' } : rest;
+  return { ...tensor, quantization: { ...quantization, statistics } };
 }
