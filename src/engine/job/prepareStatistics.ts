@@ -16,6 +16,7 @@ export interface PreparedStatistics {
   readonly sources: StatisticsSources;
   /** Weights that samples reach as zeros, which say nothing: the plan is to be made anew without them. */
   readonly reachedByZeros: ReadonlySet<string>;
+  readonly peakDeviceMemoryBytes: number;
 }
 
 /** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
@@ -24,27 +25,37 @@ export async function* prepareStatistics(
   request: ConvertRequest,
   source: ModelSource,
   calibration: Calibration | undefined,
-  environment: { readonly quantizer: Quantizer; readonly statisticsPath: string; readonly signal: AbortSignal },
+  environment: {
+    readonly quantizer: Quantizer;
+    readonly device: string;
+    readonly statisticsPath: string;
+    readonly signal: AbortSignal;
+  },
 ): AsyncGenerator<JobEvent, PreparedStatistics, undefined> {
-  const { quantizer, statisticsPath, signal } = environment;
+  const { quantizer, device, statisticsPath, signal } = environment;
   const files = calibration === undefined ? [] : [calibration.path];
   const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: source.files.length } };
   const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor) ? [tensor.source.name] : [])));
-  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map(), means: new Map() }, reachedByZeros: new Set() };
+  if (wanted.size === 0) {
+    const sources = { ...calibrated, propagated: new Map(), means: new Map() };
+    return { files, sources, reachedByZeros: new Set(), peakDeviceMemoryBytes: 0 };
+  }
   const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
   const { recipe } = plan;
   const reached = formatQuantity(wanted.size, 'matrix', 'matrices');
   yield { type: 'log', message: `sending ${formatQuantity(recipe.calibSamples, 'sample')} through the model, for ${reached}` };
   const index = source.files.length + files.length;
-  const { byWeight, means } = await propagate(
+  const { byWeight, means, notes, peakDeviceMemoryBytes } = await propagate(
     feeders,
     wanted,
     new Map(plan.tensors.flatMap((tensor) => (tensor.stored === undefined ? [] : [[tensor.source.name, tensor.stored] as const]))),
     { sources: source.files, statistics: statisticsPath, index },
-    { recipe, quantizer, threads: request.threads, signal },
+    { recipe, quantizer, device, threads: request.threads, signal },
   );
+  for (const message of notes) yield { type: 'log', message };
   const reachedByZeros = await weightsWithoutSignal(byWeight, plan, statisticsPath, { quantizer, threads: request.threads, signal });
-  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight, means }, reachedByZeros };
+  const sources = { ...calibrated, propagated: byWeight, means };
+  return { files: [...files, statisticsPath], sources, reachedByZeros, peakDeviceMemoryBytes };
 }
 
 function wantsPropagation({ quantization }: PlannedTensor): boolean {

@@ -40,9 +40,8 @@ export function calibratedInputsOf(
 }
 
 /**
- * What is left to `auto` on a GPU is what keeps a conversion at the disk's speed: samples go through the model on the CPU, and sweeps over both
- * sides take several times as long as the rest, so both are done where they are asked for. Recorded inputs and output gradients are asked for
- * by the file, and with few inputs the samples that they need beside them.
+ * What is left to `auto` on a GPU is what keeps a conversion at the disk's speed: sweeps over both sides take several times as long as the
+ * rest, so they are done where they are asked for. Recorded output gradients are asked for by the file.
  */
 export function chooseStatistics(recipe: Recipe, known: KnownStatistics): StatisticsChoice {
   const { inputs, beside, reason } = chooseInputs(recipe, known);
@@ -62,10 +61,6 @@ function chooseInputs({ statistics }: Recipe, known: KnownStatistics): Pick<Stat
   if (statistics === 'gram') return { inputs: 'gram', reason: 'Gram: the recipe asks for the weights alone.' };
   if (propagated) {
     const missing = missingInputs(statistics, known);
-    if (statistics === 'auto' && known.device === 'cuda') {
-      const why = 'on a GPU, samples are sent through the model only where that is asked for';
-      return { inputs: 'gram', reason: `Gram: ${missing === undefined ? '' : `${missing}; `}${why}.` };
-    }
     return {
       inputs: 'propagated',
       reason: `Propagated: ${missing === undefined ? '' : `${missing}; `}samples reach it through the layers before it.`,
