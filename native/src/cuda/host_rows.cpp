@@ -16,6 +16,12 @@ constexpr std::int64_t block_values = std::int64_t{1} << 16;
 HostRows::HostRows(ThreadPool& pool, cudaStream_t stream, std::stop_token stop, std::int64_t widest)
     : pool_(pool), stream_(stream), stop_(std::move(stop)), capacity_(std::max(piece_values, widest)) {}
 
+HostRows::~HostRows() {
+  for (const std::unique_ptr<Piece>& piece : pieces_) {
+    if (piece) (void)cudaEventSynchronize(piece->copied.get());
+  }
+}
+
 void HostRows::upload(std::int64_t rows, std::int64_t width, float* to, std::int64_t leading,
                       const std::function<void(std::int64_t row, std::span<float> values)>& fill) {
   const std::int64_t rows_of_piece = std::max<std::int64_t>(1, capacity_ / width);

@@ -17,6 +17,10 @@ class HostRows {
  public:
   // For rows of up to `widest` values.
   HostRows(ThreadPool& pool, cudaStream_t stream, std::stop_token stop, std::int64_t widest);
+  // Waits for what is on its way.
+  ~HostRows();
+  HostRows(const HostRows&) = delete;
+  HostRows& operator=(const HostRows&) = delete;
 
   // fill(row, values) makes one of `rows` rows of `width` values, on any thread; they go to `to`, `leading` elements apart, for work that
   // is enqueued from now on. Throws what fill throws, or Cancelled.

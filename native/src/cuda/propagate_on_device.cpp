@@ -198,14 +198,21 @@ class DevicePropagation {
     SplitRows weights = memory_.weights;
     weights.leading = samples.leading;
     if (dtype != SourceDtype::f32) weights.low = nullptr;
-    // What the CPU decodes has its factor already.
+    // What the CPU decodes has its factor already. Elsewhere the product is multiplied, since a half may not hold what a weight would be.
     const float factor = chunk.dtype ? static_cast<float>(chunk.step->weight->scale) : 1.0F;
     const auto width = static_cast<int>(chunk.width);
     const auto rows = static_cast<int>(chunk.rows);
     const auto first = static_cast<int>(chunk.first_row);
-    split_weights(raw, dtype, chunk.rows, width, factor, weights, stream_);
-    product({.rows = to.samples, .columns = rows, .depth = width, .a = {}, .b = {}, .c = to.data + first, .c_leading = to.leading}, samples,
-            weights);
+    split_weights(raw, dtype, chunk.rows, width, weights, stream_);
+    product({.rows = to.samples,
+             .columns = rows,
+             .depth = width,
+             .a = {},
+             .b = {},
+             .c = to.data + first,
+             .c_leading = to.leading,
+             .alpha = factor},
+            samples, weights);
     finish_product(to, first, rows, samples.unscale, weights.unscale, bias, stream_);
   }
 

@@ -24,13 +24,12 @@ dim3 tiles_of(std::int64_t columns, std::int64_t rows) {
 
 // A block for each row. Values whose own magnitude is not finite do not count for the scale.
 template <SourceDtype dtype, bool only_finite>
-__global__ void split_rows_kernel(const typename Source<dtype>::Bits* __restrict__ in, std::int64_t in_leading, int width, float factor,
-                                  SplitRows out) {
+__global__ void split_rows_kernel(const typename Source<dtype>::Bits* __restrict__ in, std::int64_t in_leading, int width, SplitRows out) {
   __shared__ float largest_of_warp[threads / 32];
   const std::int64_t row = blockIdx.x;
   const typename Source<dtype>::Bits* from = in + row * in_leading;
   const auto value_at = [&](int i) {
-    const float value = Source<dtype>::decode(from[i]) * factor;
+    const float value = Source<dtype>::decode(from[i]);
     return only_finite && !isfinite(value) ? 0.0F : value;
   };
   float largest = 0;
@@ -198,18 +197,17 @@ __global__ void finish_moment_kernel(const float* __restrict__ square, std::int6
 
 }  // namespace
 
-void split_weights(const void* in, SourceDtype dtype, std::int64_t rows, int width, float factor, const SplitRows& out,
-                   cudaStream_t stream) {
+void split_weights(const void* in, SourceDtype dtype, std::int64_t rows, int width, const SplitRows& out, cudaStream_t stream) {
   with_dtype(dtype, [&]<SourceDtype d>() {
     split_rows_kernel<d, true>
-        <<<static_cast<unsigned>(rows), threads, 0, stream>>>(static_cast<const typename Source<d>::Bits*>(in), width, width, factor, out);
+        <<<static_cast<unsigned>(rows), threads, 0, stream>>>(static_cast<const typename Source<d>::Bits*>(in), width, width, out);
   });
   check_launch("split_weights");
 }
 
 void split_samples(const SampleMatrix& in, const SplitRows& out, cudaStream_t stream) {
   split_rows_kernel<SourceDtype::f32, false><<<static_cast<unsigned>(in.samples), threads, 0, stream>>>(
-      reinterpret_cast<const std::uint32_t*>(in.data), in.leading, in.width, 1.0F, out);
+      reinterpret_cast<const std::uint32_t*>(in.data), in.leading, in.width, out);
   check_launch("split_samples");
 }
 

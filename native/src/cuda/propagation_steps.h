@@ -28,9 +28,8 @@ struct SplitRows {
   float* unscale = nullptr;
 };
 
-// Of finite values; 0 for what is not. in: rows × width without gaps; factor: what each is multiplied with.
-void split_weights(const void* in, SourceDtype dtype, std::int64_t rows, int width, float factor, const SplitRows& out,
-                   cudaStream_t stream);
+// Of finite values; 0 for what is not. in: rows × width without gaps.
+void split_weights(const void* in, SourceDtype dtype, std::int64_t rows, int width, const SplitRows& out, cudaStream_t stream);
 // NaN and infinity stay such.
 void split_samples(const SampleMatrix& in, const SplitRows& out, cudaStream_t stream);
 
