@@ -120,7 +120,12 @@ export const recipeAndOutput: Scenario = async (context) => {
     await frame.locator('.forecast-error').waitFor({ state: 'detached' });
     await frame.getByRole('combobox', { name: 'Statistics' }).press('End');
     await frame.locator('#help-statistics', { hasText: 'Choose a calibration file below.' }).waitFor();
-    await frame.getByRole('combobox', { name: 'Statistics' }).press('Home');
+    await frame.locator('.forecast-error', { hasText: 'no calibration file' }).waitFor();
+    await frame.getByRole('button', { name: 'Browse for a File…' }).waitFor();
+    await frame.getByRole('button', { name: 'Use Automatic' }).click();
+    await frame.locator('.forecast-error').waitFor({ state: 'detached' });
+    assert.equal(await frame.locator('.panel :focus').count(), 1);
+    await frame.locator('#help-statistics', { hasText: 'else' }).waitFor();
     await frame.getByRole('combobox', { name: 'Bias correction' }).press('End');
     await frame.locator('#help-bias-correction', { hasText: 'Biases stay as they are.' }).waitFor();
     await frame.locator('[data-section="statistics"] > summary').click();

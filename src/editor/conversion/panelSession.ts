@@ -122,6 +122,9 @@ export class PanelSession implements PanelApi {
       case 'reset':
         await choices.reset(this.#path);
         return;
+      case 'resetOverrides':
+        await choices.change(this.#path, (before) => ({ ...before, recipe: { ...before.recipe, overrides: [] } }));
+        return;
       case 'saveRecipe':
         await saveRecipe(this.#path, choices.wanted(this.document.uri).recipe);
         return;

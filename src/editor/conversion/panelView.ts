@@ -14,14 +14,15 @@ import type { Header } from '../../engine/safetensors/header';
 import type { Choice, ForecastView, OverrideView, PanelView } from '../../webview/protocol/panelApi';
 import { presetValue } from '../recipe/choices';
 import type { Wanted } from '../recipe/choiceStore';
+import type { RecipeProblem } from '../model/modelDocument';
 import { forecast, type Rate } from './forecast';
 import type { OutputPlace } from './outputPlace';
-import { remediesOf } from './remedies';
+import { problemOf, warningsOf } from './remedies';
 
 export interface PanelFacts {
   readonly header: Header;
   readonly plan: Plan;
-  readonly problem?: string;
+  readonly problem?: RecipeProblem;
   readonly wanted: Wanted;
   readonly outputPath: string;
   readonly outputForm: OutputForm;
@@ -78,10 +79,9 @@ export function panelView(facts: PanelFacts): PanelView {
     output: { fileName: basename(outputPath), directory: dirname(outputPath), form: formWords(facts) },
     overrides: overrideViews(overrides, header),
     forecast: forecasted,
-    warnings: [...plan.warnings, ...placeWarnings(facts, forecasted)],
+    warnings: [...warningsOf(plan), ...placeWarnings(facts, forecasted).map((text) => ({ text, remedies: [] }))],
     choices: facts.choices,
-    ...(problem === undefined ? undefined : { problem }),
-    remedies: problem === undefined ? [] : remediesOf(wanted.recipe),
+    ...(problem === undefined ? undefined : { problem: problemOf(problem) }),
     ...(lastSweeps === undefined ? undefined : { lastSweeps }),
   };
 }

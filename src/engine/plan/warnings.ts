@@ -7,6 +7,7 @@ import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
 import type { RuleId } from './decision';
 import { parsePattern } from './tensorPattern';
+import { unevenBlocks } from './unevenBlocks';
 
 export function planWarnings(
   tensors: readonly PlannedTensor[],
@@ -15,6 +16,7 @@ export function planWarnings(
 ): readonly string[] {
   return [
     nothingToQuantize(tensors),
+    unevenBlocks(tensors, recipe)?.sentence,
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
     idleOverrides(tensors, recipe.overrides),
     unusedParts(tensors, familyRuleOf),

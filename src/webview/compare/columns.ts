@@ -13,7 +13,7 @@ export const COLUMNS: readonly SortColumn<ComparisonColumn>[] = [
   { id: 'shape', label: 'Shape', align: 'end', firstDirection: 'descending' },
   { id: 'relative', label: 'Error', align: 'end', firstDirection: 'descending' },
   { id: 'sqnr', label: 'SQNR', align: 'end', firstDirection: 'ascending' },
-  { id: 'largest', label: 'Largest', align: 'end', firstDirection: 'descending' },
+  { id: 'largest', label: 'Largest error', align: 'end', firstDirection: 'descending' },
   { id: 'state', label: 'Difference', align: 'start', firstDirection: 'ascending' },
 ];
 

@@ -4,7 +4,8 @@ import { formatInteger, formatPercent, formatSeconds, formatThroughput } from '.
 import { element, setText } from '../dom';
 import { makePlot } from '../plot';
 import type { EditorApi } from '../protocol/editorApi';
-import type { PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
+import { keepFocus } from '../keepFocus';
+import type { Notice, PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
 import type { ConversionView } from '../protocol/views';
 import { button } from '../ui';
 import { makeForecast } from './forecast';
@@ -50,13 +51,35 @@ export class Panel {
 
   show(view: PanelView): void {
     this.#quantized = view.forecast.actions.quantize.tensors;
-    const remedies = makeRemedies(view, (patch) => void this.host.request('setOptions', patch));
-    this.#forecast.replaceChildren(...makeForecast(view, remedies));
     const { root, parts, sections, reset } = (this.#controls ??= this.#makeControls());
+    this.#showForecast(view, root);
     root.append(...parts.slice(root.childElementCount));
     root.hidden = false;
     sections.show(view);
-    reset.toggleAttribute('disabled', view.choices === 'none');
+    keepFocus(
+      reset,
+      () => reset.toggleAttribute('disabled', view.choices === 'none'),
+      () => [reset.nextElementSibling as HTMLElement | null],
+    );
+  }
+
+  /** Whoever pressed a way out comes to the one that is left, or to what is chosen below. */
+  #showForecast(view: PanelView, below: HTMLElement): void {
+    const { host } = this;
+    const remedies = (notice: Notice): HTMLElement =>
+      makeRemedies(notice, {
+        onOptions: (patch) => void host.request('setOptions', patch),
+        onBrowse: (command) => void host.request('panelCommand', command),
+      });
+    const pressed = document.activeElement?.textContent;
+    keepFocus(
+      this.#forecast,
+      () => this.#forecast.replaceChildren(...makeForecast(view, remedies)),
+      () => {
+        const ways = [...this.#forecast.querySelectorAll<HTMLElement>('.remedies vscode-button')];
+        return [ways.find(({ textContent }) => textContent === pressed), ...ways, below.querySelector('summary')];
+      },
+    );
   }
 
   /**
@@ -80,7 +103,7 @@ export class Panel {
         onBrowse: command,
         onFold: (section, state) => void host.request('foldSection', { section, state }),
       },
-      makeOverrides((request) => host.request('setOverride', request)),
+      makeOverrides({ onOverride: (request) => host.request('setOverride', request), onResetAll: () => command('resetOverrides') }),
     );
     const reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
     const buttons = element('div', { class: 'panel-buttons' }, [

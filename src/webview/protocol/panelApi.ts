@@ -31,9 +31,19 @@ export interface Options {
 
 export type SectionName = 'format' | 'rounding' | 'statistics' | 'tensors' | 'overrides' | 'output';
 
-/** A change after which the recipe can be carried out. */
+/** A change that helps: after which the recipe can be carried out, or does more of what was meant. */
 export type Remedy =
-  { readonly kind: 'granularity' | 'rounding' | 'calibration' } | { readonly kind: 'layout'; readonly layout: Options['layout'] };
+  /** `calibration`: without a calibration file; `browse`: with one; `statistics`: by what is there. */
+  | { readonly kind: 'granularity' | 'rounding' | 'calibration' | 'browse' | 'statistics' }
+  | { readonly kind: 'layout'; readonly layout: Options['layout'] }
+  | { readonly kind: 'target'; readonly target: Options['target'] }
+  | { readonly kind: 'block'; readonly edge: number };
+
+/** A sentence about the recipe, and what can be done about it. */
+export interface Notice {
+  readonly text: string;
+  readonly remedies: readonly Remedy[];
+}
 
 export interface Choice {
   readonly value: string;
@@ -56,11 +66,9 @@ export interface PanelView {
   readonly output: { readonly fileName: string; readonly directory: string; readonly form: string };
   readonly overrides: readonly OverrideView[];
   readonly forecast: ForecastView;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
   /** Why the recipe cannot be carried out as it is. */
-  readonly problem?: string;
-  /** Without a problem none. */
-  readonly remedies: readonly Remedy[];
+  readonly problem?: Notice;
   /** E.g. `At most 4 sweeps ran last time.` */
   readonly lastSweeps?: string;
   /** Whether anything differs from the settings. */
@@ -96,7 +104,8 @@ export interface OverrideRequest {
 }
 
 /** Each opens a dialog of the editor, or changes everything at once. */
-export type PanelCommand = 'browseOutput' | 'browseCalibration' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'open' | 'close';
+export type PanelCommand =
+  'browseOutput' | 'browseCalibration' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'resetOverrides' | 'open' | 'close';
 
 export interface FoldChange {
   readonly section: SectionName;

@@ -17,6 +17,13 @@ export interface SortColumn<Id extends string> {
   readonly firstDirection: Direction;
 }
 
+/** The order of a table that nobody has sorted. */
+export interface NaturalOrder<Id extends string> {
+  readonly order: SortOrder<Id>;
+  /** The column by which it is sorted in the eyes of people, where no column has the order itself. */
+  readonly shownAs?: Id;
+}
+
 export interface SortHeader<Id extends string> {
   readonly root: HTMLElement;
   show(order: SortOrder<Id>): void;
@@ -24,10 +31,10 @@ export interface SortHeader<Id extends string> {
 
 export function makeSortHeader<Id extends string>(
   columns: readonly SortColumn<Id>[],
-  natural: SortOrder<Id>,
+  natural: NaturalOrder<Id>,
   onSort: (order: SortOrder<Id>) => void,
 ): SortHeader<Id> {
-  let current = natural;
+  let current = natural.order;
   const cells = columns.map((column) => {
     const button = element('button', { class: 'sort', title: `Sort by ${column.label.toLowerCase()}` }, [
       element('span', { text: column.label }),
@@ -45,15 +52,21 @@ export function makeSortHeader<Id extends string>(
     ),
     show(order) {
       current = order;
-      for (const { column, root } of cells) root.setAttribute('aria-sort', order.column === column.id ? order.direction : 'none');
+      const shown = shownOrder(order, natural);
+      for (const { column, root } of cells) root.setAttribute('aria-sort', shown.column === column.id ? shown.direction : 'none');
     },
   };
 }
 
-export function nextOrder<Id extends string>(current: SortOrder<Id>, column: SortColumn<Id>, natural: SortOrder<Id>): SortOrder<Id> {
-  if (current.column !== column.id) return { column: column.id, direction: column.firstDirection };
-  if (current.direction === column.firstDirection) return { column: column.id, direction: opposite(current.direction) };
-  return natural;
+export function nextOrder<Id extends string>(current: SortOrder<Id>, column: SortColumn<Id>, natural: NaturalOrder<Id>): SortOrder<Id> {
+  const shown = shownOrder(current, natural);
+  if (shown.column !== column.id) return { column: column.id, direction: column.firstDirection };
+  if (shown.direction === column.firstDirection) return { column: column.id, direction: opposite(shown.direction) };
+  return natural.order;
+}
+
+function shownOrder<Id extends string>(current: SortOrder<Id>, { order, shownAs }: NaturalOrder<Id>): SortOrder<Id> {
+  return shownAs !== undefined && current.column === order.column ? { column: shownAs, direction: order.direction } : current;
 }
 
 function opposite(direction: Direction): Direction {
