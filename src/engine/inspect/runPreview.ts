@@ -1,16 +1,30 @@
 /** runPreview: what nearest and learned rounding would make of one tensor, by the very tasks of a conversion, written to nowhere. */
 import { devNull } from 'node:os';
 import { EngineError } from '../errors';
-import { chooseDevice } from '../job/chooseDevice';
+import { feedersOf } from '../families/feeders';
+import { checkCalibration } from '../job/checkCalibration';
+import { chooseDevice, type ChosenDevice } from '../job/chooseDevice';
+import { planForDevice, wantsPropagation } from '../job/prepareStatistics';
 import { scheduleTasks } from '../job/schedule';
 import type { QuantizedResult, Quantizer, QuantizeTask } from '../job/quantizer';
+import type { Calibration } from '../plan/calibration';
 import { makePlan } from '../plan/makePlan';
+import { modelFamily } from '../plan/modelFamily';
+import type { Plan, PlannedTensor } from '../plan/plan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import type { Recipe } from '../plan/recipe';
 import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { PreviewEvent, PreviewRequest, RoundingPreview } from './inspectEvent';
 import { interruption } from './runInspect';
+
+interface PreviewEnvironment {
+  readonly toolVersion: string;
+  readonly device: Pick<ChosenDevice, 'kind'>;
+  readonly quantizer: Quantizer;
+  readonly threads: number;
+  readonly signal: AbortSignal;
+}
 
 const NEAREST = 0;
 const BETTER = 1;
@@ -39,8 +53,8 @@ async function* preview(
 ): AsyncGenerator<PreviewEvent, RoundingPreview, undefined> {
   const rounding = recipe.rounding === 'nearest' ? 'learned' : recipe.rounding;
   const source = await readModelSource(path);
-  const task = await taskOf(source, tensor, { ...recipe, rounding }, toolVersion);
   const device = await chooseDevice(wanted, quantizer);
+  const { task, basis, conversion } = await prepared(source, tensor, { ...recipe, rounding }, { toolVersion, device, quantizer, threads, signal });
   const results: QuantizedResult[] = [];
   const tasks = [
     { ...task, id: NEAREST, rounding: 'nearest' as const },
@@ -62,6 +76,8 @@ async function* preview(
   return {
     nearestError: nearest.relativeError,
     rounding,
+    basis,
+    conversion,
     error: better.relativeError,
     ...(objective === undefined || objectiveNearest === undefined || objectiveNearest === 0
       ? {}
@@ -74,22 +90,52 @@ async function* preview(
   };
 }
 
-/** Without samples sent through the whole model, which would take longer than anybody wants to wait for a preview. */
-async function taskOf(file: ModelSource, tensor: string, recipe: Recipe, toolVersion: string): Promise<QuantizeTask> {
+interface Prepared extends Pick<RoundingPreview, 'basis' | 'conversion'> {
+  readonly task: QuantizeTask;
+}
+
+/** As the conversion would plan it, but without samples sent through the whole model: that takes longer than anybody waits for a preview. */
+async function prepared(
+  file: ModelSource,
+  tensor: string,
+  recipe: Recipe,
+  { toolVersion, device, ...checking }: PreviewEnvironment,
+): Promise<Prepared> {
   const { source, stored } = await sourceForRecipe(file, recipe);
-  const { path, header, files } = source;
-  const { calibration } = await calibrationOfRecipe(recipe, header);
-  const inputs = calibration?.byWeight.get(tensor)?.inputs === undefined ? 'gram' : 'calibrated';
-  const options = { toolVersion, ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
-  const plan = makePlan(header, { ...recipe, statistics: inputs }, options);
+  const { header, files } = source;
+  const planWith = (known: { readonly calibration?: Calibration }): Plan => {
+    const plan = makePlan(header, recipe, { toolVersion, ...known, ...(stored === undefined ? {} : { stored }) });
+    return alone(planForDevice(plan, device.kind), source.path, tensor);
+  };
+  let known = await calibrationOfRecipe(recipe, header);
+  let plan = planWith(known);
+  if (known.calibration !== undefined) {
+    known = await checkCalibration(plan, known.calibration, checking);
+    plan = planWith(known);
+  }
+  const { calibration } = known;
   const sources = {
     propagated: new Map(),
     means: new Map(),
     ...(calibration === undefined ? {} : { calibration: { calibration, file: files.length } }),
   };
-  // Codes may have another name than the weight that they stand for.
+  const [task] = scheduleTasks({ ...plan, tensors: plan.tensors.map(withoutSamples) }, sources);
+  const [planned] = plan.tensors;
+  if (task?.kind !== 'quantize' || planned === undefined) throw new EngineError('Internal', 'the preview has no task', { tensor });
+  const inputs = planned.quantization?.statistics?.inputs;
+  const addsSamples = wantsPropagation(planned, feedersOf(header, modelFamily(header).recognition).reached);
+  return { task, basis: inputs === 'calibrated' ? 'calibration' : 'weights', conversion: addsSamples ? 'adds samples' : 'same' };
+}
+
+/** Codes may have another name than the weight that they stand for. */
+function alone(plan: Plan, path: string, tensor: string): Plan {
   const planned = plan.tensors.find((weight) => (weight.stored?.weight.codes.name ?? weight.source.name) === tensor);
-  const task = scheduleTasks(plan, sources).find(({ kind, name }) => kind === 'quantize' && name === planned?.source.name);
-  if (task?.kind === 'quantize') return task;
+  if (planned?.action === 'quantize') return { ...plan, tensors: [planned] };
   throw new EngineError('InvalidRecipe', `"${tensor}" is not quantized by this recipe, so there is nothing to preview.`, { path, tensor });
+}
+
+function withoutSamples(tensor: PlannedTensor): PlannedTensor {
+  const { quantization } = tensor;
+  if (quantization?.statistics?.inputs !== 'propagated') return tensor;
+  return { ...tensor, quantization: { ...quantization, statistics: { ...quantization.statistics, inputs: 'gram' } } };
 }

@@ -68,7 +68,7 @@ export async function* prepareStatistics(
 }
 
 /** Also where the statistics are calibrated: few samples say less than samples and what is known without them. */
-function wantsPropagation({ source, quantization }: PlannedTensor, reached: ReadonlySet<string>): boolean {
+export function wantsPropagation({ source, quantization }: PlannedTensor, reached: ReadonlySet<string>): boolean {
   const inputs = quantization?.statistics?.inputs;
   return inputs === 'propagated' || (inputs === 'calibrated' && reached.has(source.name));
 }

@@ -12,7 +12,7 @@ export interface UnevenBlocks {
   readonly sentence: string;
 }
 
-const EDGES = [64, 32, 16];
+const EDGES = [128, 64, 32, 16];
 
 /** `undefined` where no smaller blocks would do more. */
 export function unevenBlocks(tensors: readonly PlannedTensor[], recipe: Recipe): UnevenBlocks | undefined {

@@ -2,7 +2,7 @@
 import { formatPercent } from '../../base/format';
 import { element, setText } from '../dom';
 import type { CompareStateName, ComparisonColumn, ComparisonRow } from '../protocol/comparisonApi';
-import type { SortColumn } from '../table/sortHeader';
+import type { SortColumn } from '../table/sortOrder';
 import { splitName } from '../table/splitName';
 import type { RowCells } from '../table/virtualTable';
 import { formatValue } from '../tensor/numbers';

@@ -196,8 +196,8 @@ function sentence(phase: Exclude<ComparisonView['phase'], { readonly phase: 'run
   switch (phase.phase) {
     case 'done':
       return phase.relativeError === 0
-        ? `Every compared value is the same · ${formatSeconds(phase.seconds)}`
-        : `Relative error of all compared tensors together: ${formatPercent(phase.relativeError)} · ${formatSeconds(phase.seconds)}`;
+        ? `${phase.of === 'quantized' ? 'Every quantized value' : 'Every compared value'} is the same · ${formatSeconds(phase.seconds)}`
+        : `Relative error of all ${phase.of === 'quantized' ? 'quantized tensors together, as in the report' : 'compared tensors together'}: ${formatPercent(phase.relativeError)} · ${formatSeconds(phase.seconds)}`;
     case 'failed':
       return phase.message;
     case 'cancelled':

@@ -196,6 +196,7 @@ function previewParts(view: PreviewResultView): readonly HTMLElement[] {
       : `${name} rounding leaves ${formatPercent(view.objectiveRatio)} of nearest rounding’s error in the layer’s output.`;
   return [
     element('p', { text: verdict }),
+    ...(view.rounding === 'learned' ? [element('p', { class: 'dim', text: basisOf(view) })] : []),
     facts([
       ['Weight error, nearest', formatPercent(view.nearestError)],
       [`Weight error, ${name.toLowerCase()}`, formatPercent(view.error)],
@@ -205,6 +206,12 @@ function previewParts(view: PreviewResultView): readonly HTMLElement[] {
       ['Time', `${formatSeconds(view.seconds)} on ${view.device}`],
     ]),
   ];
+}
+
+function basisOf({ basis, conversion }: PreviewResultView): string {
+  const by = basis === 'calibration' ? 'Steered by the inputs in the calibration file' : 'Steered by the weights alone';
+  if (conversion === 'same') return `${by}, as in the conversion.`;
+  return `${by}. The conversion also sends samples through the model, which as a rule does better.`;
 }
 
 function facts(rows: readonly (readonly [label: string, value: string])[]): HTMLElement {

@@ -1,6 +1,6 @@
 /** Which order a table has after a press on a column, as people see it. */
 import { describe, expect, it } from 'vitest';
-import { nextOrder, type SortColumn, type SortOrder } from '../../../src/webview/table/sortHeader';
+import { nextOrder, type SortColumn, type SortOrder } from '../../../src/webview/table/sortOrder';
 
 type Column = 'worst' | 'name' | 'error';
 const NAME: SortColumn<Column> = { id: 'name', label: 'Name', align: 'start', firstDirection: 'ascending' };
