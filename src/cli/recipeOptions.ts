@@ -1,6 +1,7 @@
 /** recipeOptions: the options that make a recipe, read and validated. */
 import { resolve } from 'node:path';
 import { EngineError } from '../engine/errors';
+import { refuseBlockSize } from '../engine/plan/chooseEncoding';
 import type { Override } from '../engine/plan/overrides';
 import { readRecipeFile } from '../engine/plan/readRecipeFile';
 import {
@@ -27,7 +28,9 @@ export async function readRecipe(given: Arguments): Promise<Recipe> {
   const path = given.text('recipe');
   const options = recipeOptions(given);
   const file = path === undefined ? {} : await readRecipeFile(path);
-  return defaultRecipe({ ...file, ...options, overrides: [...(file.overrides ?? []), ...(options.overrides ?? [])] });
+  const recipe = defaultRecipe({ ...file, ...options, overrides: [...(file.overrides ?? []), ...(options.overrides ?? [])] });
+  refuseBlockSize(recipe.target, options.blockSize ?? (recipe.granularity === 'block' ? file.blockSize : undefined));
+  return recipe;
 }
 
 /** What is given, and nothing else. Throws UsageError. */

@@ -24,7 +24,9 @@ def main(layout, converted, source, out, extra=None):
         loaded = (compressed_tensors if layout == 'compressed-tensors' else fine_grained).load(found, config, shapes)
     else:
         loaded = plain.load(found, [int(size) for size in (extra or '128x128').split('x')], shapes)
-    files.write_f32(out, {f'{layer}.weight': weight for layer, weight in loaded.items()})
+    if layout != 'plain':
+        loaded = {f'{layer}.weight': weight for layer, weight in loaded.items()}
+    files.write_f32(out, loaded)
     print(json.dumps({'layers': len(loaded)}))
 
 

@@ -31,6 +31,13 @@ const MODEL: readonly ModelTensor[] = [
   { name: 'blocks.0.norm.weight', dtype: 'F32', shape: [96] },
 ];
 
+/** As transformers names them, and as a module of their own. */
+const STACKS: readonly ModelTensor[] = [
+  { name: 'blocks.0.mlp.experts.gate_up_proj', dtype: 'BF16', shape: [3, 64, 40] },
+  { name: 'blocks.0.mlp.experts.down_proj', dtype: 'BF16', shape: [3, 40, 32] },
+  { name: 'blocks.1.experts.up.weight', dtype: 'F16', shape: [2, 48, 32] },
+];
+
 const CASES: readonly Partial<Recipe>[] = [
   { layout: 'comfyui', target: 'float8_e4m3fn' },
   { layout: 'comfyui', target: 'float8_e5m2' },
@@ -72,7 +79,7 @@ describe.skipIf(PYTHON === undefined)(`a loader of the layout${PYTHON === undefi
   it.each(CASES.map((recipe) => ({ name: nameOf(recipe), recipe })))(
     'reads the values that we read: $name',
     async ({ recipe: overrides }) => {
-      await writeModel(scene.source, MODEL);
+      await writeModel(scene.source, overrides.layout === 'plain' ? [...MODEL, ...STACKS] : MODEL);
       const recipe = defaultRecipe({ minElements: 1, ...overrides });
       await scene.convert(scene.request({ recipe }));
       const plan = makePlan(await readHeader(scene.source), recipe, { toolVersion: '0.0.0' });

@@ -1,7 +1,9 @@
 /** `fp8 inspect`: the tensors of a file, what a conversion would do to each, totals and metadata. Reads the header only. */
 import { formatBytes, formatCount, formatInteger, formatQuantity, formatShape } from '../../base/format';
 import { EngineError } from '../../engine/errors';
+import { modelSeen, modelSeenText, type ModelSeen } from '../../engine/families/modelSeen';
 import { makePlan } from '../../engine/plan/makePlan';
+import { modelFamily } from '../../engine/plan/modelFamily';
 import type { Plan, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
 import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
@@ -25,13 +27,22 @@ export async function inspect(words: readonly string[], { terminal, version }: C
   const recipe = await readRecipe(given);
   const file = await readModelSource(path);
   const { header } = file;
-  const plan = planOrWhyNot(await sourceForRecipe(file, recipe), recipe, version);
+  const source = await sourceForRecipe(file, recipe);
+  const plan = planOrWhyNot(source, recipe, version);
+  const model = modelSeen(modelFamily(source.source.header).recognition);
   terminal.print(
     given.has('json')
-      ? JSON.stringify(inventoryJson(path, header, plan), undefined, 2)
-      : inventoryText(path, header, plan, given.has('verbose') ? 'whole' : 'short', terminal.style),
+      ? JSON.stringify(inventoryJson({ path, header, plan, model }), undefined, 2)
+      : inventoryText({ path, header, plan, model }, given.has('verbose') ? 'whole' : 'short', terminal.style),
   );
   return EXIT.done;
+}
+
+interface Inspected {
+  readonly path: string;
+  readonly header: Header;
+  readonly plan: Plan | EngineError;
+  readonly model: ModelSeen;
 }
 
 /** A file that cannot be converted can still be looked at. */
@@ -44,7 +55,7 @@ function planOrWhyNot({ source, stored }: SourceForRecipe, recipe: Recipe, toolV
   }
 }
 
-function inventoryText(path: string, header: Header, plan: Plan | EngineError, values: 'short' | 'whole', style: Style): string {
+function inventoryText({ path, header, plan, model }: Inspected, values: 'short' | 'whole', style: Style): string {
   const planned = plannedByName(header, plan);
   const rows = header.tensors.map((tensor) => {
     const decision = planned.get(tensor.name);
@@ -67,6 +78,7 @@ function inventoryText(path: string, header: Header, plan: Plan | EngineError, v
     '',
     `${style.bold(printable(path))}: ${formatBytes(header.fileSize)}, ${formatQuantity(header.tensors.length, 'tensor')}, ${formatCount(elements(header)).trim()} elements`,
     `  dtypes    ${dtypesText(header)}`,
+    `  model     ${printable(modelSeenText(model, values === 'whole' ? 'every reason' : 'first reason'))}`,
     plan instanceof EngineError
       ? `  convert   not possible: ${printable(plan.message)}`
       : `  convert   ${actionsText(plan)}; the output would have ${formatBytes(plan.output.fileSize)}`,
@@ -101,12 +113,13 @@ function actionsText({ tensors }: Plan): string {
   );
 }
 
-function inventoryJson(path: string, header: Header, plan: Plan | EngineError): unknown {
+function inventoryJson({ path, header, plan, model }: Inspected): unknown {
   const planned = plannedByName(header, plan);
   return {
     path,
     fileSize: header.fileSize,
     elements: elements(header),
+    model,
     metadata: Object.fromEntries(header.metadata),
     ...(plan instanceof EngineError ? { notConvertible: plan.toJSON() } : { outputSize: plan.output.fileSize, warnings: plan.warnings }),
     tensors: header.tensors.map(({ name, dtype, shape, begin, end }) => {

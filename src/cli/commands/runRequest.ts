@@ -1,5 +1,6 @@
 /** runRequest: shows a plan, runs its job, shows the progress and the report; the same for every command that writes a model. */
 import { resolve } from 'node:path';
+import { modelSeen, type ModelSeen } from '../../engine/families/modelSeen';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
 import { EngineError } from '../../engine/errors';
 import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
@@ -8,6 +9,7 @@ import { planRequest } from '../../engine/job/planRequest';
 import { countActions } from '../../engine/job/reportBuilder';
 import { checkReportPath } from '../../engine/job/reportFile';
 import { outputParts } from '../../engine/plan/outputForm';
+import { modelFamily } from '../../engine/plan/modelFamily';
 import type { Plan } from '../../engine/plan/plan';
 import { EngineClient } from '../../engine/process/engineClient';
 import type { Arguments } from '../arguments';
@@ -42,14 +44,14 @@ export async function runRequest(options: RunOptions, context: CommandContext): 
 
 /** What would keep the job from beginning is a warning here: the plan is what was asked for. */
 async function showPlan({ request, format, detail }: RunOptions, { terminal, version }: CommandContext): Promise<ExitCode> {
-  const { plan, sizes, requirePlace } = await planOf(request, version);
+  const { plan, sizes, model, requirePlace } = await planOf(request, version);
   const obstacle = await requirePlace().then(
     () => undefined,
     (error: unknown) => `It could not be written: ${EngineError.wrap(error).message}`,
   );
   const warnings = [...plan.warnings, ...(obstacle === undefined ? [] : [obstacle])];
   if (format === 'text') {
-    terminal.print(planText({ ...plan, warnings }, { ...request, ...sizes }, detail, terminal.style).trimEnd());
+    terminal.print(planText({ ...plan, warnings }, { ...request, ...sizes, model }, detail, terminal.style).trimEnd());
     return EXIT.done;
   }
   const planned: JobEvent = {
@@ -57,6 +59,7 @@ async function showPlan({ request, format, detail }: RunOptions, { terminal, ver
     source: request.source,
     output: request.output,
     device: request.device,
+    model,
     bytesIn: sizes.bytesIn,
     bytesOut: sizes.bytesOut,
     counts: countActions(plan),
@@ -69,6 +72,7 @@ async function showPlan({ request, format, detail }: RunOptions, { terminal, ver
 export interface RequestedPlan {
   readonly plan: Plan;
   readonly sizes: PlanSizes;
+  readonly model: ModelSeen;
   /** Throws EngineError where the output or the report cannot be where it is asked for. */
   readonly requirePlace: () => Promise<void>;
 }
@@ -81,6 +85,7 @@ export async function planOf(request: ConvertRequest, toolVersion: string): Prom
   return {
     plan,
     sizes: { bytesIn: source.header.fileSize, bytesOut, filesIn: source.files.length, filesOut: shape.parts.length },
+    model: modelSeen(modelFamily(source.header).recognition),
     requirePlace: async () => {
       await new JobOutput(absolute, source, shape, '').check();
       await checkReportPath(absolute);
@@ -100,10 +105,10 @@ async function convertToJson(request: ConvertRequest, context: CommandContext): 
 async function convertForPeople({ request, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, version } = context;
   const { style } = terminal;
-  const { plan, sizes, requirePlace } = await planOf(request, version);
+  const { plan, sizes, model, requirePlace } = await planOf(request, version);
   // Whoever reads a plan and then an error would look for the error in the plan.
   await requirePlace();
-  terminal.print(planText(plan, { ...request, ...sizes }, detail, style));
+  terminal.print(planText(plan, { ...request, ...sizes, model }, detail, style));
   const progress = new ProgressView(terminal);
   const shown = new Set(plan.warnings);
   let code: ExitCode = EXIT.error;

@@ -1,5 +1,6 @@
 /** planText: a plan as a compact table. Pure. */
 import { formatBytes, formatQuantity, formatShape } from '../../base/format';
+import { modelSeenText, type ModelSeen } from '../../engine/families/modelSeen';
 import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import { recipeText } from '../../engine/plan/recipeText';
@@ -10,6 +11,7 @@ import type { Style } from './terminal';
 export interface PlanFacts extends PlanSizes {
   readonly source: string;
   readonly output: string;
+  readonly model: ModelSeen;
   readonly work?: StoredWork;
 }
 
@@ -24,12 +26,17 @@ export interface PlanSizes {
 const ACTIONS: readonly Action[] = ['quantize', 'keep', 'remove'];
 
 export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'every tensor', style: Style): string {
-  const { source, output, work, bytesIn, bytesOut, filesIn, filesOut } = facts;
+  const { source, output, model, work, bytesIn, bytesOut, filesIn, filesOut } = facts;
   return [
     `${style.bold('Plan')} for ${printable(source)}`,
     `  source  ${formatBytes(bytesIn)}, ${formatQuantity(plan.tensors.length, 'tensor')}${inFiles(filesIn)}`,
     `  output  ${formatBytes(bytesOut)} (${percentOf(bytesOut, bytesIn)} of the source)${inFiles(filesOut)}: ${printable(output)}`,
-    ...(work === undefined ? [`  recipe  ${recipeText(plan.recipe)}`] : [`  work    ${workText(work)}`]),
+    ...(work === undefined
+      ? [
+          `  model   ${printable(modelSeenText(model, detail === 'every tensor' ? 'every reason' : 'first reason'))}`,
+          `  recipe  ${recipeText(plan.recipe)}`,
+        ]
+      : [`  work    ${workText(work)}`]),
     '',
     ...groupTable(plan, style),
     ...(detail === 'every tensor' ? ['', ...tensorTable(plan.tensors, style)] : []),

@@ -1,6 +1,7 @@
 /** markdownReport: a job's report as a Markdown document. Pure. */
 import { basename } from 'node:path';
 import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
+import { modelSeenText } from '../../engine/families/modelSeen';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import { conversionFacts } from './conversionFacts';
 import { escapeMarkdown, inlineCode, table, unbroken } from './markdown';
@@ -38,7 +39,7 @@ function headline({ summary }: JobReport): string {
 }
 
 function overview(report: JobReport): string {
-  const { source, output, summary } = report;
+  const { source, output, model, summary } = report;
   const { counts } = summary;
   const actions = [`${formatInteger(counts.quantize)} quantized`, `${formatInteger(counts.keep)} kept`];
   if (counts.remove > 0) actions.push(`${formatInteger(counts.remove)} removed`);
@@ -47,6 +48,7 @@ function overview(report: JobReport): string {
     [
       ['Source', inlineCode(source)],
       ['Output', inlineCode(output)],
+      ['Model', escapeMarkdown(modelSeenText(model, 'every reason'))],
       ['Tensors', actions.join(', ')],
       ...conversionFacts(report).map(({ label, value }) => [label, escapeMarkdown(value)]),
       ['Device', escapeMarkdown(`${summary.deviceName} (${summary.device}), ${formatInteger(summary.threads)} threads`)],

@@ -1,4 +1,5 @@
 /** configFile: the config.json that a layout's loaders read with the output: the one of the source, with `quantization_config` added. */
+import { withJsonMember, withoutJsonMembers } from '../../base/jsonMembers';
 import { jsonObject, parsedJson } from '../../base/json';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -56,10 +57,9 @@ function readsCodes({ tensors }: Plan): boolean {
 
 function withoutFormer(file: CarriedFile): CarriedFile {
   if (file.name !== NAME) return file;
-  const config = jsonObject(parsedJson(typeof file.bytes === 'string' ? file.bytes : new TextDecoder().decode(file.bytes)));
-  if (config === undefined) return file;
-  const others = Object.entries(config).filter(([key]) => key !== 'quantization_config' && key !== 'compression_config');
-  return { name: NAME, bytes: `${JSON.stringify(Object.fromEntries(others), undefined, 2)}\n` };
+  const text = typeof file.bytes === 'string' ? file.bytes : new TextDecoder().decode(file.bytes);
+  if (jsonObject(parsedJson(text)) === undefined) return file;
+  return { name: NAME, bytes: withoutJsonMembers(text, ['quantization_config', 'compression_config']) };
 }
 
 async function configOf(folder: string): Promise<string | undefined> {
@@ -73,9 +73,8 @@ async function configOf(folder: string): Promise<string | undefined> {
 
 /** Throws EngineError where the text is no JSON object. */
 function configWith(text: string, added: QuantizationConfig): string {
-  const config = jsonObject(parsedJson(text));
-  if (config === undefined) {
+  if (jsonObject(parsedJson(text)) === undefined) {
     throw new EngineError('Io', `the source's ${NAME} is not a JSON object. Mend it, then convert again.`);
   }
-  return `${JSON.stringify({ ...config, quantization_config: added }, undefined, 2)}\n`;
+  return withJsonMember(text, 'quantization_config', added);
 }

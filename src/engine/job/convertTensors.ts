@@ -15,6 +15,7 @@ import type { ReportBuilder } from './reportBuilder';
 import { rewriteTasks } from './rewrite';
 import { placeOf, scheduleTasks } from './schedule';
 import { requireUnchanged } from './sourceUnchanged';
+import { UntoldSets } from './untoldSets';
 import type { StatisticsSources } from './statisticsTerms';
 
 export interface ConversionContext {
@@ -73,6 +74,7 @@ export async function* convertTensors(
   }
 
   const nonFinite = new Map<string, string>();
+  const untold = new UntoldSets(plan);
   let statistics: DeviceStatistics = {};
   let lastProgress = -Infinity;
   const job = {
@@ -100,11 +102,13 @@ export async function* convertTensors(
         if (event.objectiveNearest !== undefined && !(event.objectiveNearest >= 0)) {
           yield warning('Its objective is no number to judge by, so it is rounded to nearest.', tensorOf(plan, event.id), report);
         }
-        yield { type: 'tensorFinished', tensor: report.quantized(tensorOf(plan, event.id), judged(event)) };
+        for (const tensor of untold.quantized(report.quantized(tensorOf(plan, event.id), judged(event))))
+          yield { type: 'tensorFinished', tensor };
         break;
       case 'nonFinite': {
         const tensor = tensorOf(plan, event.id);
         const values = event.count === 1 ? 'one value' : `${formatInteger(event.count)} values`;
+        untold.keep(tensor.source.name);
         nonFinite.set(tensor.source.name, `NaN or infinity: ${values} that FP8 cannot hold.`);
         meter.finished(firstTask + event.id);
         if (nonFinite.size === 1) meter.extend(rewritingSeconds(plan));
@@ -154,7 +158,10 @@ async function* keepAfterAll(
   await output.begin(newPlan);
   const tasks = rewriteTasks(plan, newPlan, source.files.length);
   const job = { files: [...source.files, firstPath], output: output.path, tasks, device: 'cpu', threads: request.threads };
-  const kept = new Map(newPlan.tensors.filter(({ source: { name } }) => reasons.has(name)).map((tensor) => [tensor.source.name, tensor]));
+  // Also those that had to follow the named ones.
+  const before = new Set(plan.tensors.flatMap(({ action, source: { name } }) => (action === 'quantize' ? [name] : [])));
+  const keptNow = newPlan.tensors.filter(({ action, source: { name } }) => action !== 'quantize' && before.has(name));
+  const kept = new Map(keptNow.map((tensor) => [tensor.source.name, tensor]));
   for await (const event of quantizer.run(job, signal)) {
     if (event.type !== 'copied') continue;
     const tensor = kept.get(newPlan.output.tensors[event.id]?.name ?? '');

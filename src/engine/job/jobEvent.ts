@@ -1,5 +1,6 @@
 /** JobEvent: the one stream that the CLI prints, the engine process sends and the editor folds into its view. */
 import type { SerializedError } from '../errors';
+import type { ModelSeen } from '../families/modelSeen';
 import type { Action } from '../plan/plan';
 import type { JobReport, TensorReport } from './report';
 
@@ -9,6 +10,7 @@ export type JobEvent =
       readonly source: string;
       readonly output: string;
       readonly device: string;
+      readonly model: ModelSeen;
       readonly bytesIn: number;
       readonly bytesOut: number;
       readonly counts: Readonly<Record<Action, number>>;

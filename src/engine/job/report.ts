@@ -1,5 +1,6 @@
 /** JobReport: what a job did to every tensor, as written by `--report` and shown by the editor. */
 import type { Dtype } from '../dtype';
+import type { ModelSeen } from '../families/modelSeen';
 import type { Action, BiasCorrectionPlan } from '../plan/plan';
 import type { Recipe } from '../plan/recipe';
 import type { StatisticsChoice } from '../plan/statistics';
@@ -46,6 +47,7 @@ export interface JobReport {
   readonly tool: { readonly name: string; readonly version: string };
   readonly source: string;
   readonly output: string;
+  readonly model: ModelSeen;
   readonly recipe: Recipe;
   readonly tensors: readonly TensorReport[];
   readonly summary: JobSummary;

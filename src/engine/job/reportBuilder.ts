@@ -14,7 +14,7 @@ export function countActions(plan: Plan): Counts {
 }
 
 /** What only the job as a whole knows. */
-export type JobFacts = Pick<JobReport, 'tool' | 'source' | 'output' | 'notes'> &
+export type JobFacts = Pick<JobReport, 'tool' | 'source' | 'output' | 'model' | 'notes'> &
   Pick<
     JobSummary,
     'device' | 'deviceName' | 'threads' | 'bytesIn' | 'bytesOut' | 'peakMemoryBytes' | 'peakDeviceMemoryBytes' | 'deviceBusySeconds'
@@ -22,13 +22,18 @@ export type JobFacts = Pick<JobReport, 'tool' | 'source' | 'output' | 'notes'> &
     readonly seconds: Pick<JobSummary['seconds'], 'total' | 'plan' | 'statistics' | 'convert' | 'finish'>;
   };
 
+interface ErrorTerms {
+  readonly squaredError: number;
+  readonly squaredSource: number;
+  readonly objective: number;
+  readonly objectiveNearest: number;
+}
+
 export class ReportBuilder {
   readonly #tensors = new Map<string, TensorReport>();
   readonly #warnings: string[] = [];
-  #squaredError = 0;
-  #squaredSource = 0;
-  #objective = 0;
-  #objectiveNearest = 0;
+  /** By tensor, since one that is quantized may have to be kept after all. */
+  readonly #terms = new Map<string, ErrorTerms>();
   readonly #seconds = { read: 0, compute: 0, write: 0, copy: 0 };
 
   warn(message: string): void {
@@ -41,6 +46,7 @@ export class ReportBuilder {
 
   kept(tensor: PlannedTensor, seconds: number): TensorReport {
     this.#seconds.copy += seconds;
+    this.#terms.delete(tensor.source.name);
     return this.#add({ ...common(tensor), action: 'keep', targetDtype: tensor.source.dtype, bytesOut: plannedBytes(tensor), seconds });
   }
 
@@ -69,10 +75,12 @@ export class ReportBuilder {
     const { targetDtype, encoding, statistics } = requireQuantization(tensor);
     const { relativeError, squaredSource, readSeconds, computeSeconds, writeSeconds, objective, objectiveNearest, objectiveLearned } =
       result;
-    this.#squaredError += relativeError ** 2 * squaredSource;
-    this.#squaredSource += squaredSource;
-    this.#objective += objective ?? 0;
-    this.#objectiveNearest += objectiveNearest ?? 0;
+    this.#terms.set(tensor.source.name, {
+      squaredError: relativeError ** 2 * squaredSource,
+      squaredSource,
+      objective: objective ?? 0,
+      objectiveNearest: objectiveNearest ?? 0,
+    });
     this.#seconds.read += readSeconds;
     this.#seconds.compute += computeSeconds;
     this.#seconds.write += writeSeconds;
@@ -99,17 +107,21 @@ export class ReportBuilder {
   }
 
   build(plan: Plan, facts: JobFacts): JobReport {
-    const { tool, source, output, notes, seconds, ...summary } = facts;
+    const total = (term: keyof ErrorTerms): number => Array.from(this.#terms.values()).reduce((sum, terms) => sum + terms[term], 0);
+    const squaredSource = total('squaredSource');
+    const objectiveNearest = total('objectiveNearest');
+    const { tool, source, output, model, notes, seconds, ...summary } = facts;
     return {
       tool,
       source,
       output,
+      model,
       recipe: plan.recipe,
       summary: {
         ...summary,
         counts: countActions(plan),
-        relativeError: this.#squaredSource === 0 ? 0 : Math.sqrt(this.#squaredError / this.#squaredSource),
-        ...(this.#objectiveNearest === 0 ? {} : { objectiveRatio: this.#objective / this.#objectiveNearest }),
+        relativeError: squaredSource === 0 ? 0 : Math.sqrt(total('squaredError') / squaredSource),
+        ...(objectiveNearest === 0 ? {} : { objectiveRatio: total('objective') / objectiveNearest }),
         seconds: { ...seconds, ...this.#seconds },
       },
       warnings: this.#warnings,

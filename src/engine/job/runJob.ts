@@ -2,8 +2,10 @@
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../errors';
+import { modelSeen } from '../families/modelSeen';
 import { cutPlan } from '../plan/cutPlan';
 import { outputParts } from '../plan/outputForm';
+import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
 import { planRequest } from './planRequest';
 import type { ModelSource } from '../safetensors/modelSource';
@@ -82,6 +84,8 @@ async function* convert(
     const preparedAt = performance.now();
     const keptAnyway = new Map<string, string>();
     let finalPlan = plan;
+    const plans = shape.parts.map((part) => part.plan);
+    const finalPlans: Plan[] = [];
     const replanned = (part: number) => (reasons: ReadonlyMap<string, string>) => {
       for (const [name, reason] of reasons) keptAnyway.set(name, reason);
       finalPlan = replan(keptAnyway);
@@ -90,10 +94,8 @@ async function* convert(
       if (own === undefined) throw new EngineError('Internal', `part ${part} of the output is gone`);
       return own;
     };
-    const plans = shape.parts.map((part) => part.plan);
     const meter = meterOf(plans, device, layerStatistics.sources);
     const common = { request, source, device, quantizer, report, meter, statistics: layerStatistics };
-    const finalPlans: Plan[] = [];
     let statistics: ConvertedTensors['statistics'] = {};
     let firstTask = 0;
     for (const [part, partPlan] of plans.entries()) {
@@ -118,6 +120,7 @@ async function* convert(
       tool: { name: TOOL_NAME, version: toolVersion },
       source: request.source,
       output: request.output,
+      model: modelSeen(modelFamily(source.header).recognition),
       notes: [...notesOf(finalPlan), ...carriedNotes(carried)],
       bytesIn: source.header.fileSize,
       bytesOut: bytesOf(finalPlans),
@@ -181,6 +184,7 @@ function planned(request: ConvertRequest, plan: Plan, bytesOut: number, device: 
     source: request.source,
     output: request.output,
     device: device.id,
+    model: modelSeen(modelFamily(source.header).recognition),
     bytesIn: source.header.fileSize,
     bytesOut,
     counts: countActions(plan),

@@ -1,6 +1,7 @@
 /** chooseEncoding: what a recipe, and an override of it, ask for → the encoding, or a refusal with the nearest alternative. Pure. */
 import { EngineError } from '../errors';
 import {
+  DEFAULT_BLOCK_SIZE,
   granularityName,
   granularityText,
   TARGET_FACTS,
@@ -51,11 +52,34 @@ function granularityOf({ layout, target, granularity, blockSize: [rows, columns]
   const prescribed = TARGET_FACTS[target].block;
   if (prescribed !== undefined) {
     const block = { kind: 'block', ...prescribed } as const;
-    if (granularity === 'auto' || granularity === 'block') return block;
-    throw refuse(`${target} has ${granularityText(block)} by definition. Leave the granularity at auto.`);
+    if (granularity === 'auto') return block;
+    if (granularity === 'block' && sameSize([rows, columns], DEFAULT_BLOCK_SIZE)) return block;
+    if (granularity === 'block' && sameSize([rows, columns], [prescribed.rows, prescribed.columns])) return block;
+    throw refuse(ownBlocks(target, block));
   }
   const kind = granularity === 'auto' ? (FORMATS[layout].holds[target]?.[0] ?? 'tensor') : granularity;
   return kind === 'block' ? { kind, rows, columns } : { kind };
+}
+
+/** What is asked for by itself, be it what a recipe has anyway. Throws EngineError InvalidRecipe where the target has blocks of its own. */
+export function refuseBlockSize(target: Target, size: BlockSize | undefined): void {
+  const problem = blockSizeProblem(target, size);
+  if (problem !== undefined) throw refuse(problem);
+}
+
+/** A sentence; undefined where the target takes blocks of this size. */
+export function blockSizeProblem(target: Target, size: BlockSize | undefined): string | undefined {
+  const prescribed = TARGET_FACTS[target].block;
+  if (prescribed === undefined || size === undefined || sameSize(size, [prescribed.rows, prescribed.columns])) return undefined;
+  return ownBlocks(target, { kind: 'block', ...prescribed });
+}
+
+function ownBlocks(target: Target, block: Granularity): string {
+  return `${target} has ${granularityText(block)} by definition. Leave the granularity at auto.`;
+}
+
+function sameSize(a: BlockSize, b: BlockSize): boolean {
+  return a[0] === b[0] && a[1] === b[1];
 }
 
 function holds(layout: Layout, { target, granularity }: Encoding): boolean {

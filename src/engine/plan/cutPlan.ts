@@ -1,11 +1,13 @@
 /**
  * cutPlan: one plan → the plans of several files, each of which is laid out for itself and says only what concerns its own tensors. Pure.
  *
- * A weight and what belongs to it stay together. Which tensors are together is decided once for a job (`Parts`), since a plan that is made anew
+ * A weight and what belongs to it stay together, and so do weights that a loader joins: where one of these turns out to have NaN, the others have to be
+ * kept as well, also when they are computed already. Which tensors are together is decided once for a job (`Parts`), since a plan that is made anew
  * must be cut at the same places.
  */
 import { parseHeader } from '../safetensors/parseHeader';
 import { layOut } from '../safetensors/layout';
+import { fusedWeights } from './fusedDecisions';
 import type { OutputTensor, Plan } from './plan';
 
 /** The source tensor's name → the part that it goes to, counted from 0 without gaps. */
@@ -24,10 +26,12 @@ export function partsOfSource(plan: Plan): Parts {
 /** In the order of the source, each as full as it may be; a tensor that is larger by itself gets a part of its own. */
 export function partsOfSize(plan: Plan, mostBytes: number): Parts {
   const bytes = bytesBySource(plan);
+  const companions = new Map(fusedWeights(plan).map(([first = '', ...others]) => [first, others]));
   let part = 0;
   let filled = 0;
   return numbered(plan, ({ source: { name } }) => {
-    const size = bytes.get(name) ?? 0;
+    const together = [name, ...(companions.get(name) ?? [])];
+    const size = together.reduce((sum, each) => sum + (bytes.get(each) ?? 0), 0);
     if (filled > 0 && filled + size > mostBytes) {
       part += 1;
       filled = 0;
@@ -54,12 +58,21 @@ export function cutPlan(plan: Plan, { byTensor, count }: Parts): readonly Plan[]
   });
 }
 
-/** Numbers whatever is not removed by `keyOf`, which is asked in order; what is removed counts in the first part. */
+/**
+ * Numbers whatever is not removed by `keyOf`, which is asked in order, of weights that are joined only for the first; what is removed counts in the
+ * first part.
+ */
 function numbered(plan: Plan, keyOf: (tensor: Plan['tensors'][number]) => number): Parts {
   const numbers = new Map<number, number>();
   const byTensor = new Map<string, number>();
+  const firstOf = new Map(fusedWeights(plan).flatMap(([first = '', ...others]) => others.map((other) => [other, first])));
   for (const tensor of plan.tensors) {
     if (tensor.action === 'remove') continue;
+    const joined = byTensor.get(firstOf.get(tensor.source.name) ?? '');
+    if (joined !== undefined) {
+      byTensor.set(tensor.source.name, joined);
+      continue;
+    }
     const key = keyOf(tensor);
     const number = numbers.get(key) ?? numbers.size;
     numbers.set(key, number);

@@ -24,6 +24,7 @@ export type RuleId =
   | 'vocabulary'
   | 'family'
   | 'layout'
+  | 'fused'
   | 'convolution-on-request'
   | 'transposed'
   | 'embedding-on-request'

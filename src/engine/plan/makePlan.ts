@@ -8,6 +8,7 @@ import { feedersOf } from '../families/feeders';
 import { layOutInSlices, type LayoutTensor } from '../safetensors/layout';
 import { withCorrections } from './biasCorrection';
 import { calibratedMeanOf, calibrationOf, calibrationWarnings, type Calibration } from './calibration';
+import { withFusedSets } from './fusedDecisions';
 import { FORMATS } from './formats/formats';
 import { matrixOf } from './matrix';
 import { modelFamily } from './modelFamily';
@@ -57,7 +58,7 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
       quantization: { ...quantization, ...statisticsOf(source, header, quantization, recipe, options) },
     };
   });
-  const tensors = withCorrections(decided, recipe);
+  const tensors = withCorrections(format.projections === 'joined' ? withFusedSets(decided) : decided, recipe);
   refuseConvolutions(tensors, recipe);
   const layers = yield* slicedFlatMap(tensors, ({ source, quantization }): readonly QuantizedLayer[] => {
     const layer = layerOfWeight(source.name);
@@ -77,7 +78,7 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
   const output = yield* layOutInSlices(outputs, metadata);
   const warnings = [
     ...(options.stored?.warnings ?? []),
-    ...planWarnings(tensors, recipe, context.familyRuleOf),
+    ...planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition.family),
     ...calibrationWarnings(options.calibration),
   ];
   return { recipe, tensors, output, warnings };

@@ -19,3 +19,20 @@ export function expertsOf({
   if (count === undefined || rows === undefined || columns === undefined || more.length > 0) return undefined;
   return /(^|[._])(experts?|block_sparse_moe)[._]/.test(name) ? { count, rows, columns } : undefined;
 }
+
+export type ExpertOrder = 'outputs first' | 'inputs first' | 'unknown';
+
+/**
+ * Of one of the stacks `gate_up_proj` and `down_proj`: [E, 2I, H] and [E, H, I] begin with outputs, as in most models of transformers, [E, H, 2I] and
+ * [E, I, H] with inputs, as in Llama 4 and GPT-OSS. No two shapes fit both.
+ */
+export function expertOrder(tensor: Pick<TensorInfo, 'name' | 'shape'>, partner: Pick<TensorInfo, 'shape'> | undefined): ExpertOrder {
+  const shapes = [tensor.shape, partner?.shape ?? []];
+  const [[count, first, second, ...more] = [], [otherCount, third, fourth, ...others] = []] = tensor.name.endsWith('.gate_up_proj')
+    ? shapes
+    : shapes.reverse();
+  if (first === undefined || second === undefined || third === undefined || fourth === undefined) return 'unknown';
+  if (more.length > 0 || others.length > 0 || count !== otherCount) return 'unknown';
+  if (first === 2 * fourth && second === third) return 'outputs first';
+  return second === 2 * third && first === fourth ? 'inputs first' : 'unknown';
+}

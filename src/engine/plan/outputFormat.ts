@@ -49,6 +49,8 @@ export interface OutputFormat {
   readonly holds: Readonly<Partial<Record<Target, readonly Granularity['kind'][]>>>;
   /** Why it holds nothing else, as a sentence; the remedy follows it. */
   readonly limits: string;
+  /** Whether a loader joins the projections of fusedProjections.ts, and refuses those that differ. */
+  readonly projections: 'joined' | 'apart';
   /** Why this matrix cannot be stored, as a sentence; undefined where it can. */
   obstacle(matrix: Matrix, encoding: Encoding): string | undefined;
   /** What the recipe and the layers together make impossible, as sentences with their remedy. */

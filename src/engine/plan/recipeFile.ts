@@ -1,5 +1,6 @@
 /** recipeFile: a recipe as a JSON file, `*.fp8recipe.json`, for people to keep and share. Read strictly: what it does not understand it refuses. Pure. */
 import { EngineError } from '../errors';
+import { blockSizeProblem } from './chooseEncoding';
 import type { Action } from './decision';
 import { GRANULARITIES, MAX_BLOCK_EDGE, TARGETS, type BlockSize } from './encoding';
 import type { Override } from './overrides';
@@ -54,12 +55,15 @@ const READERS: Readers = {
 export function parseRecipeFile(text: string, path: string): Partial<Recipe> {
   const root = new Place(path, '');
   const entries = Object.entries(object(json(text, path), root)).filter(([key]) => key !== '$schema');
-  return Object.fromEntries(
+  const recipe: Partial<Recipe> = Object.fromEntries(
     entries.map(([key, value]) => {
       if (!isRecipeKey(key)) return root.fail(`has the key "${key}", which no recipe has; the keys are ${Object.keys(READERS).join(', ')}`);
       return [key, READERS[key](value, root.key(key))];
     }),
   );
+  const { target, granularity, blockSize: size } = recipe;
+  const problem = target === undefined || granularity !== 'block' ? undefined : blockSizeProblem(target, size);
+  return problem === undefined ? recipe : root.key('blockSize').fail(`is not for ${target}: ${problem.replace(/\.$/, '')}`);
 }
 
 export function recipeFileText(recipe: Recipe): string {

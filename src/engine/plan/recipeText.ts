@@ -1,5 +1,6 @@
 /** recipeText: what a recipe says, in one line, in the words of the command line; what is left to the defaults is left out. Pure. */
 import { formatQuantity } from '../../base/format';
+import { TARGET_FACTS } from './encoding';
 import type { Recipe } from './recipe';
 
 export function recipeText({
@@ -32,7 +33,9 @@ export function recipeText({
     ...(rounding === 'learned' ? steeringParts({ statistics, sides, calibration }) : []),
     ...(biasCorrection === 'off' ? ['biases as they are'] : []),
     target,
-    ...(granularity === 'auto' ? [] : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
+    ...(granularity === 'auto' || TARGET_FACTS[target].block !== undefined
+      ? []
+      : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
     `layout ${layout}`,
     ...presets.map((preset) => `preset ${preset}`),
     ...(convolutions === 'quantize' ? ['convolutions too'] : []),

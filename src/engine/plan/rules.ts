@@ -8,7 +8,7 @@ import { DTYPES, isSourceDtype, type Dtype } from '../dtype';
 import type { FamilyRule } from '../families/familyRules';
 import type { Header, TensorInfo } from '../safetensors/header';
 import type { Action, Decision, RuleId } from './decision';
-import { expertsOf } from './matrix';
+import { expertOrder, expertsOf, type ExpertOrder } from './matrix';
 import { modelFamily } from './modelFamily';
 import { overrideLookup, type Override, type OverrideLookup } from './overrides';
 import { PRESETS } from './presets';
@@ -18,6 +18,7 @@ import {
   DIFFUSION_MODEL_PREFIX,
   isBias,
   isEmbedding,
+  isExpertParameter,
   isFusedAttention,
   isLora,
   isNorm,
@@ -27,6 +28,7 @@ import {
   isTransposedConvolution,
   layerOfCompanion,
   layerOfWeight,
+  partnerOfExperts,
 } from './tensorNames';
 
 /** What the rules look at besides the tensor itself. */
@@ -40,6 +42,8 @@ export interface RuleContext {
   readonly overrideOf: OverrideLookup;
   /** Why the layout cannot store a tensor as it is asked for. */
   readonly obstacleOf: (tensor: TensorInfo) => string | undefined;
+  /** How a stack of experts that is named like transformers' begins, as its shape and that of its partner tell. */
+  readonly expertOrder: (tensor: TensorInfo) => ExpertOrder;
   /** What the recognised family keeps; nothing without the preset `auto`, or where no family is recognised. */
   readonly familyRuleOf: (tensorName: string) => FamilyRule | undefined;
 }
@@ -119,11 +123,19 @@ export const RULES: readonly Rule[] = [
     id: 'name',
     action: 'keep',
     holds: 'always',
-    applies: ({ name }) => layerOfWeight(name) === undefined,
+    applies: (tensor, { expertOrder }) =>
+      layerOfWeight(tensor.name) === undefined || (isExpertParameter(tensor.name) && expertOrder(tensor) === 'unknown'),
     reason: (tensor) =>
       expertsOf(tensor) === undefined
         ? 'Name: loaders look for a scale only beside ".weight".'
-        : 'Name: stacked experts that are not named ".weight" begin with their inputs in some models and with their outputs in others, and no loader has a name for their scales.',
+        : 'Name: stacked experts that are not named ".weight" begin with their inputs in some models and with their outputs in others, which is known only of a "gate_up_proj" and a "down_proj" together.',
+  },
+  {
+    id: 'transposed',
+    action: 'keep',
+    holds: 'always',
+    applies: (tensor, { expertOrder }) => isExpertParameter(tensor.name) && expertOrder(tensor) === 'inputs first',
+    reason: ({ shape }) => `Stacked experts: ${formatShape(shape)} has inputs before outputs, so its rows are no outputs.`,
   },
   {
     id: 'outside-model',
@@ -234,8 +246,14 @@ export function ruleContext(
     hasDiffusionModelPrefix: header.tensors.some(({ name }) => name.startsWith(DIFFUSION_MODEL_PREFIX)),
     overrideOf: overrideLookup(recipe.overrides),
     obstacleOf: encodings.obstacle,
+    expertOrder: (tensor) => expertOrder(tensor, header.byName.get(partnerOfExperts(tensor.name))),
     familyRuleOf: recipe.presets.includes('auto') ? modelFamily(header).rules.ruleOf : () => undefined,
   };
+}
+
+/** Whether what the rule decides is no choice: nothing can quantize such a tensor. */
+export function holdsAlways(rule: RuleId): boolean {
+  return RULES.some(({ id, holds }) => id === rule && holds === 'always');
 }
 
 export function decide(tensor: TensorInfo, context: RuleContext): Decision {
@@ -246,12 +264,21 @@ export function decide(tensor: TensorInfo, context: RuleContext): Decision {
   return { action: rule.action, rule: rule.id, reason: rule.reason(tensor, context) };
 }
 
-function overridden(tensor: TensorInfo, { match, action }: Override, context: RuleContext): Decision {
-  const chosen: Decision = { action, rule: 'override', reason: `Override: ${match} → ${action}.` };
+function overridden(tensor: TensorInfo, override: Override, context: RuleContext): Decision {
+  const { match, action } = override;
+  const asked = action === 'quantize' ? askedFor(override) : '';
+  const chosen: Decision = { action, rule: 'override', reason: `Override: ${match} → ${action}${asked}.` };
   if (action !== 'quantize') return chosen;
   const obstacle = RULES.find(({ holds, applies }) => holds === 'always' && applies(tensor, context));
   if (obstacle === undefined) return chosen;
   return { action: 'keep', rule: obstacle.id, reason: `Override: it cannot be quantized. ${obstacle.reason(tensor, context)}` };
+}
+
+/** ` as int8, block:64x64, nearest`: what the override has of its own. */
+function askedFor({ target, granularity, blockSize, rounding }: Override): string {
+  const block = blockSize === undefined ? granularity : `block:${blockSize.join('x')}`;
+  const parts = [target, block, rounding].filter((part) => part !== undefined);
+  return parts.length === 0 ? '' : ` as ${parts.join(', ')}`;
 }
 
 /** The beginning of a sentence, e.g. `Preset t5xxl: names with "decoder"`, where a preset's list has part of the name. */

@@ -1,6 +1,6 @@
 /** tensorEncodings: which encoding and rounding each tensor gets if it is quantized, and what its layout has against it. Pure. */
 import type { TensorInfo } from '../safetensors/header';
-import { chooseEncoding, wishOf } from './chooseEncoding';
+import { chooseEncoding, refuseBlockSize, wishOf } from './chooseEncoding';
 import type { Encoding } from './encoding';
 import { FORMATS } from './formats/formats';
 import { matrixOf } from './matrix';
@@ -36,6 +36,7 @@ export function tensorEncodings(recipe: Recipe): TensorEncodings {
 
 function encodingOf(recipe: Recipe, override?: Override): TensorEncoding {
   const wish = wishOf(recipe, override);
+  refuseBlockSize(wish.target, override?.blockSize);
   return { encoding: chooseEncoding(wish), rounding: wish.rounding };
 }
 

@@ -5,9 +5,20 @@ const WEIGHT = '.weight';
 /** In a checkpoint, the part that is the diffusion model. */
 export const DIFFUSION_MODEL_PREFIX = 'model.diffusion_model.';
 
-/** `blocks.0.qkv` for `blocks.0.qkv.weight`; undefined for a name that is not of this form. */
+/** `blocks.0.qkv` for `blocks.0.qkv.weight`; for stacked experts, which are parameters without a layer, their own name; else undefined. */
 export function layerOfWeight(name: string): string | undefined {
+  if (isExpertParameter(name)) return name;
   return name.length > WEIGHT.length && name.endsWith(WEIGHT) ? name.slice(0, -WEIGHT.length) : undefined;
+}
+
+/** As transformers names the stacks of all experts of a block. */
+export function isExpertParameter(name: string): boolean {
+  return /(^|\.)experts\.(gate_up_proj|down_proj)$/.test(name);
+}
+
+/** The other one of the two. */
+export function partnerOfExperts(name: string): string {
+  return name.endsWith('.gate_up_proj') ? name.replace(/gate_up_proj$/, 'down_proj') : name.replace(/down_proj$/, 'gate_up_proj');
 }
 
 export function isBias(name: string): boolean {
@@ -51,8 +62,9 @@ export function isLora(name: string): boolean {
   return /(^|[._])(lora|lokr|loha|hada)[._]/i.test(name);
 }
 
-/** The layer whose stored quantization the tensor describes, e.g. the owner of `<layer>.weight_scale`. */
+/** The layer whose stored quantization the tensor describes, e.g. the owner of `<layer>.weight_scale`, or of `experts.down_proj_scale`. */
 export function layerOfCompanion(name: string): string | undefined {
+  if (name.endsWith('_scale') && isExpertParameter(name.slice(0, -'_scale'.length))) return name.slice(0, -'_scale'.length);
   const part = lastPart(name);
   if (part === name || !COMPANIONS.has(part)) return undefined;
   return name.slice(0, -part.length - 1).replace(/\.weight$/, '');

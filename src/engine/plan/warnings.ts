@@ -1,11 +1,13 @@
 /** What a user should know of a plan before running it. Pure. */
 import { formatQuantity } from '../../base/format';
+import type { Recognition } from '../families/recognise';
 import type { FamilyRule } from '../families/familyRules';
 import type { PlannedTensor } from './plan';
 import type { Override } from './overrides';
 import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
 import type { RuleId } from './decision';
+import { DIFFUSION_MODEL_PREFIX } from './tensorNames';
 import { parsePattern } from './tensorPattern';
 import { unevenBlocks } from './unevenBlocks';
 
@@ -13,14 +15,17 @@ export function planWarnings(
   tensors: readonly PlannedTensor[],
   recipe: Recipe,
   familyRuleOf: (tensorName: string) => FamilyRule | undefined,
+  family: Recognition['family'],
 ): readonly string[] {
   return [
     nothingToQuantize(tensors),
     unevenBlocks(tensors, recipe)?.sentence,
+    unknownModel(tensors, recipe, family),
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
     idleOverrides(tensors, recipe.overrides),
     unusedParts(tensors, familyRuleOf),
     quantizedConvolutions(tensors),
+    outsideModel(tensors, recipe),
     legacyCasts(tensors, recipe),
     diffusersNamed(tensors.filter(({ action }) => action === 'quantize').map(({ source: { name } }) => name)),
   ].filter((warning) => warning !== undefined);
@@ -33,6 +38,18 @@ function nothingToQuantize(tensors: readonly PlannedTensor[]): string | undefine
   const convolutions = count(tensors, 'convolution');
   if (convolutions > 0) return `Nothing to quantize but ${formatQuantity(convolutions, 'convolution')}, done only on request.`;
   return 'Nothing to quantize: no tensor is the weight of a linear layer in F32, F16 or BF16.';
+}
+
+/** Small files are parts and trials of people who know them. */
+const LARGE_ELEMENTS = 2 ** 20;
+
+function unknownModel(tensors: readonly PlannedTensor[], { presets }: Recipe, family: Recognition['family']): string | undefined {
+  if (family !== 'unknown' || !presets.includes('auto')) return undefined;
+  const general = tensors.filter(({ rule, quantization }) => {
+    return rule !== 'override' && quantization !== undefined && quantization.rows * quantization.columns >= LARGE_ELEMENTS;
+  });
+  if (general.length === 0) return undefined;
+  return `The model is of no known family, so general rules alone chose the ${formatQuantity(general.length, 'large tensor')} to quantize (e.g. "${general[0]?.source.name ?? ''}"): look through the plan, and keep what is sensitive with overrides.`;
 }
 
 function idlePreset(tensors: readonly PlannedTensor[], preset: keyof typeof PRESETS): string | undefined {
@@ -72,6 +89,17 @@ function quantizedConvolutions(tensors: readonly PlannedTensor[]): string | unde
   const convolutions = count(tensors, 'convolution-on-request');
   if (convolutions === 0) return undefined;
   return `${formatQuantity(convolutions, 'convolution')} will be quantized, and ComfyUI ignores their scales: load the file with something else.`;
+}
+
+/** By overrides, since the rules keep them. */
+function outsideModel(tensors: readonly PlannedTensor[], { layout }: Recipe): string | undefined {
+  if (layout !== 'comfyui' && layout !== 'comfyui-legacy') return undefined;
+  if (!tensors.some(({ source: { name } }) => name.startsWith(DIFFUSION_MODEL_PREFIX))) return undefined;
+  const outside = tensors.filter(({ action, source: { name } }) => action === 'quantize' && !name.startsWith(DIFFUSION_MODEL_PREFIX));
+  const [first] = outside;
+  if (first === undefined) return undefined;
+  const others = outside.length === 1 ? ' is' : ` and ${formatQuantity(outside.length - 1, 'other')} are`;
+  return `"${first.source.name}"${others} quantized outside "${DIFFUSION_MODEL_PREFIX}", where ComfyUI reads no scales and would take the codes for weights: keep them, or convert that part as a file of its own.`;
 }
 
 function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string | undefined {

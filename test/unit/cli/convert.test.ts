@@ -79,9 +79,10 @@ describe('fp8 convert', () => {
     const { code, stdout } = await fp8(scene.program, ['convert', model, '--dry-run', '-v']);
     expect(code).toBe(0);
     for (const { name } of TOY_MODEL) expect(stdout).toContain(name);
+    expect(stdout).toMatch(/ {2}model +unknown: None of the \d+ known families has .* The most frequent name is `/);
     expect(await scene.files()).toEqual(['model.safetensors']);
     const planned = jobEvents((await fp8(scene.program, ['convert', model, '--dry-run', '--json'])).stdout);
-    expect(planned[0]).toMatchObject({ type: 'planned', counts: { quantize: 6, keep: 7, remove: 0 } });
+    expect(planned[0]).toMatchObject({ type: 'planned', counts: { quantize: 6, keep: 7, remove: 0 }, model: { family: 'unknown' } });
   });
 
   it('with --json prints one event a line, of which exactly one ends the job, and writes the report', async () => {

@@ -24,6 +24,7 @@ describe('fp8 inspect', () => {
     expect(stdout).toMatch(/layers\.0\.attn\.qkv\.weight +BF16 +288 × 96 +55\.3 kB +quantize +Linear weight\n/);
     expect(stdout).toMatch(/nothing\.weight +BF16 +0 × 96 +0 B +keep +Empty\n/);
     expect(stdout).toMatch(/13 tensors/);
+    expect(stdout).toMatch(/ {2}model +unknown: None of the \d+ known families has tensors of these names and shapes\.\n/);
     expect(stdout).toContain('title = toy\\u001b[31m');
     expect(stdout).not.toContain('\u001b');
   });
@@ -31,7 +32,7 @@ describe('fp8 inspect', () => {
   it('with --json says the same to programs', async () => {
     const { stdout } = await fp8(scene.program, ['inspect', model, '--json']);
     const inventory = JSON.parse(stdout) as { readonly tensors: readonly Record<string, unknown>[] };
-    expect(inventory).toMatchObject({ path: model, metadata: { title: 'toy\u001b[31m' } });
+    expect(inventory).toMatchObject({ path: model, metadata: { title: 'toy\u001b[31m' }, model: { family: 'unknown', prefix: '' } });
     expect(inventory.tensors).toHaveLength(13);
     expect(inventory.tensors.find(({ name }) => name === 'step')).toMatchObject({ dtype: 'I64', shape: [], bytes: 8, action: 'keep' });
   });

@@ -88,6 +88,7 @@ describe('a forecast', () => {
     tool: { name: 't', version: '1' },
     source: '/a',
     output: '/b',
+    model: { family: 'unknown', naming: 'unknown', prefix: '', evidence: [] },
     recipe: plan.recipe,
     tensors: header.tensors.map(({ name, dtype, shape, begin, end }, index) => ({
       name,

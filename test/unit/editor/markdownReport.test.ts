@@ -33,6 +33,13 @@ const report: JobReport = {
   tool: { name: 'fp8-quantizer', version: '1.2.3' },
   source: '/models/a.safetensors',
   output: '/models/a_fp8.safetensors',
+  model: {
+    family: 'flux1',
+    title: 'FLUX.1',
+    naming: 'original',
+    prefix: 'model.',
+    evidence: ['It has double_blocks.', 'It is 3,072 wide.'],
+  },
   recipe: defaultRecipe(),
   tensors: [quantized, kept, { ...kept, name: 'norm2.weight' }],
   warnings: ['Mind *this*'],
@@ -56,6 +63,7 @@ it('tells what was done, with every name kept in its cell', () => {
   expect(text).toContain('**16 B → 12 B** (25 % smaller) · relative error **2.6 %** · objective **50 %** of nearest rounding');
   expect(text).toContain('| ``layer\\|0`.weight`` | 2\u00a0×\u00a02 | 4\u00a0B | 2.6\u00a0% | 50\u00a0% | 7 |');
   expect(text).toContain('| Kept | Norm: \\<small\\>. | 2 | 8 B |');
+  expect(text).toContain('| Model | FLUX.1, original names, under model. (seen: It has double\\_blocks. It is 3,072 wide) |');
   expect(text).toContain('- Mind \\*this\\*');
   expect(text).not.toContain('## Largest errors');
 });

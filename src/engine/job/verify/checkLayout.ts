@@ -50,7 +50,7 @@ function* strangers(source: Header, { header }: ConvertedFile): Generator<string
     if (source.byName.has(name) || isScaledFp8Marker(name)) continue;
     const layer = layerOfCompanion(name);
     if (layer === undefined) yield `${name}: the source has no such tensor.`;
-    else if (!header.byName.has(`${layer}.weight`) && !header.byName.has(`${layer}.weight_packed`))
+    else if (![layer, `${layer}.weight`, `${layer}.weight_packed`].some((weight) => header.byName.has(weight)))
       yield `${name}: it describes a weight that the file does not have.`;
   }
 }

@@ -8,6 +8,7 @@ import type { Matrix, OutputFormat, StoredTensor } from '../../plan/outputFormat
 import { defaultRecipe, type Rounding } from '../../plan/recipe';
 import { decide, ruleContext } from '../../plan/rules';
 import type { SourceCodes } from '../../plan/plan';
+import { layerOfWeight } from '../../plan/tensorNames';
 import { sourceCodes, type StoredSource } from '../../plan/stored/sourceCodes';
 import type { StoredWeight } from '../../plan/stored/storedWeight';
 import { tensorEncodings } from '../../plan/tensorEncodings';
@@ -100,8 +101,10 @@ function roundingAlone({
 
 function checkKept(tensor: TensorInfo, found: TensorInfo, id: number, sourceFiles: number, converted: ConvertedFile): TensorCheck {
   const layer = layerOf(tensor);
-  const scale = ['weight_scale', 'scale_weight', 'weight_scale_inv'].find((suffix) => converted.header.byName.has(`${layer}.${suffix}`));
-  if (layer !== tensor.name && isSourceDtype(tensor.dtype) && scale !== undefined) {
+  const scale = [`${tensor.name}_scale`, `${layer}.scale_weight`, `${layer}.weight_scale_inv`].find((name) =>
+    converted.header.byName.has(name),
+  );
+  if (layerOfWeight(tensor.name) !== undefined && isSourceDtype(tensor.dtype) && scale !== undefined) {
     return wrong(tensor, `It is ${tensor.dtype} but has a scale: loaders would cast it to FP8 unscaled.`);
   }
   const length = tensor.end - tensor.begin;

@@ -26,6 +26,7 @@ const SCALE_TILE = { rows: 128, columns: 4 } as const;
 
 export const comfyui: OutputFormat = {
   loader: 'ComfyUI',
+  projections: 'apart',
   holds: {
     float8_e4m3fn: ['tensor'],
     float8_e5m2: ['tensor'],

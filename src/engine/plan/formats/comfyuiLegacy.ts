@@ -13,6 +13,7 @@ import { DIFFUSION_MODEL_PREFIX, isTokenTable } from '../tensorNames';
 
 export const comfyuiLegacy: OutputFormat = {
   loader: 'ComfyUI',
+  projections: 'apart',
   holds: { float8_e4m3fn: ['tensor'] },
   limits: 'The layout comfyui-legacy has one scale for each weight, and its loaders take every weight for float8_e4m3fn.',
 

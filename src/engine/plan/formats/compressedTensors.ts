@@ -11,6 +11,7 @@ import { isTokenTable } from '../tensorNames';
 
 export const compressedTensors: OutputFormat = {
   loader: 'vLLM',
+  projections: 'joined',
   holds: {
     float8_e4m3fn: ['row', 'block', 'tensor'],
     int8: ['row', 'tensor'],

@@ -10,6 +10,7 @@ import { isTokenTable } from '../tensorNames';
 
 export const huggingface: OutputFormat = {
   loader: 'transformers',
+  projections: 'joined',
   holds: { float8_e4m3fn: ['block'] },
   limits: 'The fine-grained FP8 of transformers is float8_e4m3fn with a scale for each block.',
 

@@ -1,10 +1,11 @@
-/** Layout `plain`: `<layer>.weight` and `<layer>.weight_scale`, nothing else, for programs that multiply the two themselves. */
+/** Layout `plain`: `<layer>.weight` and `<layer>.weight_scale`, of stacked experts `<name>` and `<name>_scale`, nothing else, for programs that multiply the two themselves. */
 import { TARGET_FACTS, type Encoding } from '../encoding';
 import { scaleGrid, storageOf, type MatrixStorage } from '../matrixStorage';
 import { NOTHING_MORE, type Matrix, type OutputFormat } from '../outputFormat';
 
 export const plain: OutputFormat = {
   loader: 'A program that reads the layout plain',
+  projections: 'apart',
   holds: {
     float8_e4m3fn: ['tensor', 'row', 'block'],
     float8_e5m2: ['tensor', 'row', 'block'],
@@ -26,7 +27,7 @@ export const plain: OutputFormat = {
     const { target } = encoding;
     const weight = { name, dtype: TARGET_FACTS[target].dtype, shape: target === 'nvfp4' ? [rows, columns / 2] : shape };
     const storage = { ...storageOf(encoding, columns), ...expertBlock(matrix, encoding) };
-    const scale = { name: `${layer}.weight_scale`, shape: scaleShape(matrix, encoding, storage.block) };
+    const scale = { name: `${name}_scale`, shape: scaleShape(matrix, encoding, storage.block) };
     switch (target) {
       case 'nvfp4':
         return {

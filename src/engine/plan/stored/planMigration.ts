@@ -9,6 +9,7 @@ import type { Header, TensorInfo } from '../../safetensors/header';
 import { layOut, type LayoutTensor } from '../../safetensors/layout';
 import { granularityText } from '../encoding';
 import { FORMATS } from '../formats/formats';
+import { matrixOf } from '../matrix';
 import type { OutputFormat, StoredLayer } from '../outputFormat';
 import type { OutputOrigin, Plan, PlannedTensor } from '../plan';
 import { byteLengthOf } from '../plannedBytes';
@@ -138,7 +139,7 @@ function storedAs(weight: StoredWeight, format: OutputFormat, layout: Layout, re
   const layer = layerNamed(weight, layout);
   if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true)
     return fail(`it is ${encoding.target} with ${granularityText(encoding.granularity)}. ${format.limits} ${HOW_TO_CHANGE_SCALES}`);
-  const matrix = { name, shape, rows, columns };
+  const matrix = { ...matrixOf({ name, shape }), rows, columns };
   const obstacle = format.obstacle(matrix, encoding);
   if (obstacle !== undefined) return fail(`${obstacle} ${HOW_TO_CHANGE_SCALES}`);
   const target = format.store(layer, matrix, encoding, recipe);

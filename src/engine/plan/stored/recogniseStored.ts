@@ -11,7 +11,7 @@ import { TARGET_FACTS, type Granularity, type Target } from '../encoding';
 import { expertsOf, matrixOf } from '../matrix';
 import { roundedUp } from '../matrixStorage';
 import type { Layout } from '../recipe';
-import { isScaledFp8Marker, layerOfCompanion, layerOfWeight } from '../tensorNames';
+import { isExpertParameter, isScaledFp8Marker, layerOfCompanion, layerOfWeight } from '../tensorNames';
 import { scaleBlocks } from './scaleBlocks';
 import type { StorageFacts, StoredWeight, StoredWeights } from './storedWeight';
 
@@ -63,6 +63,7 @@ function layerOf(tensor: TensorInfo, header: Header): string | undefined {
 }
 
 function scaleOf(layer: string, header: Header): TensorInfo | undefined {
+  if (isExpertParameter(layer)) return header.byName.get(`${layer}_scale`);
   const name = SCALE_NAMES.find((suffix) => header.byName.has(`${layer}.${suffix}`));
   return name === undefined ? undefined : header.byName.get(`${layer}.${name}`);
 }

@@ -29,6 +29,7 @@ const FACTS: JobFacts = {
   tool: { name: 'fp8', version: '1' },
   source: '/s',
   output: '/o',
+  model: { family: 'unknown', naming: 'unknown', prefix: '', evidence: [] },
   notes: [],
   device: 'cpu',
   deviceName: 'a processor',

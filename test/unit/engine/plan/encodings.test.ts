@@ -74,9 +74,13 @@ const TAKEN: readonly (readonly [Layout, Target, GranularityName, readonly strin
   ['plain', 'nvfp4', 'block', ['weight: U8 [256, 48]', 'weight_scale: F8_E4M3 [256, 6]', 'weight_scale_2: F32 []']],
 ];
 
+function blocksFor(target: Target): Partial<Recipe> {
+  return target === 'mxfp8' || target === 'nvfp4' ? {} : { blockSize: [32, 32] };
+}
+
 describe('what loaders take', () => {
   it.each(TAKEN)('%s, %s, %s', (layout, target, granularity, stored) => {
-    expect(storedAs('a.proj', { layout, target, granularity, blockSize: [32, 32] })).toEqual([...stored].sort());
+    expect(storedAs('a.proj', { layout, target, granularity, ...blocksFor(target) })).toEqual([...stored].sort());
   });
 
   it('auto is the first of what the layout has for the target', () => {
@@ -94,7 +98,7 @@ describe('what loaders take', () => {
       for (const target of TARGETS) {
         for (const granularity of GRANULARITIES.filter((name) => name !== 'auto')) {
           const taken = TAKEN.some((row) => row[0] === layout && row[1] === target && row[2] === granularity);
-          const message = refusal({ layout, target, granularity, blockSize: [32, 32] });
+          const message = refusal({ layout, target, granularity, ...blocksFor(target) });
           if (taken) expect(message).toBeUndefined();
           else expect(message).toMatch(/^[A-Zmnc].*\. (Choose|Leave) .*\.$/);
         }
@@ -173,7 +177,7 @@ describe('refused because of what the model has', () => {
     const tensor = { layout: 'compressed-tensors', granularity: 'tensor' } as const;
     expect(refusal(tensor, model)).toMatch(/l\.0\.self_attn\.q_proj with l\.0\.self_attn\.k_proj.*Choose granularity row\./);
     expect(refusal({ ...tensor, granularity: 'row' }, model)).toBeUndefined();
-    expect(refusal({ ...tensor, overrides: [{ match: '*.k_proj.*', action: 'keep' }] }, model)).toBeUndefined();
+    expect(refusal({ ...tensor, overrides: [{ match: '*.self_attn.*', action: 'keep' }] }, model)).toBeUndefined();
   });
 
   it('two block sizes for transformers', () => {
@@ -187,6 +191,17 @@ describe('refused because of what the model has', () => {
   });
 });
 
+it.each(['mxfp8', 'nvfp4'] as const)('%s has blocks of its own, and takes no others', (target) => {
+  const layout = 'compressed-tensors';
+  expect(refusal({ layout, target, granularity: 'block', blockSize: [32, 48] })).toMatch(
+    /by definition\. Leave the granularity at auto\.$/,
+  );
+  const override = { match: 'a.*', action: 'quantize', target, granularity: 'block' } as const;
+  expect(refusal({ layout, overrides: [{ ...override, blockSize: [128, 128] }] })).toMatch(/by definition/);
+  expect(refusal({ layout, overrides: [{ ...override, blockSize: [1, target === 'mxfp8' ? 32 : 16] }] })).toBeUndefined();
+  expect(refusal({ layout, overrides: [override] })).toBeUndefined();
+});
+
 describe('overrides', () => {
   const overrides = [
     { match: '*', action: 'quantize', target: 'int8' },
@@ -197,6 +212,10 @@ describe('overrides', () => {
     const { tensors } = planOf({ overrides });
     expect(tensors[0]?.quantization).toMatchObject({ encoding: { target: 'int8', granularity: { kind: 'row' } }, rounding: 'nearest' });
     expect(tensors[1]?.quantization).toMatchObject({ encoding: { target: 'float8_e5m2' }, rounding: 'learned' });
+    expect(tensors.slice(0, 2).map(({ reason }) => reason)).toEqual([
+      'Override: * → quantize as int8.',
+      'Override: b.* → quantize as float8_e5m2, learned.',
+    ]);
     expect(tensors[1]?.quantization?.statistics).toBeDefined();
     expect(tensors[0]?.quantization?.statistics).toBeUndefined();
   });
@@ -208,6 +227,7 @@ describe('overrides', () => {
       overrides: [{ match: 'a.*', action: 'quantize', granularity: 'block', blockSize: [32, 48] }],
     });
     expect(tensors[0]?.quantization?.encoding.granularity).toEqual({ kind: 'block', rows: 32, columns: 48 });
+    expect(tensors[0]?.reason).toBe('Override: a.* → quantize as block:32x48.');
     expect(tensors[1]?.quantization?.encoding.granularity).toEqual({ kind: 'row' });
   });
 

@@ -27,9 +27,18 @@ describe('a recipe file', () => {
     ['{"overrides": [{"match": "a"}]}', /^a\.json: "overrides\[0\]\.action" must be one of .*; it is missing\.$/],
     ['{"overrides": [{"match": "/(/", "action": "keep"}]}', /^a\.json: "overrides\[0\]\.match" cannot be used: The pattern/],
     ['{"overrides": [{"match": "a", "action": "keep", "why": 1}]}', /"overrides\[0\]" has the key "why"/],
+    [
+      '{"target": "mxfp8", "granularity": "block", "blockSize": [128, 128]}',
+      /^a\.json: "blockSize" is not for mxfp8: mxfp8 has one scale for each block of 1 × 32 by definition\. Leave the granularity at auto\.$/,
+    ],
     ['{"__proto__": 1}', /has the key "__proto__"/],
   ])('is refused where it is wrong: %s', (text, message) => {
     expect(() => parseRecipeFile(text, 'a.json')).toThrow(message);
+  });
+
+  it('may name the blocks that a target has anyway, or others where it asks for none', () => {
+    expect(parseRecipeFile('{"target": "nvfp4", "granularity": "block", "blockSize": [1, 16]}', '')).toMatchObject({ blockSize: [1, 16] });
+    expect(parseRecipeFile(recipeFileText(defaultRecipe({ target: 'nvfp4' })), '')).toMatchObject({ granularity: 'auto' });
   });
 
   it('has a schema of exactly the keys that are read', () => {

@@ -174,10 +174,30 @@ describe('stacked experts', () => {
     }
   });
 
-  it('without ".weight" are kept, since nothing tells which way they lie', () => {
-    const [tensor] = planned({ 'layers.0.mlp.experts.gate_up_proj': stack }, { layout: 'plain' });
-    expect(tensor).toMatchObject({ action: 'keep', rule: 'name' });
-    expect(tensor?.reason).toMatch(/^Name: stacked experts that are not named "\.weight" begin with their inputs in some models/);
+  it('named as in transformers are quantized where the two stacks together tell that they begin with outputs', () => {
+    const [upper, lower] = ['layers.0.mlp.experts.gate_up_proj', 'layers.0.mlp.experts.down_proj'];
+    const outputsFirst = planned({ [upper]: ['BF16', 4, 96, 64], [lower]: ['BF16', 4, 64, 48] }, { layout: 'plain' });
+    expect(outputsFirst.map(({ rule, quantization }) => [rule, quantization?.stored.scales])).toEqual([
+      ['experts', [{ name: `${upper}_scale`, dtype: 'F32', shape: [4, 1, 1] }]],
+      ['experts', [{ name: `${lower}_scale`, dtype: 'F32', shape: [4, 1, 1] }]],
+    ]);
+    const inputsFirst = planned({ [upper]: ['BF16', 4, 64, 96], [lower]: ['BF16', 4, 48, 64] }, { layout: 'plain' });
+    expect(inputsFirst.map(({ rule, reason }) => [rule, reason])).toEqual([
+      ['transposed', 'Stacked experts: 4 × 64 × 96 has inputs before outputs, so its rows are no outputs.'],
+      ['transposed', 'Stacked experts: 4 × 48 × 64 has inputs before outputs, so its rows are no outputs.'],
+    ]);
+    // As wide as both orders would have it, and yet only one fits.
+    const square = planned({ [upper]: ['BF16', 4, 64, 64], [lower]: ['BF16', 4, 64, 32] }, { layout: 'plain' });
+    expect(square.map(({ rule }) => rule)).toEqual(['experts', 'experts']);
+  });
+
+  it('without ".weight" are kept where nothing tells which way they lie', () => {
+    const alone = { match: '*', action: 'quantize' } as const;
+    for (const name of ['layers.0.mlp.experts.gate_up_proj', 'layers.0.mlp.experts.w1']) {
+      const [tensor] = planned({ [name]: stack }, { layout: 'plain', overrides: [alone] });
+      expect(tensor).toMatchObject({ action: 'keep', rule: 'name' });
+      expect(tensor?.reason).toMatch(/Name: stacked experts that are not named "\.weight" begin with their inputs in some models/);
+    }
   });
 
   it('are no convolutions, nor are those experts', () => {

@@ -1,5 +1,7 @@
 // Which statistics steer a layer's rounding, from where its mean input is known, and which biases are corrected.
 import { describe, expect, it } from 'vitest';
+import { modelSeen } from '../../../../src/engine/families/modelSeen';
+import { modelFamily } from '../../../../src/engine/plan/modelFamily';
 import { plainStyle } from '../../../../src/cli/output/terminal';
 import { planText } from '../../../../src/cli/output/planText';
 import { readCalibration } from '../../../../src/engine/plan/calibration';
@@ -42,7 +44,15 @@ function plan(recipe: Partial<Recipe> = {}, calibration?: Readonly<Record<string
   const read = calibration === undefined ? {} : { calibration: readCalibration('/c', headerOf(calibration), MODEL) };
   const made = makePlan(MODEL, defaultRecipe(recipe), { toolVersion: '1', ...read });
   const { tensors, output } = made;
-  const facts = { source: '/m', output: '/o', bytesIn: 1, bytesOut: 1, filesIn: 1, filesOut: 1 };
+  const facts = {
+    source: '/m',
+    output: '/o',
+    bytesIn: 1,
+    bytesOut: 1,
+    filesIn: 1,
+    filesOut: 1,
+    model: modelSeen(modelFamily(MODEL).recognition),
+  };
   const of = (name: string) => tensors.find(({ source }) => source.name === name);
   return {
     statistics: (layer: string) => of(`${layer}.weight`)?.quantization?.statistics,

@@ -19,6 +19,7 @@ it('an ordinary model has none', () => {
 
 it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>([
   ['nothing to quantize', { 'embed.weight': MATRIX }, {}, 'Nothing to quantize: no tensor is'],
+  ['large matrices of no known family', { 'a.weight': ['BF16', 1024, 1024] }, {}, 'the 1 large tensor to quantize (e.g. "a.weight")'],
   ['an empty file', {}, {}, 'Nothing to quantize: no tensor is'],
   ['already quantized', { 'a.weight': ['F8_E4M3', 64, 64] }, {}, 'Nothing to quantize: the model is quantized already (1 tensor)'],
   ['only convolutions', { 'a.weight': ['BF16', 64, 64, 3, 3] }, {}, 'Nothing to quantize but 1 convolution,'],
@@ -28,6 +29,12 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
     { 'a.weight': ['BF16', 64, 64, 3, 3] },
     { convolutions: 'quantize', layout: 'plain' },
     '1 convolution will be quantized, and ComfyUI ignores',
+  ],
+  [
+    'parts of a checkpoint that ComfyUI reads no scales in',
+    { 'model.diffusion_model.a.weight': MATRIX, 'conditioner.b.weight': MATRIX, 'first_stage_model.c.weight': MATRIX },
+    { overrides: [{ match: '*', action: 'quantize' }] },
+    '"conditioner.b.weight" and 1 other are quantized outside "model.diffusion_model."',
   ],
   [
     'old loaders of the legacy layout',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readHeader } from '../../../../src/engine/safetensors/reader';
 import { engineScene } from '../../../support/engineScene';
-import { TOY_MODEL, writeModel } from '../../../support/modelFile';
+import { TOY_MODEL, writeModel, type ModelTensor } from '../../../support/modelFile';
 
 const scene = engineScene();
 
@@ -22,6 +22,7 @@ describe('a conversion', () => {
     const end = events.at(-1);
     const report = end?.type === 'done' ? end.report : undefined;
     expect(JSON.parse(await readFile(join(scene.folder, 'report.json'), 'utf8'))).toEqual(report);
+    expect(report?.model).toMatchObject({ family: 'unknown', evidence: [expect.stringMatching(/^None of the/), expect.anything()] });
     expect(await scene.files()).toEqual(['converted.safetensors', 'model.safetensors', 'report.json']);
 
     expect(events.flatMap((event) => (event.type === 'tensorFinished' ? event.tensor.name : [])).sort()).toEqual(
@@ -122,6 +123,26 @@ describe('a conversion', () => {
       const [expected, bytes] = isPoisoned ? [header.byName.get(name), sourceBytes] : [before.byName.get(name), beforeBytes];
       expect(afterBytes.subarray(begin, last).equals(bytes.subarray(expected?.begin, expected?.end))).toBe(true);
     }
+  });
+
+  it('keeps what vLLM joins with a tensor that has NaN, also where it is computed already', async () => {
+    const layer = (name: string): ModelTensor => ({ name: `l.mlp.${name}.weight`, dtype: 'BF16', shape: [128, 128] });
+    const poisoned = { ...layer('up_proj'), replace: [{ index: 5, value: NaN }] };
+    await writeModel(scene.source, [layer('gate_proj'), poisoned, layer('down_proj')]);
+    const events = await scene.run(scene.request({}, { layout: 'compressed-tensors' }));
+    const end = events.at(-1);
+    const report = end?.type === 'done' ? end.report : undefined;
+    const finished = events.flatMap((event) => (event.type === 'tensorFinished' ? `${event.tensor.action} ${event.tensor.name}` : []));
+    expect(finished.sort()).toEqual(['keep l.mlp.gate_proj.weight', 'keep l.mlp.up_proj.weight', 'quantize l.mlp.down_proj.weight']);
+    expect(report?.summary.counts).toEqual({ quantize: 1, keep: 2, remove: 0 });
+    expect(report?.tensors.map(({ action, targetDtype }) => [action, targetDtype])).toEqual([
+      ['keep', 'BF16'],
+      ['keep', 'BF16'],
+      ['quantize', 'F8_E4M3'],
+    ]);
+    expect(report?.summary.relativeError).toBeCloseTo(report?.tensors[2]?.relativeError ?? NaN, 12);
+    expect((await readHeader(scene.output)).byName.get('l.mlp.gate_proj.weight')?.dtype).toBe('BF16');
+    expect(await scene.verify()).toMatchObject({ problems: [] });
   });
 
   it('tells progress that only grows', async () => {

@@ -124,6 +124,19 @@ it('carries along what is small and no weights, and says what stays behind', asy
   expect(notes.join('\n')).toMatch(/Left behind, because they are other weights: pytorch_model\.bin\./);
 });
 
+it('adds quantization_config to the configuration of the source, of which every other byte stays', async () => {
+  const folder = await sharded(2);
+  const own = '{\n    "rope_theta": 10000.0,\n    "rms_norm_eps": 1e-05,\n    "id": 123456789012345678901';
+  await writeFile(join(folder, 'config.json'), `${own}\n}\n`);
+  const output = join(scene.folder, 'out');
+  await scene.convert(scene.request({ source: folder, output }, { layout: 'compressed-tensors', rounding: 'nearest' }));
+  const text = await readFile(join(output, 'config.json'), 'utf8');
+  expect(text.startsWith(`${own},\n    "quantization_config": {\n        "quant_method": "compressed-tensors",\n`)).toBe(true);
+  const back = join(scene.folder, 'back');
+  await scene.convert(scene.request({ source: output, output: back, work: { kind: 'dequantize', dtype: 'BF16' } }));
+  expect(await readFile(join(back, 'config.json'), 'utf8')).toBe(`${own}\n}\n`);
+});
+
 it('keeps a tensor that turns out to have NaN, in its shard, and every other shard as it was', async () => {
   const spoilt = MANY.map((tensor) =>
     tensor.name === 'layers.5.mlp.up.weight' ? { ...tensor, replace: [{ index: 3, value: NaN }] } : tensor,
@@ -135,6 +148,24 @@ it('keeps a tensor that turns out to have NaN, in its shard, and every other sha
   await scene.convert();
   expect(await contentsOf(output)).toEqual(await contentsOf(scene.output));
   expect((await contentsOf(output)).get('layers.5.mlp.up.weight')).toMatch(/^F16 /);
+});
+
+it('keeps what vLLM joins with such a tensor, and has them in one shard wherever the source has them', async () => {
+  const layer = (name: string): ModelTensor => ({ name: `l.mlp.${name}.weight`, dtype: 'BF16', shape: [128, 128] });
+  const spoilt = { ...layer('up_proj'), replace: [{ index: 3, value: NaN }] };
+  const model = [layer('gate_proj'), spoilt, layer('down_proj'), layer('other')];
+  const folder = await sharded(2, model);
+  const recipe = { layout: 'compressed-tensors', rounding: 'nearest' } as const;
+  const output = join(scene.folder, 'out');
+  await scene.convert(scene.request({ source: folder, output }, recipe));
+  await writeModel(scene.source, model, { format: 'pt' });
+  await scene.convert(scene.request({}, recipe));
+  const contents = await contentsOf(output);
+  expect(contents).toEqual(await contentsOf(scene.output));
+  expect(contents.get('l.mlp.gate_proj.weight')).toMatch(/^BF16 /);
+  const small = join(scene.folder, 'small');
+  await scene.convert(scene.request({ output: small, maxShardBytes: 30_000 }, recipe));
+  expect(await contentsOf(small)).toEqual(contents);
 });
 
 it('leaves nothing behind where it is cancelled in its middle, and begins nothing where there is no place', async () => {

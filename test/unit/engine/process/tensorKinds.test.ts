@@ -101,6 +101,34 @@ it('stacked experts have each the scale and the codes that they have alone', asy
   await convertedAs('rows', scene.source, { ...PLAIN, granularity: 'row', rounding: 'learned' });
 });
 
+it.each(['tensor', 'row'] as const)('stacks named as in transformers are read back with a scale for each %s', async (granularity) => {
+  const experts: readonly ModelTensor[] = [
+    { name: 'layers.0.mlp.experts.gate_up_proj', dtype: 'BF16', shape: [3, 64, 40] },
+    { name: 'layers.0.mlp.experts.down_proj', dtype: 'BF16', shape: [3, 40, 32] },
+  ];
+  await writeModel(scene.source, [...experts, { name: 'layers.0.attn.weight', dtype: 'BF16', shape: [64, 40] }]);
+  const plain = { ...PLAIN, granularity, rounding: 'learned' } as const;
+  const converted = await convertedAs('converted', scene.source, plain);
+  const written = await bytesOf(converted);
+  expect(written('layers.0.mlp.experts.down_proj')).toHaveLength(3 * 40 * 32);
+  expect(written('layers.0.mlp.experts.down_proj_scale')).toHaveLength(4 * 3 * (granularity === 'row' ? 40 : 1));
+
+  const numbers = join(scene.folder, 'numbers.safetensors');
+  await scene.convert(scene.request({ source: converted, output: numbers, work: { kind: 'dequantize', dtype: 'F32' } }));
+  expect(await scene.verify({ converted: numbers, source: converted })).toMatchObject({ ok: true, problems: [] });
+  const again = { ...plain, rounding: 'nearest', target: 'int8' } as const;
+  const [twice, anew] = [
+    await bytesOf(await convertedAs('twice', numbers, again)),
+    await bytesOf(await convertedAs('anew', converted, { ...again, quantized: 'requantize' })),
+  ];
+  for (const { name } of experts) expect([anew(name), anew(`${name}_scale`)]).toEqual([twice(name), twice(`${name}_scale`)]);
+  // Kept as they are where nobody asks for others, and refused where a layout has no place for them.
+  const kept = (await scene.run(scene.request({ source: converted }, plain))).at(-1);
+  expect(kept).toMatchObject({ type: 'failed', error: { message: expect.stringContaining('quantized already') as string } });
+  const migrated = await scene.run(scene.request({ source: converted, work: { kind: 'migrate', layout: 'compressed-tensors' } }));
+  expect(migrated.at(-1)).toMatchObject({ type: 'failed', error: { message: expect.stringContaining('experts') as string } });
+});
+
 it('a table of tokens is quantized on request with one scale in ComfyUI’s layout, and verified', async () => {
   await writeModel(scene.source, [
     { name: 'model.embed_tokens.weight', dtype: 'BF16', shape: [600, 64] },
