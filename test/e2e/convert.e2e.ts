@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import type { FrameLocator } from 'playwright-core';
 import { accessibilityFindings } from '../support/accessibility';
 import { takePicture } from '../support/pictures';
+import { reads } from '../support/reads';
 import type { Scenario, ScenarioContext } from '../support/scenario';
 import type { ColorTheme } from '../support/workbench';
 import { brokenName, modelName } from '../support/workspace';
@@ -24,10 +25,10 @@ async function openConvertRead(context: ScenarioContext, theme: ColorTheme, suff
   });
   await step('change the theme', () => workbench.setColorTheme(theme));
   await step('see what would happen', async () => {
-    assert.equal(await frame.getByRole('grid').getAttribute('aria-rowcount'), '49');
-    assert.match(await frame.locator('.summary').innerText(), /kjv-lm\.safetensors[\s\S]*8\.30 MB[\s\S]*4\.15 M[\s\S]*48/);
-    assert.match(await frame.locator('.strip').innerText(), new RegExp(`${outputName}[\\s\\S]*8\\.30 MB[\\s\\S]*4\\.30 MB`));
-    assert.match(await frame.locator('.totals').innerText(), /Quantize\s*35[\s\S]*Keep\s*13/);
+    await frame.locator('[role="grid"][aria-rowcount="49"]').waitFor();
+    await reads(frame.locator('.summary'), /kjv-lm\.safetensors[\s\S]*8\.30 MB[\s\S]*4\.15 M[\s\S]*48/);
+    await reads(frame.locator('.strip'), new RegExp(`${outputName}[\\s\\S]*8\\.30 MB[\\s\\S]*4\\.30 MB`));
+    await reads(frame.locator('.totals'), /Quantize\s*35[\s\S]*Keep\s*13/);
   });
   await step('find nothing that shuts people out', async () => {
     const findings = await accessibilityFindings(frame);
@@ -40,7 +41,7 @@ async function openConvertRead(context: ScenarioContext, theme: ColorTheme, suff
 
   await step('convert', async () => {
     await frame.getByRole('button', { name: 'Convert to FP8' }).click();
-    await workbench.toast(/Converted kjv-lm\.safetensors to FP8/).waitFor({ timeout: 60_000 });
+    await workbench.toast(/Converted kjv-lm\.safetensors to FP8/).waitFor();
     await frame.getByRole('button', { name: 'Show Report' }).waitFor();
     assert.deepEqual(await outputsIn(workspace), [outputName]);
   });
@@ -50,10 +51,10 @@ async function openConvertRead(context: ScenarioContext, theme: ColorTheme, suff
     const toast = workbench.toast(/Converted kjv-lm\.safetensors to FP8/);
     await workbench.toastButton(toast, 'Show Report').click();
     await workbench.page.locator('.tab', { hasText: 'report' }).waitFor();
-    await workbench.webviewFrame().locator('h1', { hasText: outputName }).waitFor({ timeout: 30_000 });
-    const text = await workbench.webviewFrame().locator('body').innerText();
-    assert.match(text, /35 quantized, 13 kept/);
-    assert.match(text, /Error\s+\d\.\d %/);
+    await workbench.webviewFrame().locator('h1', { hasText: outputName }).waitFor();
+    const body = workbench.webviewFrame().locator('body');
+    await reads(body, /35 quantized, 13 kept/);
+    await reads(body, /Error\s+\d\.\d %/);
   });
 }
 
@@ -62,13 +63,13 @@ export const openConverted: Scenario = async ({ workbench, workspace, step }) =>
   await step('convert from the palette', async () => {
     await firstRow(frame).waitFor();
     await workbench.command('FP8: Convert to FP8');
-    await workbench.toast(/Converted kjv-lm\.safetensors to FP8/).waitFor({ timeout: 60_000 });
+    await workbench.toast(/Converted kjv-lm\.safetensors to FP8/).waitFor();
   });
   await step('open the result', async () => {
     await workbench.toastButton(workbench.toast(/Converted/), 'Open').click();
     await workbench.webviewFrame().locator('h1', { hasText: outputName }).waitFor();
     await firstRow(workbench.webviewFrame()).waitFor();
-    assert.match(await workbench.webviewFrame().locator('.legend').innerText(), /F8_E4M3/);
+    await reads(workbench.webviewFrame().locator('.legend'), /F8_E4M3/);
   });
   await step('ask before replacing it, and take no for an answer', async () => {
     await workbench.command('View: Close All Editors');
@@ -85,7 +86,7 @@ export const brokenFile: Scenario = async ({ workbench, step }) => {
   const frame = await workbench.openInCustomEditor(brokenName);
   await step('read what is wrong', async () => {
     await frame.locator('h1', { hasText: 'not a valid safetensors file' }).waitFor();
-    assert.match(await frame.locator('main').innerText(), /web page[\s\S]*HeaderTooLarge/);
+    await reads(frame.locator('main'), /web page[\s\S]*HeaderTooLarge/);
     const findings = await accessibilityFindings(frame);
     assert.deepEqual(
       findings.filter(({ impact }) => impact === 'serious' || impact === 'critical'),
@@ -119,7 +120,7 @@ export const keyboard: Scenario = async ({ workbench, step }) => {
     await frame.getByRole('button', { name: 'Size' }).press('Enter');
     await frame.locator('[role="columnheader"][aria-sort="descending"]', { hasText: 'Size' }).waitFor();
     await active.and(frame.locator('[title="lm_head.weight"]')).waitFor();
-    assert.match(await frame.locator('.row[data-index="0"]').innerText(), /360 kB/);
+    await reads(frame.locator('.row[data-index="0"]'), /360 kB/);
   });
   await step('come back to it after the tab was hidden', async () => {
     await workbench.openInCustomEditor(brokenName);

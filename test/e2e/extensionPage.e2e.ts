@@ -1,5 +1,4 @@
 /** The page of the installed extension: what people read before they open a file, with its pictures. */
-import * as assert from 'node:assert/strict';
 import type { Scenario } from '../support/scenario';
 
 export const extensionPage: Scenario = async ({ workbench, step }) => {
@@ -10,14 +9,10 @@ export const extensionPage: Scenario = async ({ workbench, step }) => {
   });
   await step('see its pictures', async () => {
     const pictures = workbench.webviewFrame().locator('img');
-    await pictures.first().waitFor();
-    const widths = await pictures.evaluateAll((images) =>
-      images.map((image) => (image as unknown as { naturalWidth: number }).naturalWidth),
-    );
-    assert.ok(widths.length >= 2, 'there are pictures');
-    assert.deepEqual(
-      widths.filter((width) => width === 0),
-      [],
-    );
+    await pictures.nth(1).waitFor();
+    for (const picture of await pictures.all()) {
+      // Fails when there is none where it points to.
+      await picture.evaluate((image) => (image as unknown as { decode(): Promise<void> }).decode());
+    }
   });
 };

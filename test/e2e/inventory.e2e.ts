@@ -6,6 +6,7 @@ import type { FrameLocator } from 'playwright-core';
 import { accessibilityFindings } from '../support/accessibility';
 import { modelBytes, TOY_MODEL } from '../support/modelFile';
 import { takePicture } from '../support/pictures';
+import { reads } from '../support/reads';
 import type { Scenario } from '../support/scenario';
 import { modelName } from '../support/workspace';
 
@@ -19,7 +20,7 @@ export const searchAndFilter: Scenario = async ({ workbench, step }) => {
     await rowCount(frame, 5);
     await search.fill('/layers\\.[01]\\..*norm/');
     await rowCount(frame, 4);
-    assert.match(await frame.locator('.search-count').innerText(), /^4 of 48/);
+    await reads(frame.locator('.search-count'), /^4 of 48/);
   });
   await step('read what is wrong with an expression', async () => {
     await search.fill('/layers.(/');
@@ -60,6 +61,7 @@ export const searchAndFilter: Scenario = async ({ workbench, step }) => {
     await workbench.page.locator('.tab', { hasText: modelName }).click();
     const restored = workbench.webviewFrame();
     await restored.getByRole('treegrid').waitFor();
+    await restored.locator('.row[data-kind="tensor"]').first().waitFor();
     assert.equal(await restored.getByRole('textbox', { name: 'Search tensors' }).inputValue(), 'q_proj');
   });
 };
@@ -71,6 +73,7 @@ export const selectMany: Scenario = async ({ workbench, step }) => {
     await frame.locator('.row[data-index="1"] .name').click();
     await frame.locator('.row[data-index="4"] .name').click({ modifiers: ['Shift'] });
     await frame.locator('.selection-words', { hasText: '4 tensors' }).waitFor();
+    await selected.nth(3).waitFor();
     assert.equal(await selected.count(), 4);
     await frame.locator('.row[data-index="2"] .name').click({ modifiers: ['Control'] });
     await frame.locator('.selection-words', { hasText: '3 tensors' }).waitFor();
@@ -149,18 +152,17 @@ export const inspectTensor: Scenario = async ({ workbench, step }) => {
   await step('open the details with Enter', async () => {
     await frame.locator('.row', { hasText: 'layers.0.mlp.down_proj' }).click();
     await workbench.page.keyboard.press('Enter');
-    await details.getByText('Standard deviation').waitFor({ timeout: 20_000 });
-    const text = await details.innerText();
-    assert.match(text, /BF16 → F8_E4M3/);
-    assert.match(text, /Saturate\s*0 %/);
-    assert.match(text, /NaN and infinite\s*none/);
+    await details.getByText('Standard deviation').waitFor();
+    await reads(details, /BF16 → F8_E4M3/);
+    await reads(details, /Saturate\s*0 %/);
+    await reads(details, /NaN and infinite\s*none/);
     await details.getByRole('img', { name: /Histogram/ }).waitFor();
     await details.getByRole('img', { name: /Energy/ }).waitFor();
   });
   await step('see what rounding would do, without converting', async () => {
     await details.getByRole('button', { name: 'Preview Rounding' }).click();
-    await details.getByText('Weight error, nearest').waitFor({ timeout: 60_000 });
-    assert.match(await details.innerText(), /Output error, of nearest\s*\d/);
+    await details.getByText('Weight error, nearest').waitFor();
+    await reads(details, /Output error, of nearest\s*\d/);
   });
   await step('find nothing that shuts people out', async () => {
     assert.deepEqual(serious(await accessibilityFindings(frame)), []);
@@ -205,7 +207,7 @@ export const everyThemeAndWidth: Scenario = async (context) => {
   await step('open the details of a tensor', async () => {
     await frame.locator('.row', { hasText: 'layers.0.mlp.down_proj' }).click();
     await workbench.page.keyboard.press('Enter');
-    await frame.getByText('Standard deviation').waitFor({ timeout: 20_000 });
+    await frame.getByText('Standard deviation').waitFor();
     await workbench.command('View: Toggle Primary Side Bar Visibility');
   });
   for (const [theme, name] of [
@@ -233,11 +235,11 @@ export const fileChanges: Scenario = async ({ workbench, workspace, repository, 
   const path = join(workspace, modelName);
   await step('another file takes its place', async () => {
     await writeFile(path, modelBytes(TOY_MODEL));
-    await frame.locator('.fact', { hasText: /Tensors13/i }).waitFor({ timeout: 20_000 });
+    await frame.locator('.fact', { hasText: /Tensors13/i }).waitFor();
   });
   await step('it breaks off in the middle', async () => {
     await writeFile(path, (await readFile(join(repository, 'samples', modelName))).subarray(0, 1_000_000));
-    await frame.locator('h1', { hasText: 'not a valid safetensors file' }).waitFor({ timeout: 20_000 });
+    await frame.locator('h1', { hasText: 'not a valid safetensors file' }).waitFor();
   });
   await step('it is gone, and comes back', async () => {
     await rm(path);

@@ -9,7 +9,7 @@ import { temporaryFolder } from './temporaryFolder';
 import { readTestResults, type TestResults } from './testResults';
 import { startWorkbenchServer } from './workbenchServer';
 
-const suiteLimitSeconds = 300;
+const suiteLimitSeconds = 800;
 
 export interface SuiteOptions {
   readonly extensionFolder: string;

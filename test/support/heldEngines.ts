@@ -1,5 +1,6 @@
 /** HeldEngines: engine processes that are stopped in the middle of what they do, and go on later. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { signalled } from './processes';
 import type { Engines } from './scenario';
 
 const LIMIT_MILLISECONDS = 60_000;
@@ -28,14 +29,5 @@ export class HeldEngines implements Engines, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
-  }
-}
-
-/** Whether the process was still there. */
-function signalled(id: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(id, signal);
-  } catch {
-    return false;
   }
 }

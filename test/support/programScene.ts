@@ -1,9 +1,10 @@
 /** What tests of the program share: its bundles, a model that takes long, and a folder for each test. */
+import { writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type { JobEvent } from '../../src/engine/job/jobEvent';
-import { writeModel } from './modelFile';
+import { modelBytes } from './modelFile';
 import { bundleProgram, type Program } from './program';
 import { temporaryFolder, type TemporaryFolder } from './temporaryFolder';
 
@@ -11,7 +12,7 @@ export interface ProgramScene {
   readonly program: Program;
   /**
    * Takes one thread many seconds to quantize with learned rounding, on any machine: for jobs that are to be met in their middle, with
-   * `threads: 1`. 75 MB.
+   * `threads: 1`. 75 MB, made when the first test of a file asks for it.
    */
   readonly slowModel: string;
   /** A new one for each test. */
@@ -24,17 +25,13 @@ export interface ProgramScene {
 export function programScene(): ProgramScene {
   let shared: TemporaryFolder;
   let program: Program;
-  let slowModel: string;
+  let slowModel: string | undefined;
   let folder: TemporaryFolder;
 
   beforeAll(async () => {
     shared = await temporaryFolder();
     program = await bundleProgram(shared.path);
-    slowModel = join(shared.path, 'slow.safetensors');
-    await writeModel(
-      slowModel,
-      Array.from({ length: 4 }, (_, i) => ({ name: `slow.${i}.weight`, dtype: 'BF16', shape: [3072, 3072] })),
-    );
+    slowModel = undefined;
   });
   afterAll(() => shared[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -47,6 +44,7 @@ export function programScene(): ProgramScene {
       return program;
     },
     get slowModel() {
+      slowModel ??= writeSlowModel(shared.path);
       return slowModel;
     },
     get folder() {
@@ -54,6 +52,12 @@ export function programScene(): ProgramScene {
     },
     files: async () => (await readdir(folder.path)).sort(),
   };
+}
+
+function writeSlowModel(folder: string): string {
+  const path = join(folder, 'slow.safetensors');
+  writeFileSync(path, modelBytes(Array.from({ length: 4 }, (_, i) => ({ name: `slow.${i}.weight`, dtype: 'BF16', shape: [3072, 3072] }))));
+  return path;
 }
 
 export function terminalEvents(events: readonly JobEvent[]): readonly JobEvent[] {

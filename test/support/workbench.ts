@@ -21,10 +21,19 @@ export class Workbench {
     private readonly screenshotFolder: string,
   ) {}
 
-  /** Opens the workbench on a folder and waits until the explorer lists it. */
+  /** Opens the workbench on a folder and waits until the explorer lists it, and until it knows what the extensions contribute. */
   async open(folder: string): Promise<void> {
     await this.page.goto(`${this.server.origin}/?${new URLSearchParams({ folder }).toString()}`);
-    await this.explorerRow('').first().waitFor({ timeout: 60_000 });
+    await this.explorerRow('').first().waitFor();
+    // Colour themes are contributions as well.
+    await this.page.locator('.monaco-workbench[class*="vscode-theme"]').waitFor();
+  }
+
+  /** As people close a tab, which ends the extension host as well. */
+  async close(): Promise<void> {
+    // A browser that died has closed it.
+    await this.page.goto('about:blank').catch(() => undefined);
+    await this.page.close().catch(() => undefined);
   }
 
   explorerRow(name: string): Locator {
@@ -43,7 +52,7 @@ export class Workbench {
       const another = this.page.locator(`iframe.webview.ready${known.map((frame) => `:not([name="${frame}"])`).join('')}`);
       await this.explorerRow(name).first().dblclick();
       const unknownBinary = this.page.locator('.monaco-editor-pane-placeholder');
-      await waitFor(another.or(unknownBinary).first(), 15_000);
+      await waitFor(another.or(unknownBinary).first(), 30_000);
       if ((await another.count()) > 0 && (await activeTab.count()) > 0) return this.webviewFrame();
       await this.command('View: Close All Editors');
     }
@@ -93,12 +102,12 @@ export class Workbench {
       await this.page.keyboard.press('F1');
       // A workbench that is still starting may take the focus away again, which closes the input.
       const isOpen =
-        (await waitFor(input, 3000)) &&
-        (await input.fill(text, { timeout: 3000 }).then(
+        (await waitFor(input, 10_000)) &&
+        (await input.fill(text, { timeout: 10_000 }).then(
           () => true,
           () => false,
         ));
-      if (isOpen && (await waitFor(row, 3000))) return row;
+      if (isOpen && (await waitFor(row, 5000))) return row;
       await this.page.keyboard.press('Escape');
     }
     throw new Error(`The palette does not list ${rowText}.`);
@@ -112,8 +121,12 @@ export class Workbench {
     // It lists the folder and proposes a path at once, in the place of what was typed before.
     await dialog.locator('.monaco-list-row').first().waitFor();
     if (path !== undefined) await input.fill(path);
-    await input.press('Enter');
-    await dialog.waitFor({ state: 'hidden' });
+    // While it still looks the path up, it takes no answer.
+    for (let attempt = 0; attempt < 20; attempt++) {
+      await input.press('Enter', { timeout: 10_000 }).catch(() => undefined);
+      if (await waitFor(dialog, 5000, 'hidden')) return;
+    }
+    throw new Error(`The dialog ${title} takes no answer.`);
   }
 
   /** A notification that shows `text`, as a toast. */
@@ -148,8 +161,8 @@ export class Workbench {
   }
 }
 
-async function waitFor(locator: Locator, timeout: number): Promise<boolean> {
-  return locator.waitFor({ timeout }).then(
+async function waitFor(locator: Locator, timeout: number, state: 'visible' | 'hidden' = 'visible'): Promise<boolean> {
+  return locator.waitFor({ timeout, state }).then(
     () => true,
     () => false,
   );

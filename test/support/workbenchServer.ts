@@ -1,13 +1,14 @@
 /** A VS Code server of its own on 127.0.0.1, with folders of its own: nothing of the user's settings or extensions is seen or touched. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { processesRunning, processesWithEnvironment, signalled } from './processes';
 import { temporaryFolder } from './temporaryFolder';
 
-const startLimitSeconds = 60;
+const startLimitSeconds = 180;
 
 /** Quiet and the same on every machine: no welcome pages, no look-ups, no prompts. */
 const settings = {
@@ -59,7 +60,7 @@ async function startIn(folder: string, options: WorkbenchServerOptions, owned: A
   const settingsFile = join(folder, 'user/User/settings.json');
   await mkdir(join(folder, 'user/User'), { recursive: true });
   await mkdir(join(folder, 'extensions'));
-  await mkdir(join(folder, 'tmp'));
+  await mkdir(temporaryIn(folder));
   let current: Readonly<Record<string, unknown>> = settings;
   await writeFile(settingsFile, JSON.stringify(current));
 
@@ -89,7 +90,7 @@ async function startIn(folder: string, options: WorkbenchServerOptions, owned: A
     await waitUntilUp(origin, server);
   } catch (error) {
     const printed = await log();
-    await end(server, ended);
+    await end(server, ended, folder);
     throw new Error(`The VS Code server did not start:\n${printed}`, { cause: error });
   }
   return {
@@ -102,7 +103,7 @@ async function startIn(folder: string, options: WorkbenchServerOptions, owned: A
       await writeFile(settingsFile, JSON.stringify(current));
     },
     async [Symbol.asyncDispose]() {
-      await end(server, ended);
+      await end(server, ended, folder);
       await owned[Symbol.asyncDispose]();
     },
   };
@@ -133,17 +134,14 @@ function isolation(folder: string): Readonly<Record<string, string>> {
     XDG_DATA_HOME: join(folder, 'data'),
     XDG_CACHE_HOME: join(folder, 'cache'),
     // The server leaves its sockets behind.
-    XDG_RUNTIME_DIR: join(folder, 'tmp'),
-    TMPDIR: join(folder, 'tmp'),
+    XDG_RUNTIME_DIR: temporaryIn(folder),
+    TMPDIR: temporaryIn(folder),
   };
 }
 
-/** Those whose command line names a file of this name in this folder. */
-async function processesRunning(folder: string, file: string): Promise<readonly number[]> {
-  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const commands = await Promise.all(ids.map((id) => readFile(join('/proc', id, 'cmdline'), 'utf8').catch(() => '')));
-  const runs = (command: string): boolean => command.split('\0').some((word) => word.startsWith(folder) && word.endsWith(`/${file}`));
-  return ids.filter((_, index) => runs(commands[index] ?? '')).map(Number);
+/** The folder for temporary files of all processes of a server, by which they are known. */
+function temporaryIn(folder: string): string {
+  return join(folder, 'tmp');
 }
 
 async function freePort(): Promise<number> {
@@ -168,12 +166,15 @@ async function waitUntilUp(origin: string, server: ChildProcess): Promise<void> 
   throw new Error(`no answer within ${startLimitSeconds} s`);
 }
 
-async function end(server: ChildProcess, ended: Promise<void>): Promise<void> {
-  if (hasEnded(server)) return;
-  server.kill('SIGTERM');
-  await Promise.race([ended, sleep(5000)]);
-  if (!hasEnded(server)) server.kill('SIGKILL');
-  await ended;
+/** Its extension hosts outlive it, for their windows might come back: they end with it all the same, and so does what they started. */
+async function end(server: ChildProcess, ended: Promise<void>, folder: string): Promise<void> {
+  if (!hasEnded(server)) {
+    server.kill('SIGTERM');
+    await Promise.race([ended, sleep(5000, undefined, { ref: false })]);
+    if (!hasEnded(server)) server.kill('SIGKILL');
+    await ended;
+  }
+  for (const id of await processesWithEnvironment('TMPDIR', temporaryIn(folder))) signalled(id, 'SIGKILL');
 }
 
 function hasEnded(server: ChildProcess): boolean {

@@ -69,7 +69,7 @@ export async function removeAll(...outputNames: readonly string[]): Promise<void
 
 /** Waits until `look` finds something. */
 export async function eventually<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 90_000;
   while (Date.now() < deadline) {
     const found = await look();
     if (found !== undefined) return found;

@@ -223,11 +223,13 @@ describe('fp8 convert', () => {
         busy,
         Array.from({ length: 8 }, (_, i) => ({ name: `busy.${i}.weight`, dtype: 'BF16', shape: [1024, 1024] })),
       );
+      let filled = Promise.resolve();
       const { code } = await fp8(scene.program, ['convert', busy, '--output', join(disk, 'out.safetensors'), '--json', '--device', 'cpu'], {
         meanwhile: (_child, text) => {
-          void eventually('the engine is at work', () => text().includes('tensorStarted')).then(() => fill(join(disk, 'filler')));
+          filled = eventually('the engine is at work', () => text().includes('tensorStarted')).then(() => fill(join(disk, 'filler')));
         },
       });
+      await filled;
       expect(code).toBe(0);
       expect((await readdir(disk)).sort()).toEqual(['filler', 'out.safetensors']);
     });

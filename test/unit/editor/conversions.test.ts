@@ -161,6 +161,7 @@ function request(source: string): ConvertRequest {
   return { source, output: `${source}.out`, recipe: defaultRecipe(), device: 'cpu', threads: 1, overwrite: 'refuse' };
 }
 
+/** Once everything that can go on by itself has done so. */
 function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -76,6 +76,7 @@ function row(tensor: number): RowView {
   return { tensor, name: `t${tensor}`, dtype: 'F16', shape: '2 × 2', bytes: 8, action: 'keep', reason: 'tiny' };
 }
 
+/** Once everything that can go on by itself has done so. */
 function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
+  return new Promise((resolve) => setImmediate(resolve));
 }
