@@ -17,6 +17,7 @@ import { ConvertCommand } from './editor/convertCommand';
 import type { DrawnFile } from './editor/editorSession';
 import { intents, openModel, reveal } from './editor/intents';
 import { openAsOneModel } from './editor/openAsOneModel';
+import { recipesOf } from './editor/recipe/recipesOf';
 import { ChoiceStore } from './editor/recipe/choiceStore';
 import { ReportPanels } from './editor/report/reportPanels';
 import { Reports } from './editor/report/reports';
@@ -83,10 +84,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   const editor = new SafetensorsEditor(bundles, {
     inventory: { inspector: client, wanted: (uri) => choices.wanted(uri) },
     panel: { choices, devices, rates, panel, folded, conversionOf: (path) => conversions.of(path) },
-    recipes: {
-      recipeOf: (uri) => choices.wanted(uri).recipe,
-      onChange: (uri, listener) => choices.of(uri.fsPath).onChange(listener),
-    },
+    recipes: recipesOf(choices, devices),
     conversionOf: (path) => conversions.of(path),
     convert: async (uri) => {
       await command.run(uri);

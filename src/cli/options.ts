@@ -103,6 +103,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
 
 export const INSPECT_OPTIONS: readonly OptionSpec[] = [
   ...SELECTION,
+  { name: 'device', short: 'd', value: 'auto|cpu|cuda:N', help: 'for which device a conversion is planned (default: auto)' },
   JSON_OUTPUT,
   { name: 'verbose', short: 'v', help: 'show whole reasons and whole metadata' },
   HELP,

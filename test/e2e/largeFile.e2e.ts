@@ -55,7 +55,7 @@ export const twentyThousandTensors: Scenario = async ({ workbench, workspace, st
     const totals = workbench.webviewFrame().locator('.totals', { hasText: 'Quantize' });
     const times: number[] = [];
     while (!(await totals.isVisible())) {
-      assert.ok(performance.now() - start < 90_000, 'there is no plan');
+      assert.ok(performance.now() - start < 300_000, 'there is no plan');
       times.push(...(await keystrokes(frame, ['attn', ''])));
       // Planning waits until nobody has typed for a moment.
       await workbench.page.waitForTimeout(400);

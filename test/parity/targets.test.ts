@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => folder[Symbol.asyncDispose]());
 
-describe.each(TARGETS)('$name', { timeout: 60_000 }, (target) => {
+describe.each(TARGETS)('$name', (target) => {
   test('nearest writes the nearest codes, and both readers give the same values', async () => {
     const { task, matrix, output } = await quantize(target, 'nearest');
     const values = valuesOfCodes(matrix);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { signalled } from './processes';
 import type { Engines } from './scenario';
 
-const LIMIT_MILLISECONDS = 60_000;
+const LIMIT_MILLISECONDS = 120_000;
 
 export class HeldEngines implements Engines, AsyncDisposable {
   readonly #held = new Set<number>();

@@ -71,7 +71,7 @@ export async function fp8(program: Program, words: readonly string[], options: R
 }
 
 /** Polls; throws with `what` after a generous time. */
-export async function eventually(what: string, condition: () => boolean | Promise<boolean>, milliseconds = 60_000): Promise<void> {
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>, milliseconds = 110_000): Promise<void> {
   const end = Date.now() + milliseconds;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`it did not come about that ${what}`);

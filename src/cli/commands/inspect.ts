@@ -4,8 +4,11 @@ import { EngineError } from '../../engine/errors';
 import { modelSeen, modelSeenText, type ModelSeen } from '../../engine/families/modelSeen';
 import { makePlan } from '../../engine/plan/makePlan';
 import { modelFamily } from '../../engine/plan/modelFamily';
+import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import type { Plan, PlannedTensor } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
+import type { DeviceKind } from '../../engine/plan/statistics';
+import { steeringOfPlan, wholeReason } from '../../engine/plan/steering';
 import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
 import { sourceForRecipe, type SourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header, TensorInfo } from '../../engine/safetensors/header';
@@ -13,22 +16,29 @@ import { readModelSource } from '../../engine/safetensors/modelSource';
 import { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
 import { INSPECT_OPTIONS } from '../options';
-import { kindOfReason } from '../output/planText';
+import { kindOfReason, steeringLines } from '../output/planText';
 import { printable, shortened, table } from '../output/text';
 import type { Style } from '../output/terminal';
-import { readRecipe } from '../recipeOptions';
+import { readDevice, readRecipe } from '../recipeOptions';
 import { singleFile } from '../singleFile';
+import { plannedDevice } from './plannedDevice';
 
 const LONG_VALUE = 200;
 
-export async function inspect(words: readonly string[], { terminal, version }: CommandContext): Promise<ExitCode> {
+export async function inspect(words: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const { terminal, version } = context;
   const given = Arguments.parse(words, INSPECT_OPTIONS);
   const path = singleFile(given, 'inspect');
   const recipe = await readRecipe(given);
   const file = await readModelSource(path);
   const { header } = file;
   const source = await sourceForRecipe(file, recipe);
-  const plan = planOrWhyNot(source, recipe, version);
+  const whole = given.has('json') || given.has('verbose');
+  const plan = await planOrWhyNot(source, recipe, {
+    version,
+    // Only what tells of every tensor's statistics needs to know what would compute them.
+    deviceOf: async (made) => (whole ? plannedDevice(readDevice(given), made, context) : 'cpu'),
+  });
   const model = modelSeen(modelFamily(source.source.header).recognition);
   terminal.print(
     given.has('json')
@@ -46,9 +56,17 @@ interface Inspected {
 }
 
 /** A file that cannot be converted can still be looked at. */
-function planOrWhyNot({ source, stored }: SourceForRecipe, recipe: Recipe, toolVersion: string): Plan | EngineError {
+async function planOrWhyNot(
+  { source, stored }: SourceForRecipe,
+  recipe: Recipe,
+  { version, deviceOf }: { readonly version: string; readonly deviceOf: (plan: Plan) => Promise<DeviceKind> },
+): Promise<Plan | EngineError> {
   try {
-    return makePlan(source.header, recipe, { toolVersion, ...(stored === undefined ? {} : { stored }) });
+    const calibration = await calibrationOfRecipe(recipe, source.header);
+    const options = { toolVersion: version, ...calibration, ...(stored === undefined ? {} : { stored }) };
+    const plan = makePlan(source.header, recipe, options);
+    const device = await deviceOf(plan);
+    return device === 'cpu' ? plan : makePlan(source.header, recipe, { ...options, device });
   } catch (error) {
     if (error instanceof EngineError && error.code !== 'Internal') return error;
     throw error;
@@ -65,7 +83,7 @@ function inventoryText({ path, header, plan, model }: Inspected, values: 'short'
       shapeText(tensor),
       formatBytes(tensor.end - tensor.begin),
       decision === undefined ? '–' : decision.action,
-      decision === undefined ? '' : printable(values === 'whole' ? decision.reason : kindOfReason(decision.reason)),
+      decision === undefined ? '' : printable(values === 'whole' ? wholeReason(decision) : kindOfReason(decision.reason)),
     ];
   });
   const left = (title: string): { readonly title: string; readonly align: 'left' } => ({ title, align: 'left' });
@@ -82,6 +100,7 @@ function inventoryText({ path, header, plan, model }: Inspected, values: 'short'
     plan instanceof EngineError
       ? `  convert   not possible: ${printable(plan.message)}`
       : `  convert   ${actionsText(plan)}; the output would have ${formatBytes(plan.output.fileSize)}`,
+    ...(plan instanceof EngineError || values === 'short' ? [] : steeringLines(steeringOfPlan(plan), 10)),
     ...metadataLines(header, values),
   ].join('\n');
 }
@@ -121,7 +140,9 @@ function inventoryJson({ path, header, plan, model }: Inspected): unknown {
     elements: elements(header),
     model,
     metadata: Object.fromEntries(header.metadata),
-    ...(plan instanceof EngineError ? { notConvertible: plan.toJSON() } : { outputSize: plan.output.fileSize, warnings: plan.warnings }),
+    ...(plan instanceof EngineError
+      ? { notConvertible: plan.toJSON() }
+      : { outputSize: plan.output.fileSize, steering: steeringOfPlan(plan), warnings: plan.warnings }),
     tensors: header.tensors.map(({ name, dtype, shape, begin, end }) => {
       const decision = planned.get(name);
       return {
@@ -132,6 +153,7 @@ function inventoryJson({ path, header, plan, model }: Inspected): unknown {
         end,
         bytes: end - begin,
         ...(decision === undefined ? {} : { action: decision.action, rule: decision.rule, reason: decision.reason }),
+        ...(decision?.quantization?.statistics === undefined ? {} : { statistics: decision.quantization.statistics }),
       };
     }),
   };

@@ -11,14 +11,16 @@ import { checkReportPath } from '../../engine/job/reportFile';
 import { outputParts } from '../../engine/plan/outputForm';
 import { modelFamily } from '../../engine/plan/modelFamily';
 import type { Plan } from '../../engine/plan/plan';
+import { steeringOfPlan } from '../../engine/plan/steering';
 import { EngineClient } from '../../engine/process/engineClient';
 import type { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
 import { errorText } from '../output/errorText';
-import { planText, type PlanSizes } from '../output/planText';
+import { PLAN_LABEL_WIDTH, planText, steeringLines, type PlanSizes } from '../output/planText';
 import { ProgressView } from '../output/progress';
 import { reportText } from '../output/reportText';
 import { printable } from '../output/text';
+import { plannedDevice } from './plannedDevice';
 
 export interface RunOptions {
   readonly request: ConvertRequest;
@@ -43,15 +45,18 @@ export async function runRequest(options: RunOptions, context: CommandContext): 
 }
 
 /** What would keep the job from beginning is a warning here: the plan is what was asked for. */
-async function showPlan({ request, format, detail }: RunOptions, { terminal, version }: CommandContext): Promise<ExitCode> {
-  const { plan, sizes, model, requirePlace } = await planOf(request, version);
+async function showPlan({ request, format, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
+  const { terminal, version } = context;
+  const { sizes, model, requirePlace, planFor } = await planOf(request, version);
+  const plan = await planFor(context);
   const obstacle = await requirePlace().then(
     () => undefined,
     (error: unknown) => `It could not be written: ${EngineError.wrap(error).message}`,
   );
   const warnings = [...plan.warnings, ...(obstacle === undefined ? [] : [obstacle])];
   if (format === 'text') {
-    terminal.print(planText({ ...plan, warnings }, { ...request, ...sizes, model }, detail, terminal.style).trimEnd());
+    const facts = { ...request, ...sizes, model, steering: steeringOfPlan(plan) };
+    terminal.print(planText({ ...plan, warnings }, facts, detail, terminal.style).trimEnd());
     return EXIT.done;
   }
   const planned: JobEvent = {
@@ -63,6 +68,7 @@ async function showPlan({ request, format, detail }: RunOptions, { terminal, ver
     bytesIn: sizes.bytesIn,
     bytesOut: sizes.bytesOut,
     counts: countActions(plan),
+    steering: steeringOfPlan(plan),
   };
   terminal.print(JSON.stringify(planned));
   for (const message of warnings) terminal.print(JSON.stringify({ type: 'warning', message } satisfies JobEvent));
@@ -71,6 +77,8 @@ async function showPlan({ request, format, detail }: RunOptions, { terminal, ver
 
 export interface RequestedPlan {
   readonly plan: Plan;
+  /** The plan for the device that would do it, which may have to be asked for. */
+  readonly planFor: (context: CommandContext) => Promise<Plan>;
   readonly sizes: PlanSizes;
   readonly model: ModelSeen;
   /** Throws EngineError where the output or the report cannot be where it is asked for. */
@@ -78,12 +86,16 @@ export interface RequestedPlan {
 }
 
 export async function planOf(request: ConvertRequest, toolVersion: string): Promise<RequestedPlan> {
-  const { source, plan } = await planRequest(request, toolVersion);
+  const { source, plan, replan } = await planRequest(request, toolVersion);
   const shape = outputParts(plan, source, request.output, request.maxShardBytes);
   const bytesOut = shape.parts.reduce((sum, part) => sum + part.plan.output.fileSize, 0);
   const absolute = withAbsolutePaths(request);
   return {
     plan,
+    planFor: async (context) => {
+      const device = await plannedDevice(request.device, plan, context);
+      return device === 'cpu' ? plan : replan({ device });
+    },
     sizes: { bytesIn: source.header.fileSize, bytesOut, filesIn: source.files.length, filesOut: shape.parts.length },
     model: modelSeen(modelFamily(source.header).recognition),
     requirePlace: async () => {
@@ -105,16 +117,20 @@ async function convertToJson(request: ConvertRequest, context: CommandContext): 
 async function convertForPeople({ request, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, version } = context;
   const { style } = terminal;
-  const { plan, sizes, model, requirePlace } = await planOf(request, version);
+  const { plan, sizes, model, requirePlace, planFor } = await planOf(request, version);
   // Whoever reads a plan and then an error would look for the error in the plan.
   await requirePlace();
-  terminal.print(planText(plan, { ...request, ...sizes, model }, detail, style));
+  // What steers rounding is told by the job, which knows its device; for the sake of every tensor it is asked for before.
+  const planShown = detail === 'summary' ? plan : await planFor(context);
+  terminal.print(planText(planShown, { ...request, ...sizes, model }, detail, style));
   const progress = new ProgressView(terminal);
   const shown = new Set(plan.warnings);
   let code: ExitCode = EXIT.error;
   for await (const event of jobOf(request, context)) {
     switch (event.type) {
       case 'planned':
+        if (event.steering.length > 0) terminal.print([...steeringLines(event.steering, PLAN_LABEL_WIDTH), ''].join('\n'));
+        break;
       case 'tensorStarted':
       case 'tensorFinished':
         break;

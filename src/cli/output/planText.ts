@@ -4,6 +4,7 @@ import { modelSeenText, type ModelSeen } from '../../engine/families/modelSeen';
 import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import { recipeText } from '../../engine/plan/recipeText';
+import { steeringText, wholeReason, type SteeringGroup } from '../../engine/plan/steering';
 import type { StoredWork } from '../../engine/job/convertRequest';
 import { printable, table } from './text';
 import type { Style } from './terminal';
@@ -13,6 +14,7 @@ export interface PlanFacts extends PlanSizes {
   readonly output: string;
   readonly model: ModelSeen;
   readonly work?: StoredWork;
+  readonly steering?: readonly SteeringGroup[];
 }
 
 /** Of all files together. */
@@ -23,10 +25,13 @@ export interface PlanSizes {
   readonly filesOut: number;
 }
 
+/** Of what stands before a line's text. */
+export const PLAN_LABEL_WIDTH = 8;
+
 const ACTIONS: readonly Action[] = ['quantize', 'keep', 'remove'];
 
 export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'every tensor', style: Style): string {
-  const { source, output, model, work, bytesIn, bytesOut, filesIn, filesOut } = facts;
+  const { source, output, model, work, steering = [], bytesIn, bytesOut, filesIn, filesOut } = facts;
   return [
     `${style.bold('Plan')} for ${printable(source)}`,
     `  source  ${formatBytes(bytesIn)}, ${formatQuantity(plan.tensors.length, 'tensor')}${inFiles(filesIn)}`,
@@ -37,12 +42,18 @@ export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'ever
           `  recipe  ${recipeText(plan.recipe)}`,
         ]
       : [`  work    ${workText(work)}`]),
+    ...steeringLines(steering, PLAN_LABEL_WIDTH),
     '',
     ...groupTable(plan, style),
     ...(detail === 'every tensor' ? ['', ...tensorTable(plan.tensors, style)] : []),
     ...plan.warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
     '',
   ].join('\n');
+}
+
+/** `  steered 24 propagated, outputs gram: samples reach it through the layers before it.`, the label as wide as those above it. */
+export function steeringLines(groups: readonly SteeringGroup[], width: number): readonly string[] {
+  return groups.map((group, index) => `  ${(index === 0 ? 'steered' : '').padEnd(width)}${printable(steeringText(group))}`);
 }
 
 function workText(work: StoredWork): string {
@@ -109,12 +120,12 @@ function reasonOfGroup({ reason, kind, count }: { readonly reason: string; reado
 }
 
 function tensorTable(tensors: readonly PlannedTensor[], style: Style): readonly string[] {
-  const rows = tensors.map(({ action, source: { name, dtype, shape, exactShape }, reason }) => [
+  const rows = tensors.map(({ action, source: { name, dtype, shape, exactShape }, reason, quantization }) => [
     action,
     printable(name),
     dtype,
     exactShape === undefined ? formatShape(shape) : exactShape.join(' × '),
-    printable(reason),
+    printable(wholeReason({ reason, ...(quantization === undefined ? {} : { quantization }) })),
   ]);
   return table(
     [

@@ -1,7 +1,8 @@
 /** reportText: what a job did, for people. Pure. */
 import { formatBytes, formatInteger, formatQuantity, formatSeconds } from '../../base/format';
 import type { JobReport, TensorReport } from '../../engine/job/report';
-import { kindOfReason, percentOf } from './planText';
+import { steeringGroups } from '../../engine/plan/steering';
+import { kindOfReason, percentOf, steeringLines } from './planText';
 import { printable, table } from './text';
 import type { Style } from './terminal';
 
@@ -49,27 +50,12 @@ function errorTable(
 /** The objective is what rounding minimises: how far the layers' outputs move. */
 function objectiveLines({ summary, recipe }: JobReport, quantized: readonly TensorReport[]): readonly string[] {
   if (summary.objectiveRatio === undefined) return [];
-  const others = quantized.filter(({ keptNearest }) => keptNearest === true).length;
-  const fallback = others === 0 ? '' : `; nearest was not beaten, and taken, for ${formatQuantity(others, 'tensor')}`;
   const learned = sum(quantized, 'objectiveLearned') / sum(quantized, 'objectiveNearest');
   return [
-    `  ${recipe.rounding.padEnd(7)}  objective ${summary.objectiveRatio.toFixed(3)} × that of nearest rounding (less is closer)${fallback}`,
-    ...statisticsLines(quantized),
+    `  ${recipe.rounding.padEnd(7)}  objective ${summary.objectiveRatio.toFixed(3)} × that of nearest rounding (less is closer)`,
+    ...steeringLines(steeringGroups(quantized.map(({ statistics }) => statistics)), 9),
     ...(recipe.rounding === 'tpec' ? [`  learned  would reach ${learned.toFixed(3)} ×`] : []),
   ];
-}
-
-/** `steered  by 35 propagated, on both sides`. */
-function statisticsLines(quantized: readonly TensorReport[]): readonly string[] {
-  const counts = new Map<string, number>();
-  for (const { statistics } of quantized) {
-    if (statistics === undefined) continue;
-    const words = `${statistics.inputs}${statistics.outputs === 'none' ? '' : ', on both sides'}`;
-    counts.set(words, (counts.get(words) ?? 0) + 1);
-  }
-  if (counts.size === 0) return [];
-  const parts = [...counts].sort((a, b) => b[1] - a[1]).map(([words, count]) => `${formatInteger(count)} ${words}`);
-  return [`  steered  by statistics: ${parts.join('; ')}`];
 }
 
 function sum(tensors: readonly TensorReport[], field: 'objectiveLearned' | 'objectiveNearest'): number {

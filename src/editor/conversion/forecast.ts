@@ -3,7 +3,6 @@
  * came to. Pure.
  */
 import { propagationWork, secondsOf, workOf, type SizedTensor } from '../../engine/job/estimate';
-import { planForDevice } from '../../engine/job/prepareStatistics';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import type { Plan } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
@@ -60,7 +59,7 @@ const knownModels: Readonly<Record<DeviceKind, WeakMap<Plan, Modelled>>> = { cpu
 function modelOf(plan: Plan, device: DeviceKind): Modelled {
   const known = knownModels[device].get(plan);
   if (known !== undefined) return known;
-  const { tensors, recipe } = planForDevice(plan, device);
+  const { tensors, recipe } = plan;
   const modelled = {
     seconds: modelledSeconds(tensors, recipe, device),
     samplesSeconds: secondsOf(propagationWork(tensors, recipe), 'cpu'),

@@ -4,6 +4,7 @@ import { formatShape } from '../../base/format';
 import { nameFilter } from '../../base/nameFilter';
 import { atOnce, slicedMap, type Sliced } from '../../base/slices';
 import type { PlannedTensor } from '../../engine/plan/plan';
+import { choiceText } from '../../engine/plan/steering';
 import type { TensorInfo } from '../../engine/safetensors/header';
 import {
   SIZE_CLASSES,
@@ -162,8 +163,10 @@ export class Inventory {
   }
 }
 
-function decided({ action, reason, quantization }: PlannedTensor): Pick<TensorRow, 'action' | 'reason' | 'targetDtype'> {
-  return { action, reason, ...(quantization === undefined ? undefined : { targetDtype: quantization.targetDtype }) };
+function decided({ action, reason, quantization }: PlannedTensor): Pick<TensorRow, 'action' | 'reason' | 'steering' | 'targetDtype'> {
+  if (quantization === undefined) return { action, reason };
+  const { targetDtype, statistics } = quantization;
+  return { action, reason, targetDtype, ...(statistics === undefined ? undefined : { steering: choiceText(statistics) }) };
 }
 
 /** `undefined` where nothing is filtered. */

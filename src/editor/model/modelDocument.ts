@@ -9,6 +9,7 @@ import { version } from '../../base/version';
 import { EngineError } from '../../engine/errors';
 import { planInSlices, type PlanOptions } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
+import type { DeviceKind } from '../../engine/plan/statistics';
 import { sourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header } from '../../engine/safetensors/header';
 import { readModelSource, type ModelSource } from '../../engine/safetensors/modelSource';
@@ -18,6 +19,8 @@ import { CalibrationMemory, type KnownCalibration } from './calibrationMemory';
 /** What the user wants of a file, which may change. */
 export interface RecipeSource {
   recipeOf(uri: vscode.Uri): Recipe;
+  /** Which kind of device shall do it, as far as that is known. */
+  deviceOf(uri: vscode.Uri): DeviceKind;
   onChange(uri: vscode.Uri, listener: () => void): Disposable;
 }
 
@@ -117,9 +120,9 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 
   async #read(urgent: Urgent): Promise<void> {
-    const recipe = this.recipes.recipeOf(this.uri);
+    const wanted = { recipe: this.recipes.recipeOf(this.uri), device: this.recipes.deviceOf(this.uri) };
     await this.#become('reading', (revision, signal) =>
-      readModel(this.uri, recipe, this.#calibrations, { revision, reading: this.#reading, urgent, signal }),
+      readModel(this.uri, wanted, this.#calibrations, { revision, reading: this.#reading, urgent, signal }),
     );
     clearTimeout(this.#planning);
     if (this.#state.value.kind === 'listed') this.#planning = setTimeout(() => void this.plan(), PLANNING_DELAY_MILLISECONDS);
@@ -129,6 +132,7 @@ export class ModelDocument implements vscode.CustomDocument {
   async #replan(): Promise<void> {
     const state = this.#state.value;
     const recipe = this.recipes.recipeOf(this.uri);
+    const device = this.recipes.deviceOf(this.uri);
     if (this.#work?.kind === 'reading') {
       await this.reload();
       return;
@@ -142,7 +146,7 @@ export class ModelDocument implements vscode.CustomDocument {
     const { header, files, sourceKind, reading } = state;
     await this.#become('planning', async (revision, signal) => {
       try {
-        const known = await this.#calibrations.of(recipe, header);
+        const known = { device, ...(await this.#calibrations.of(recipe, header)) };
         return { kind: 'valid', revision, reading, header, files, sourceKind, ...(await planned(header, recipe, known, signal)) };
       } catch (error) {
         return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
@@ -170,7 +174,7 @@ export class ModelDocument implements vscode.CustomDocument {
 
 async function readModel(
   uri: vscode.Uri,
-  recipe: Recipe,
+  { recipe, device }: { readonly recipe: Recipe; readonly device: DeviceKind },
   calibrations: CalibrationMemory,
   {
     revision,
@@ -191,7 +195,7 @@ async function readModel(
     if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE)
       return { kind: 'listed', revision, reading, header, files, sourceKind };
     const { source: asRead, stored } = await sourceForRecipe(source, recipe);
-    const known = { ...(await calibrations.of(recipe, asRead.header)), ...(stored === undefined ? {} : { stored }) };
+    const known = { device, ...(await calibrations.of(recipe, asRead.header)), ...(stored === undefined ? {} : { stored }) };
     return { kind: 'valid', revision, reading, header, files, sourceKind, ...(await planned(asRead.header, recipe, known, signal)) };
   } catch (error) {
     return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: uri.fsPath }) };
@@ -205,10 +209,10 @@ async function readModel(
 async function planned(
   header: Header,
   recipe: Recipe,
-  { stored, calibration, problem }: Pick<PlanOptions, 'stored'> & KnownCalibration,
+  { stored, device, calibration, problem }: Pick<PlanOptions, 'stored'> & { readonly device: DeviceKind } & KnownCalibration,
   signal: AbortSignal,
 ): Promise<{ readonly plan: Plan; readonly problem?: RecipeProblem }> {
-  const options = { toolVersion: version, ...(stored === undefined ? {} : { stored }) };
+  const options = { toolVersion: version, device, ...(stored === undefined ? {} : { stored }) };
   try {
     const plan = await inTurns(planInSlices(header, recipe, { ...options, ...(calibration === undefined ? {} : { calibration }) }), signal);
     return { plan, ...(problem === undefined ? {} : { problem: { about: 'calibration', recipe, message: problem } }) };

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
 import { modelSeenText } from '../../engine/families/modelSeen';
 import type { JobReport, TensorReport } from '../../engine/job/report';
+import { steeringGroups, steeringText } from '../../engine/plan/steering';
 import { conversionFacts } from './conversionFacts';
 import { escapeMarkdown, inlineCode, table, unbroken } from './markdown';
 
@@ -18,6 +19,7 @@ export function markdownReport(report: JobReport): string {
     headline(report),
     overview(report),
     ...(report.warnings.length > 0 ? ['## Warnings', list(report.warnings)] : []),
+    ...steering(quantized),
     ...(quantized.length > WORST_TENSORS ? ['## Largest errors', quantizedTable(worst(quantized)), LEGEND] : []),
     ...(quantized.length > 0 ? ['## Quantized tensors', quantizedTable(quantized), LEGEND] : []),
     ...others(report.tensors),
@@ -27,6 +29,13 @@ export function markdownReport(report: JobReport): string {
     `Made by ${escapeMarkdown(report.tool.name)} ${escapeMarkdown(report.tool.version)}.`,
   ];
   return `${sections.join('\n\n')}\n`;
+}
+
+/** Which statistics steered learned rounding. */
+function steering(quantized: readonly TensorReport[]): readonly string[] {
+  const groups = steeringGroups(quantized.map(({ statistics }) => statistics));
+  if (groups.length === 0) return [];
+  return ['## What steered rounding', list(groups.map(steeringText))];
 }
 
 function headline({ summary }: JobReport): string {
@@ -82,6 +91,7 @@ function quantizedTable(tensors: readonly TensorReport[]): string {
       { title: 'Size', align: 'end' },
       { title: 'Error', align: 'end' },
       { title: 'Objective', align: 'end' },
+      { title: 'Steered by' },
       { title: 'Sweeps', align: 'end' },
       { title: 'Time', align: 'end' },
     ],
@@ -91,10 +101,16 @@ function quantizedTable(tensors: readonly TensorReport[]): string {
       unbroken(formatBytes(tensor.bytesOut)),
       tensor.relativeError === undefined ? '' : unbroken(formatPercent(tensor.relativeError)),
       objectiveShare(tensor),
+      tensor.statistics === undefined ? '' : steeredBy(tensor.statistics),
       tensor.sweeps === undefined ? '' : formatInteger(tensor.sweeps),
       unbroken(formatSeconds(tensor.seconds)),
     ]),
   );
+}
+
+/** Inputs × outputs. */
+function steeredBy({ inputs, outputs }: NonNullable<TensorReport['statistics']>): string {
+  return unbroken(outputs === 'none' ? inputs : `${inputs} × ${outputs}`);
 }
 
 function objectiveShare({ objective, objectiveNearest, keptNearest }: TensorReport): string {

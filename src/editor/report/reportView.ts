@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { formatBytes, formatInteger, formatShape } from '../../base/format';
 import type { JobReport, TensorReport } from '../../engine/job/report';
+import { steeringGroups, steeringText } from '../../engine/plan/steering';
 import type { ReportGroup, ReportTensor, ReportView } from '../../webview/protocol/reportApi';
 import { conversionFacts } from './conversionFacts';
 
@@ -10,6 +11,7 @@ export function reportView(id: string, report: JobReport): ReportView {
   const { counts, seconds } = summary;
   const actions = [`${formatInteger(counts.quantize)} quantized`, `${formatInteger(counts.keep)} kept`];
   if (counts.remove > 0) actions.push(`${formatInteger(counts.remove)} removed`);
+  const steered = steeringGroups(report.tensors.map(({ statistics }) => statistics));
   return {
     id,
     fileName: basename(output),
@@ -25,6 +27,7 @@ export function reportView(id: string, report: JobReport): ReportView {
       { label: 'Output', value: output },
       { label: 'Tensors', value: actions.join(', ') },
       ...conversionFacts(report),
+      ...(steered.length === 0 ? [] : [{ label: 'Steered by', value: steered.map(steeringText).join(' ') }]),
       { label: 'Device', value: `${summary.deviceName} (${summary.device}), ${formatInteger(summary.threads)} threads` },
       { label: 'Peak memory', value: formatBytes(summary.peakMemoryBytes) },
       { label: 'Made by', value: `${tool.name} ${tool.version}` },

@@ -1,30 +1,20 @@
 /** runPreview: what nearest and learned rounding would make of one tensor, by the very tasks of a conversion, written to nowhere. */
 import { devNull } from 'node:os';
 import { EngineError } from '../errors';
-import { feedersOf } from '../families/feeders';
 import { checkCalibration } from '../job/checkCalibration';
-import { chooseDevice, type ChosenDevice } from '../job/chooseDevice';
-import { planForDevice, wantsPropagation } from '../job/prepareStatistics';
+import { chooseDevice } from '../job/chooseDevice';
 import { scheduleTasks } from '../job/schedule';
 import type { QuantizedResult, Quantizer, QuantizeTask } from '../job/quantizer';
 import type { Calibration } from '../plan/calibration';
-import { makePlan } from '../plan/makePlan';
-import { modelFamily } from '../plan/modelFamily';
+import { makePlan, type PlanOptions } from '../plan/makePlan';
 import type { Plan, PlannedTensor } from '../plan/plan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import type { Recipe } from '../plan/recipe';
+import type { StatisticsChoice } from '../plan/statistics';
 import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { PreviewEvent, PreviewRequest, RoundingPreview } from './inspectEvent';
 import { interruption } from './runInspect';
-
-interface PreviewEnvironment {
-  readonly toolVersion: string;
-  readonly device: Pick<ChosenDevice, 'kind'>;
-  readonly quantizer: Quantizer;
-  readonly threads: number;
-  readonly signal: AbortSignal;
-}
 
 const NEAREST = 0;
 const BETTER = 1;
@@ -54,7 +44,8 @@ async function* preview(
   const rounding = recipe.rounding === 'nearest' ? 'learned' : recipe.rounding;
   const source = await readModelSource(path);
   const device = await chooseDevice(wanted, quantizer);
-  const { task, basis, conversion } = await prepared(source, tensor, { ...recipe, rounding }, { toolVersion, device, quantizer, threads, signal });
+  const using = { toolVersion, device: device.kind, quantizer, threads, signal };
+  const { task, basis, conversion } = await taskOf(source, tensor, { ...recipe, rounding }, using);
   const results: QuantizedResult[] = [];
   const tasks = [
     { ...task, id: NEAREST, rounding: 'nearest' as const },
@@ -90,52 +81,47 @@ async function* preview(
   };
 }
 
-interface Prepared extends Pick<RoundingPreview, 'basis' | 'conversion'> {
+interface TaskOfPreview extends Pick<RoundingPreview, 'basis' | 'conversion'> {
   readonly task: QuantizeTask;
 }
 
-/** As the conversion would plan it, but without samples sent through the whole model: that takes longer than anybody waits for a preview. */
-async function prepared(
+/** Without samples sent through the whole model, which would take longer than anybody wants to wait for a preview. */
+async function taskOf(
   file: ModelSource,
   tensor: string,
   recipe: Recipe,
-  { toolVersion, device, ...checking }: PreviewEnvironment,
-): Promise<Prepared> {
+  { toolVersion, device, ...using }: Pick<PlanOptions, 'toolVersion' | 'device'> & Parameters<typeof checkCalibration>[2],
+): Promise<TaskOfPreview> {
   const { source, stored } = await sourceForRecipe(file, recipe);
-  const { header, files } = source;
-  const planWith = (known: { readonly calibration?: Calibration }): Plan => {
-    const plan = makePlan(header, recipe, { toolVersion, ...known, ...(stored === undefined ? {} : { stored }) });
-    return alone(planForDevice(plan, device.kind), source.path, tensor);
+  const { path, header, files } = source;
+  const options = { toolVersion, ...(device === undefined ? {} : { device }), ...(stored === undefined ? {} : { stored }) };
+  const planned = (calibration: Calibration | undefined): Plan => {
+    const plan = makePlan(header, recipe, { ...options, ...(calibration === undefined ? {} : { calibration }) });
+    // Codes may have another name than the weight that they stand for.
+    const tensors = plan.tensors.filter((weight) => (weight.stored?.weight.codes.name ?? weight.source.name) === tensor);
+    return { ...plan, tensors };
   };
-  let known = await calibrationOfRecipe(recipe, header);
-  let plan = planWith(known);
-  if (known.calibration !== undefined) {
-    known = await checkCalibration(plan, known.calibration, checking);
-    plan = planWith(known);
-  }
-  const { calibration } = known;
+  const { calibration: found } = await calibrationOfRecipe(recipe, header);
+  const checked = found === undefined ? undefined : await checkCalibration(planned(found), found, using);
   const sources = {
     propagated: new Map(),
     means: new Map(),
-    ...(calibration === undefined ? {} : { calibration: { calibration, file: files.length } }),
+    ...(checked === undefined ? {} : { calibration: { calibration: checked.calibration, file: files.length } }),
   };
+  const plan = planned(checked?.calibration);
   const [task] = scheduleTasks({ ...plan, tensors: plan.tensors.map(withoutSamples) }, sources);
-  const [planned] = plan.tensors;
-  if (task?.kind !== 'quantize' || planned === undefined) throw new EngineError('Internal', 'the preview has no task', { tensor });
-  const inputs = planned.quantization?.statistics?.inputs;
-  const addsSamples = wantsPropagation(planned, feedersOf(header, modelFamily(header).recognition).reached);
-  return { task, basis: inputs === 'calibrated' ? 'calibration' : 'weights', conversion: addsSamples ? 'adds samples' : 'same' };
-}
-
-/** Codes may have another name than the weight that they stand for. */
-function alone(plan: Plan, path: string, tensor: string): Plan {
-  const planned = plan.tensors.find((weight) => (weight.stored?.weight.codes.name ?? weight.source.name) === tensor);
-  if (planned?.action === 'quantize') return { ...plan, tensors: [planned] };
+  const choice = plan.tensors[0]?.quantization?.statistics;
+  const basis = choice?.inputs === 'calibrated' ? 'calibration' : 'weights';
+  const conversion = choice?.inputs === 'propagated' || choice?.beside === 'propagated' ? 'adds samples' : 'same';
+  if (task?.kind === 'quantize') return { task, basis, conversion };
   throw new EngineError('InvalidRecipe', `"${tensor}" is not quantized by this recipe, so there is nothing to preview.`, { path, tensor });
 }
 
 function withoutSamples(tensor: PlannedTensor): PlannedTensor {
   const { quantization } = tensor;
-  if (quantization?.statistics?.inputs !== 'propagated') return tensor;
-  return { ...tensor, quantization: { ...quantization, statistics: { ...quantization.statistics, inputs: 'gram' } } };
+  const choice = quantization?.statistics;
+  if (quantization === undefined || choice === undefined) return tensor;
+  const { beside: _none, ...rest } = choice;
+  const statistics: StatisticsChoice = rest.inputs === 'propagated' ? { ...rest, inputs: 'gram' } : rest;
+  return { ...tensor, quantization: { ...quantization, statistics } };
 }

@@ -15,7 +15,7 @@ interface SizedQuantization {
   readonly columns: number;
   readonly rounding: Rounding;
   /** Only for learned rounding. */
-  readonly statistics?: Pick<StatisticsChoice, 'inputs' | 'outputs'>;
+  readonly statistics?: Pick<StatisticsChoice, 'inputs' | 'outputs' | 'beside'>;
 }
 
 /** What the estimate looks at of a tensor. */
@@ -43,7 +43,9 @@ export function workOf(tensor: SizedTensor, recipe: Recipe): Work {
 /** Of sending samples through the layers that the plan wants to know the inputs of: a product with each of them. Always on the CPU. */
 export function propagationWork(tensors: readonly SizedTensor[], { calibSamples }: Recipe): Work {
   const entries = tensors.reduce((sum, { quantization }) => {
-    return quantization?.statistics?.inputs === 'propagated' ? sum + quantization.rows * quantization.columns : sum;
+    const statistics = quantization?.statistics;
+    const isReached = statistics?.inputs === 'propagated' || statistics?.beside === 'propagated';
+    return quantization !== undefined && isReached ? sum + quantization.rows * quantization.columns : sum;
   }, 0);
   return { bytes: 0, multiplyAdds: calibSamples * entries };
 }

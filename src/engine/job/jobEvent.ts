@@ -2,6 +2,7 @@
 import type { SerializedError } from '../errors';
 import type { ModelSeen } from '../families/modelSeen';
 import type { Action } from '../plan/plan';
+import type { SteeringGroup } from '../plan/steering';
 import type { JobReport, TensorReport } from './report';
 
 export type JobEvent =
@@ -14,6 +15,8 @@ export type JobEvent =
       readonly bytesIn: number;
       readonly bytesOut: number;
       readonly counts: Readonly<Record<Action, number>>;
+      /** Of learned rounding, for the device that does it. */
+      readonly steering: readonly SteeringGroup[];
     }
   | { readonly type: 'tensorStarted'; readonly name: string }
   | { readonly type: 'tensorFinished'; readonly tensor: TensorReport }

@@ -1,12 +1,16 @@
 /** notes: what a recipe cannot do, or leaves alone, in words for the report. Pure. */
+import { formatQuantity } from '../../base/format';
 import type { Plan } from '../plan/plan';
 import { defaultRecipe } from '../plan/recipe';
+import type { TensorReport } from './report';
 
 export function notesOf(plan: Plan): readonly string[] {
   const { recipe } = plan;
   const defaults = defaultRecipe({ rounding: recipe.rounding });
   const notes: string[] = [];
-  const propagates = plan.tensors.some(({ quantization }) => quantization?.statistics?.inputs === 'propagated');
+  const propagates = plan.tensors.some(
+    ({ quantization }) => quantization?.statistics?.inputs === 'propagated' || quantization?.statistics?.beside === 'propagated',
+  );
   if (recipe.calibSamples !== defaults.calibSamples && !propagates) {
     notes.push('calib_samples has no effect: no statistics are propagated, so no samples are drawn.');
   }
@@ -20,6 +24,15 @@ export function notesOf(plan: Plan): readonly string[] {
     notes.push(`${subject}: ${whyBiasesStay(plan)}`);
   }
   return notes;
+}
+
+/** Where nearest rounding was written in place of what was learned, whatever the objectives came to. */
+export function fallbackNotes(tensors: readonly TensorReport[]): readonly string[] {
+  const names = tensors.flatMap(({ name, keptNearest }) => (keptNearest === true ? [name] : []));
+  const [first] = names;
+  if (first === undefined) return [];
+  const others = names.length === 1 ? '' : ` and ${formatQuantity(names.length - 1, 'other')}`;
+  return [`Learned rounding found nothing better than nearest for "${first}"${others}, so nearest rounding is what was written.`];
 }
 
 function whyBiasesStay({ recipe }: Plan): string {

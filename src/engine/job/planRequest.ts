@@ -1,6 +1,6 @@
 /** planRequest: what a request comes to on its source: the plan, how to make it anew with tensors kept, and the source as it is read for it. */
 import type { Calibration } from '../plan/calibration';
-import { makePlan } from '../plan/makePlan';
+import { makePlan, type PlanOptions } from '../plan/makePlan';
 import type { Plan } from '../plan/plan';
 import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import { planDequantized } from '../plan/stored/planDequantized';
@@ -10,15 +10,16 @@ import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 
+/** What is known of a job only after its first plan. */
+export type LaterKnown = Pick<PlanOptions, 'calibration' | 'device' | 'keepAnyway' | 'reachedByZeros'>;
+
 export interface PlannedRequest {
   /** Its header is that of the numbers, where codes are read as numbers. */
   readonly source: ModelSource;
   readonly plan: Plan;
-  /** The plan with these tensors kept for these reasons. */
-  readonly replan: (keepAnyway: ReadonlyMap<string, string>) => Plan;
+  /** The plan with what is known meanwhile. */
+  readonly replan: (known: LaterKnown) => Plan;
   readonly calibration?: Calibration;
-  /** The same request with another view of its calibration file. */
-  readonly recalibrated?: (calibration: Calibration) => PlannedRequest;
 }
 
 /** Reads headers, and of quantized sources what describes their codes. Throws EngineError. */
@@ -45,15 +46,12 @@ export async function planRequest(
 async function planConversion(file: ModelSource, recipe: ConvertRequest['recipe'], toolVersion: string): Promise<PlannedRequest> {
   const { source, stored } = await sourceForRecipe(file, recipe);
   const { header } = source;
-  const planned = (calibration: { readonly calibration?: Calibration }): PlannedRequest => {
-    const options = { toolVersion, ...calibration, ...(stored === undefined ? {} : { stored }) };
-    return {
-      source,
-      plan: makePlan(header, recipe, options),
-      replan: (keepAnyway) => makePlan(header, recipe, { ...options, keepAnyway }),
-      ...calibration,
-      recalibrated: (checked) => planned({ calibration: checked }),
-    };
+  const calibration = await calibrationOfRecipe(recipe, header);
+  const options = { toolVersion, ...calibration, ...(stored === undefined ? {} : { stored }) };
+  return {
+    source,
+    plan: makePlan(header, recipe, options),
+    replan: (known) => makePlan(header, recipe, { ...options, ...known }),
+    ...calibration,
   };
-  return planned(await calibrationOfRecipe(recipe, header));
 }

@@ -1,7 +1,6 @@
 /** prepareStatistics: what a plan's choice of statistics needs before the first tensor is rounded. */
 import { formatQuantity } from '../../base/format';
 import { feedersOf } from '../families/feeders';
-import { withCorrections, withoutCorrections } from '../plan/biasCorrection';
 import type { Calibration } from '../plan/calibration';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
@@ -9,34 +8,14 @@ import type { ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 import type { JobEvent } from './jobEvent';
 import { propagate } from './propagate';
-import type { Quantizer, QuantizerDevice } from './quantizer';
-import type { StatisticsSources } from './statisticsTerms';
+import type { CheckStatisticsTask, Quantizer } from './quantizer';
+import type { PropagatedInput, StatisticsSources } from './statisticsTerms';
 
-/**
- * What is left to `auto` on a GPU is what keeps a conversion at the disk's speed: samples go through the model on the CPU, and sweeps over both
- * sides take several times as long as the rest, so both are done where they are asked for. Recorded output gradients are asked for by the file.
- */
-export function planForDevice(plan: Plan, device: QuantizerDevice['kind']): Plan {
-  if (device === 'cpu') return plan;
-  const { recipe } = plan;
-  const tensors = plan.tensors.map((tensor): PlannedTensor => {
-    const choice = tensor.quantization?.statistics;
-    if (tensor.quantization === undefined || choice === undefined) return tensor;
-    const byItself = recipe.statistics === 'auto' && choice.inputs === 'propagated';
-    const statistics = {
-      ...choice,
-      ...(byItself
-        ? ({
-            inputs: 'gram',
-            mean: choice.mean === 'calibrated' ? 'calibrated' : 'unknown',
-            reason: 'Gram: on a GPU, samples are sent through the model only where that is asked for.',
-          } as const)
-        : {}),
-      ...(recipe.sides === 'auto' && choice.outputs === 'gram' ? ({ outputs: 'none' } as const) : {}),
-    };
-    return { ...tensor, quantization: { ...tensor.quantization, statistics } };
-  });
-  return { ...plan, tensors: withCorrections(withoutCorrections(tensors), recipe) };
+export interface PreparedStatistics {
+  readonly files: readonly string[];
+  readonly sources: StatisticsSources;
+  /** Weights that samples reach as zeros, which say nothing: the plan is to be made anew without them. */
+  readonly reachedByZeros: ReadonlySet<string>;
 }
 
 /** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
@@ -46,13 +25,13 @@ export async function* prepareStatistics(
   source: ModelSource,
   calibration: Calibration | undefined,
   environment: { readonly quantizer: Quantizer; readonly statisticsPath: string; readonly signal: AbortSignal },
-): AsyncGenerator<JobEvent, { readonly files: readonly string[]; readonly sources: StatisticsSources }, undefined> {
+): AsyncGenerator<JobEvent, PreparedStatistics, undefined> {
   const { quantizer, statisticsPath, signal } = environment;
   const files = calibration === undefined ? [] : [calibration.path];
   const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: source.files.length } };
+  const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor) ? [tensor.source.name] : [])));
+  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map(), means: new Map() }, reachedByZeros: new Set() };
   const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
-  const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor, feeders.reached) ? [tensor.source.name] : [])));
-  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map(), means: new Map() } };
   const { recipe } = plan;
   const reached = formatQuantity(wanted.size, 'matrix', 'matrices');
   yield { type: 'log', message: `sending ${formatQuantity(recipe.calibSamples, 'sample')} through the model, for ${reached}` };
@@ -64,11 +43,42 @@ export async function* prepareStatistics(
     { sources: source.files, statistics: statisticsPath, index },
     { recipe, quantizer, threads: request.threads, signal },
   );
-  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight, means } };
+  const reachedByZeros = await weightsWithoutSignal(byWeight, plan, statisticsPath, { quantizer, threads: request.threads, signal });
+  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight, means }, reachedByZeros };
 }
 
-/** Also where the statistics are calibrated: few samples say less than samples and what is known without them. */
-export function wantsPropagation({ source, quantization }: PlannedTensor, reached: ReadonlySet<string>): boolean {
-  const inputs = quantization?.statistics?.inputs;
-  return inputs === 'propagated' || (inputs === 'calibrated' && reached.has(source.name));
+function wantsPropagation({ quantization }: PlannedTensor): boolean {
+  const statistics = quantization?.statistics;
+  return statistics?.inputs === 'propagated' || statistics?.beside === 'propagated' || statistics?.mean === 'propagated';
+}
+
+/** As behind a layer whose weights are all zero. */
+async function weightsWithoutSignal(
+  byWeight: ReadonlyMap<string, PropagatedInput>,
+  { tensors }: Plan,
+  path: string,
+  { quantizer, threads, signal }: { readonly quantizer: Quantizer; readonly threads: number; readonly signal: AbortSignal },
+): Promise<ReadonlySet<string>> {
+  const columnsOf = new Map(tensors.map(({ source, quantization }) => [source.name, quantization?.columns ?? 0]));
+  // Layers that see the same input share what was written of it.
+  const sharing = new Map<number, readonly string[]>();
+  for (const [name, { values }] of byWeight) {
+    const { offset } = values.range;
+    sharing.set(offset, [...(sharing.get(offset) ?? []), name]);
+  }
+  const asked = [...sharing.values()];
+  const tasks = asked.flatMap(([name = ''], id): CheckStatisticsTask[] => {
+    const values = byWeight.get(name)?.values;
+    if (values === undefined) return [];
+    const size = columnsOf.get(name) ?? 0;
+    // Only whether all is zero is asked, in which a moment's rows are as good as samples.
+    const range = { ...values.range, file: 0 };
+    return [{ kind: 'checkStatistics', id, name, form: 'samples', values: { ...values, range }, size, damping: 1 }];
+  });
+  const zeros = new Set<string>();
+  for await (const event of quantizer.run({ files: [path], tasks, device: 'cpu', threads }, signal)) {
+    if (event.type !== 'checked' || event.verdict !== 'allZero') continue;
+    for (const name of asked[event.id] ?? []) zeros.add(name);
+  }
+  return zeros;
 }

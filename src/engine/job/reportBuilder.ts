@@ -36,6 +36,11 @@ export class ReportBuilder {
   readonly #terms = new Map<string, ErrorTerms>();
   readonly #seconds = { read: 0, compute: 0, write: 0, copy: 0 };
 
+  /** In the order in which they ended. */
+  get tensors(): readonly TensorReport[] {
+    return [...this.#tensors.values()];
+  }
+
   warn(message: string): void {
     this.#warnings.push(message);
   }

@@ -7,7 +7,8 @@ import { cutPlan } from '../plan/cutPlan';
 import { outputParts } from '../plan/outputForm';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
-import { planRequest } from './planRequest';
+import { steeringOfPlan } from '../plan/steering';
+import { planRequest, type LaterKnown } from './planRequest';
 import type { ModelSource } from '../safetensors/modelSource';
 import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
 import { checkCalibration } from './checkCalibration';
@@ -17,9 +18,9 @@ import { configBeside, configWithin } from './configFile';
 import { convertTensors, meterOf, type ConvertedTensors } from './convertTensors';
 import type { JobEnd, JobEvent } from './jobEvent';
 import { JobOutput } from './jobOutput';
-import { notesOf } from './notes';
+import { fallbackNotes, notesOf } from './notes';
 import type { Quantizer } from './quantizer';
-import { planForDevice, prepareStatistics } from './prepareStatistics';
+import { prepareStatistics } from './prepareStatistics';
 import { statisticsPathFor } from './propagate';
 import { countActions, ReportBuilder } from './reportBuilder';
 import { checkReportPath, writeReport } from './reportFile';
@@ -66,11 +67,11 @@ async function* convert(
   const { threads } = request;
   const checked =
     asked.calibration === undefined ? undefined : await checkCalibration(asked.plan, asked.calibration, { quantizer, threads, signal });
-  const { plan: wanted, replan, calibration } = checked === undefined ? asked : (asked.recalibrated?.(checked.calibration) ?? asked);
-  const plan = planForDevice(wanted, device.kind);
-  const shape = outputParts(plan, source, request.output, request.maxShardBytes);
+  let known: LaterKnown = { device: device.kind, ...(checked === undefined ? {} : { calibration: checked.calibration }) };
+  let plan = device.kind === 'cpu' && checked === undefined ? asked.plan : asked.replan(known);
+  let shape = outputParts(plan, source, request.output, request.maxShardBytes);
   const carried = shape.form === 'folder' && source.kind !== 'file' ? await carriedFiles(source) : NOTHING_CARRIED;
-  const output = new JobOutput(request, source, shape, token);
+  let output = new JobOutput(request, source, shape, token);
   const report = new ReportBuilder();
   const statisticsPath = statisticsPathFor(request, token);
   try {
@@ -80,17 +81,27 @@ async function* convert(
     for (const message of [...plan.warnings, ...(checked?.warnings ?? [])]) yield warning(message, report);
     const plannedAt = performance.now();
 
-    const layerStatistics = yield* prepareStatistics(plan, request, source, calibration, { quantizer, statisticsPath, signal });
+    const using = { quantizer, statisticsPath, signal };
+    const layerStatistics = yield* prepareStatistics(plan, request, source, checked?.calibration, using);
+    if (layerStatistics.reachedByZeros.size > 0) {
+      known = { ...known, reachedByZeros: layerStatistics.reachedByZeros };
+      plan = asked.replan(known);
+      shape = outputParts(plan, source, request.output, request.maxShardBytes);
+      await output.discard();
+      output = new JobOutput(request, source, shape, token);
+      await output.begin();
+    }
     const preparedAt = performance.now();
     const keptAnyway = new Map<string, string>();
     let finalPlan = plan;
     const plans = shape.parts.map((part) => part.plan);
     const finalPlans: Plan[] = [];
+    const { cut } = shape;
     const replanned = (part: number) => (reasons: ReadonlyMap<string, string>) => {
       for (const [name, reason] of reasons) keptAnyway.set(name, reason);
-      finalPlan = replan(keptAnyway);
+      finalPlan = asked.replan({ ...known, keepAnyway: keptAnyway });
       requireFiniteTensors(finalPlan, source);
-      const [own] = cutPlan(finalPlan, shape.cut).slice(part);
+      const [own] = cutPlan(finalPlan, cut).slice(part);
       if (own === undefined) throw new EngineError('Internal', `part ${part} of the output is gone`);
       return own;
     };
@@ -121,7 +132,7 @@ async function* convert(
       source: request.source,
       output: request.output,
       model: modelSeen(modelFamily(source.header).recognition),
-      notes: [...notesOf(finalPlan), ...carriedNotes(carried)],
+      notes: [...notesOf(finalPlan), ...fallbackNotes(report.tensors), ...carriedNotes(carried)],
       bytesIn: source.header.fileSize,
       bytesOut: bytesOf(finalPlans),
       device: device.id,
@@ -188,6 +199,7 @@ function planned(request: ConvertRequest, plan: Plan, bytesOut: number, device: 
     bytesIn: source.header.fileSize,
     bytesOut,
     counts: countActions(plan),
+    steering: steeringOfPlan(plan),
   };
 }
 

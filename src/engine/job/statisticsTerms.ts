@@ -41,6 +41,7 @@ export function statisticsOf(
   const layer = sources.calibration?.calibration.byWeight.get(weightName);
   const file = sources.calibration?.file ?? 0;
   const propagated = sources.propagated.get(weightName);
+  const beside = statistics.beside === 'propagated' ? required(propagated, weightName) : undefined;
   const inputs = ((): Statistics | undefined => {
     switch (statistics.inputs) {
       case 'gram':
@@ -48,7 +49,7 @@ export function statisticsOf(
       case 'propagated':
         return { terms: [GRAM, { ...required(propagated, weightName), weight: 1 }], damping: PROPAGATED_DAMPING };
       case 'calibrated':
-        return calibratedInputs(required(layer?.inputs, weightName), file, columns, propagated);
+        return calibratedInputs(required(layer?.inputs, weightName), file, columns, beside);
     }
   })();
   const outputs = ((): Statistics | undefined => {

@@ -28,12 +28,3 @@ export function withCorrections(tensors: readonly PlannedTensor[], { biasCorrect
     return { ...tensor, reason, correction: { weight, mean: layer.mean } };
   });
 }
-
-/** The same tensors as if nothing was known of mean inputs. */
-export function withoutCorrections(tensors: readonly PlannedTensor[]): readonly PlannedTensor[] {
-  return tensors.map((tensor) => {
-    if (tensor.correction === undefined) return tensor;
-    const { source, action, rule } = tensor;
-    return { source, action, rule, reason: 'Bias: it is added and has no matrix product.' };
-  });
-}

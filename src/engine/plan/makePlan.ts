@@ -18,7 +18,7 @@ import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './pl
 import type { RuleId } from './decision';
 import type { Recipe, Rounding } from './recipe';
 import { decide, ruleContext } from './rules';
-import { chooseStatistics, type KnownStatistics } from './statistics';
+import { calibratedInputsOf, chooseStatistics, type DeviceKind, type KnownStatistics } from './statistics';
 import { sourceCodes, type StoredSource } from './stored/sourceCodes';
 import { tensorEncodings, type TensorEncodings } from './tensorEncodings';
 import { byteLengthOf, plannedBytes } from './plannedBytes';
@@ -30,6 +30,10 @@ export interface PlanOptions {
   /** Tensors to keep although the rules would quantize them, with the reason, e.g. that they hold NaN. */
   readonly keepAnyway?: ReadonlyMap<string, string>;
   readonly calibration?: Calibration;
+  /** Which device shall do it, as far as that decides anything; the CPU where it is not told. */
+  readonly device?: DeviceKind;
+  /** Weights that samples sent through the model reach as zeros. */
+  readonly reachedByZeros?: ReadonlySet<string>;
   /** Weights that the source has as codes; the header is then what dequantizedHeader makes of it. */
   readonly stored?: StoredSource;
 }
@@ -133,18 +137,20 @@ function refuseConvolutions(tensors: readonly PlannedTensor[], { convolutions, l
 function statisticsOf(
   { name }: TensorInfo,
   header: Header,
-  { rounding }: Pick<TensorQuantization, 'rounding'>,
+  { rounding, columns }: Pick<TensorQuantization, 'rounding' | 'columns'>,
   recipe: Recipe,
-  { calibration }: PlanOptions,
+  { calibration, device = 'cpu', reachedByZeros }: PlanOptions,
 ): Pick<TensorQuantization, 'statistics'> {
   if (rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
-  const silent = calibration?.byWeight.get(name)?.silent;
+  const { silent, inputs } = calibration?.byWeight.get(name) ?? {};
   const known: KnownStatistics = {
+    device,
     ...(silent === undefined ? {} : { silent }),
+    ...(inputs === undefined ? {} : { calibratedInputs: calibratedInputsOf(inputs, columns) }),
     calibration: calibrationOf(calibration, name),
     calibratedMean: calibratedMeanOf(calibration, name) === undefined ? 'unknown' : 'known',
-    propagation: reached ? 'reached' : 'not reached',
+    propagation: !reached ? 'not reached' : reachedByZeros?.has(name) === true ? 'zeros' : 'reached',
   };
   return { statistics: chooseStatistics(recipe, known) };
 }

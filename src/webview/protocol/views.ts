@@ -140,6 +140,8 @@ export interface RowView {
   /** Absent while the plan is being made. */
   readonly action?: ActionName;
   readonly reason: string;
+  /** Which statistics steer its rounding, and why; only of learned rounding. */
+  readonly steering?: string;
   /** Absent where the tensor keeps its dtype or is removed. */
   readonly targetDtype?: string;
 }

@@ -71,6 +71,7 @@ export class Details {
         ['Size', formatBytes(row.bytes)],
         ...(row.shard === undefined ? [] : [['Shard', row.shard] as const]),
         ...(row.action === undefined ? [] : [['Planned', `${ACTION_LABELS[row.action]}: ${row.reason}`] as const]),
+        ...(row.steering === undefined ? [] : [['Steered by', row.steering] as const]),
       ]),
       element('div', { class: 'details-actions' }, [
         link('Copy Name', () => void this.host.request('copyNames', { revision, tensors: [row.tensor] })),

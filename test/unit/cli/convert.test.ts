@@ -80,9 +80,18 @@ describe('fp8 convert', () => {
     expect(code).toBe(0);
     for (const { name } of TOY_MODEL) expect(stdout).toContain(name);
     expect(stdout).toMatch(/ {2}model +unknown: None of the \d+ known families has .* The most frequent name is `/);
+    expect(stdout).toMatch(/^ {2}steered 6 gram.*: what stands before this layer is not known\.$/m);
+    expect(stdout).toMatch(/layers\.0\.mlp\.fc1\.weight .* Linear weight: .* Gram: what stands before this layer is not known\./);
     expect(await scene.files()).toEqual(['model.safetensors']);
     const planned = jobEvents((await fp8(scene.program, ['convert', model, '--dry-run', '--json'])).stdout);
-    expect(planned[0]).toMatchObject({ type: 'planned', counts: { quantize: 6, keep: 7, remove: 0 }, model: { family: 'unknown' } });
+    expect(planned[0]).toMatchObject({
+      type: 'planned',
+      counts: { quantize: 6, keep: 7, remove: 0 },
+      steering: [{ inputs: 'gram', tensors: 6 }],
+      model: { family: 'unknown' },
+    });
+    const onGpu = jobEvents((await fp8(scene.program, ['convert', model, '--dry-run', '--json', '--device', 'cuda'])).stdout);
+    expect(onGpu[0]).toMatchObject({ steering: [{ inputs: 'gram', outputs: 'none', tensors: 6 }] });
   });
 
   it('with --json prints one event a line, of which exactly one ends the job, and writes the report', async () => {
@@ -90,7 +99,7 @@ describe('fp8 convert', () => {
     const { code, stdout, stderr } = await fp8(scene.program, ['convert', model, '--json', '--report', report, '--device', 'cpu']);
     expect([code, stderr]).toEqual([0, '']);
     const events = jobEvents(stdout);
-    expect(events[0]?.type).toBe('planned');
+    expect(events[0]).toMatchObject({ type: 'planned', steering: [{ inputs: 'gram', outputs: 'gram', tensors: 6 }] });
     const end = events.at(-1);
     expect(terminalEvents(events)).toEqual([end]);
     expect(end?.type === 'done' ? end.report : undefined).toEqual(JSON.parse(await readFile(report, 'utf8')));

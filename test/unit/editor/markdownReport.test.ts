@@ -15,6 +15,7 @@ const quantized: TensorReport = {
   relativeError: 0.026,
   objective: 1,
   objectiveNearest: 2,
+  statistics: { inputs: 'propagated', outputs: 'gram', mean: 'propagated', reason: 'Propagated: samples reach it.' },
   sweeps: 7,
   seconds: 0.25,
 };
@@ -61,7 +62,10 @@ const report: JobReport = {
 it('tells what was done, with every name kept in its cell', () => {
   const text = markdownReport(report);
   expect(text).toContain('**16 B → 12 B** (25 % smaller) · relative error **2.6 %** · objective **50 %** of nearest rounding');
-  expect(text).toContain('| ``layer\\|0`.weight`` | 2\u00a0×\u00a02 | 4\u00a0B | 2.6\u00a0% | 50\u00a0% | 7 |');
+  expect(text).toContain(
+    '| ``layer\\|0`.weight`` | 2\u00a0×\u00a02 | 4\u00a0B | 2.6\u00a0% | 50\u00a0% | propagated\u00a0×\u00a0gram | 7 |',
+  );
+  expect(text).toContain('## What steered rounding\n\n- 1 propagated, outputs gram: samples reach it.');
   expect(text).toContain('| Kept | Norm: \\<small\\>. | 2 | 8 B |');
   expect(text).toContain('| Model | FLUX.1, original names, under model. (seen: It has double\\_blocks. It is 3,072 wide) |');
   expect(text).toContain('- Mind \\*this\\*');

@@ -8,6 +8,7 @@ import { readCalibration } from '../../../../src/engine/plan/calibration';
 import { makePlan } from '../../../../src/engine/plan/makePlan';
 import { calibrationOfRecipe } from '../../../../src/engine/plan/readCalibrationFile';
 import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
+import type { DeviceKind } from '../../../../src/engine/plan/statistics';
 import { headerOf, type TensorSpec } from '../../../support/headerOf';
 
 const TENSORS: Readonly<Record<string, TensorSpec>> = {
@@ -40,9 +41,9 @@ const TENSORS: Readonly<Record<string, TensorSpec>> = {
 const MODEL = headerOf(TENSORS);
 const FC1 = 'text_model.encoder.layers.1.mlp.fc1';
 
-function plan(recipe: Partial<Recipe> = {}, calibration?: Readonly<Record<string, TensorSpec>>) {
+function plan(recipe: Partial<Recipe> = {}, calibration?: Readonly<Record<string, TensorSpec>>, device: DeviceKind = 'cpu') {
   const read = calibration === undefined ? {} : { calibration: readCalibration('/c', headerOf(calibration), MODEL) };
-  const made = makePlan(MODEL, defaultRecipe(recipe), { toolVersion: '1', ...read });
+  const made = makePlan(MODEL, defaultRecipe(recipe), { toolVersion: '1', device, ...read });
   const { tensors, output } = made;
   const facts = {
     source: '/m',
@@ -80,6 +81,23 @@ describe('statistics', () => {
       inputs: 'propagated',
       reason: expect.stringMatching(/calibration file does not have/) as unknown,
     });
+  });
+
+  it('go by the device where they are left to auto', () => {
+    const onGpu = (recipe: Partial<Recipe>) => plan(recipe, undefined, 'cuda');
+    const { statistics, corrected, header } = onGpu({});
+    expect(statistics(FC1)).toMatchObject({
+      inputs: 'gram',
+      outputs: 'none',
+      mean: 'unknown',
+      reason: expect.stringMatching(/on a GPU/) as unknown,
+    });
+    expect(statistics('stranger')?.reason).toMatch(/not known/);
+    expect(corrected).toBe(0);
+    expect(header).not.toContain('corrected_biases');
+    expect(onGpu({ statistics: 'propagated', sides: 'both' }).statistics(FC1)).toEqual(plan().statistics(FC1));
+    const recorded = { [`${FC1}.input`]: ['F32', 9, 768], [`${FC1}.output_gradient`]: ['F32', 9, 3072] } as const;
+    expect(plan({}, recorded, 'cuda').statistics(FC1)).toMatchObject({ inputs: 'calibrated', outputs: 'calibrated', beside: 'propagated' });
   });
 
   it('are not calibrated where the file has outputs alone, and says so', () => {

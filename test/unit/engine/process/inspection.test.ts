@@ -3,9 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ComparedTensor } from '../../../../src/engine/inspect/compareEvent';
-import type { RoundingPreview, TensorStatistics } from '../../../../src/engine/inspect/inspectEvent';
-import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
+import type { TensorStatistics } from '../../../../src/engine/inspect/inspectEvent';
 import { engineScene } from '../../../support/engineScene';
+import { previewOf } from '../../../support/previewOf';
 import { writeShardedModel } from '../../../support/shardedModel';
 import { modelBytes, TOY_MODEL, writeModel } from '../../../support/modelFile';
 
@@ -77,7 +77,7 @@ describe('inspect', () => {
 describe('preview', () => {
   it('tells what a conversion then does, and writes nothing', async () => {
     await writeModel(scene.source, TOY_MODEL);
-    const preview = await previewOf(fc1);
+    const preview = await previewOf(scene, fc1);
     expect(await scene.files()).toEqual(['model.safetensors']);
     const report = (await scene.convert()).tensors.find(({ name }) => name === fc1);
     expect(preview.error).toBe(report?.relativeError);
@@ -91,9 +91,9 @@ describe('preview', () => {
     const original = join(scene.folder, 'original.safetensors');
     await writeModel(original, TOY_MODEL);
     await scene.convert(scene.request({ source: original, output: scene.source }, { rounding: 'nearest' }));
-    await expect(previewOf(fc1)).rejects.toThrow(/not quantized by this recipe/);
+    await expect(previewOf(scene, fc1)).rejects.toThrow(/not quantized by this recipe/);
     const again = { quantized: 'requantize', target: 'int8' } as const;
-    const preview = await previewOf(fc1, again);
+    const preview = await previewOf(scene, fc1, again);
     const report = (await scene.convert(scene.request({}, again))).tensors.find(({ name }) => name === fc1);
     expect(preview.error).toBe(report?.relativeError);
     expect(preview.error).toBeGreaterThan(0);
@@ -101,7 +101,7 @@ describe('preview', () => {
 
   it('says why there is nothing to preview', async () => {
     await writeModel(scene.source, TOY_MODEL);
-    await expect(previewOf('layers.0.norm.weight')).rejects.toThrow(/not quantized by this recipe/);
+    await expect(previewOf(scene, 'layers.0.norm.weight')).rejects.toThrow(/not quantized by this recipe/);
   });
 });
 
@@ -218,15 +218,6 @@ async function statisticsOf(path: string, tensor: string): Promise<TensorStatist
     if (event.type === 'failed') throw new Error(event.error.message);
   }
   throw new Error('the inspection did not end');
-}
-
-async function previewOf(tensor: string, recipe: Partial<Recipe> = {}): Promise<RoundingPreview> {
-  const request = { path: scene.source, tensor, threads: 0, recipe: defaultRecipe(recipe), device: 'cpu' };
-  for await (const event of scene.client.preview(request, new AbortController().signal)) {
-    if (event.type === 'done') return event.preview;
-    if (event.type === 'failed') throw new Error(event.error.message);
-  }
-  throw new Error('the preview did not end');
 }
 
 async function compared(
