@@ -1,4 +1,4 @@
-"""Collects what a model's linear layers see, as a calibration file for `fp8 convert --calibration`. Needs nothing but PyTorch
+"""Collects what a model's layers see, as a calibration file for `fp8 convert --calibration`. Needs nothing but PyTorch
 and the NumPy that it works with.
 
     with Collector(model) as collector:
@@ -13,15 +13,19 @@ import struct
 
 import torch
 
+CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+# Of a convolution, a picture has far more places than anybody needs vectors: so many of each batch, at random.
+PLACES = 4096
+
 # PyTorch 2 tells hooks also what a layer was given by name.
 HOOK_OPTIONS = {"with_kwargs": True} if int(torch.__version__.split(".")[0]) >= 2 else {}
 
 
 class Collector:
-    """Hooks every nn.Linear of a module while it is entered; what it gathers stays until it is saved.
+    """Hooks every nn.Linear, convolution and Conv1D (as GPT-2 has it) of a module while it is entered; what it gathers stays until it is saved.
 
     samples: how many vectors of each layer are looked at, more of a longer run but ever fewer of each batch; keep: "second_moment" sums them up
-    where the model is, "samples" keeps that many;
+    where the model is, or keeps that many where that takes less than half of its room; "samples" always keeps that many;
     gradients: also those of a loss by the layers' outputs, for which `backward()` is called after each batch; layers: whether a layer
     of this name is wanted.
     """
@@ -37,10 +41,10 @@ class Collector:
 
     def __enter__(self):
         for name, module in self.model.named_modules():
-            if isinstance(module, torch.nn.Linear) and self.layers(name):
+            if (isinstance(module, (torch.nn.Linear, *CONVOLUTIONS)) or is_transposed(module)) and self.layers(name):
                 self.handles.append(module.register_forward_hook(self._hook(name), **HOOK_OPTIONS))
         if not self.handles:
-            raise RuntimeError("the model has no nn.Linear layer that is wanted")
+            raise RuntimeError("the model has no linear layer or convolution that is wanted")
         return self
 
     def __exit__(self, *_):
@@ -60,21 +64,46 @@ class Collector:
         write_safetensors(path, tensors, metadata)
 
     def _hook(self, name):
-        def hook(_module, arguments, *named_and_output):
+        def hook(module, arguments, *named_and_output):
             *named, output = named_and_output
             if not arguments and not named:
                 raise RuntimeError(f'"{name}" is called as linear(input=x), which hooks of PyTorch 1 do not see: use PyTorch 2')
-            self._seen(self.inputs, name).add((arguments[0] if arguments else named[0]["input"]).detach())
+            seen = (arguments[0] if arguments else next(iter(named[0].values()))).detach()
+            # A weight that is stored as inputs × outputs has its inputs along its rows, where files have outputs.
+            inputs, outputs = (self.outputs, self.inputs) if is_transposed(module) else (self.inputs, self.outputs)
+            # Gradients stand where files have inputs, of which samples and means would tell of the layer's mean input: they are summed up alone.
+            if is_transposed(module) and name not in outputs:
+                outputs[name] = Seen(self.samples, "second_moment_alone", self.generator)
+            self._seen(inputs, name).add(self._patches(seen, module) if isinstance(module, CONVOLUTIONS) else seen)
             if not self.gradients or not torch.is_grad_enabled():
                 return
             # A frozen model has gradients of its layers' outputs all the same.
             if not output.requires_grad:
                 output.requires_grad_(True)
-            output.register_hook(lambda gradient: self._seen(self.outputs, name).add(gradient.detach()))
+            output.register_hook(lambda gradient: self._seen(outputs, name).add(channels_last(gradient.detach(), module)))
             # What changes its input in place gets a copy, so that the gradient stays that of the layer's output.
             return output.clone()
 
         return hook
+
+    def _patches(self, x, module):
+        """What each place of a convolution's output sees: channels, then the places of the kernel, as in its weight. Some of the places, at random."""
+        dimensions = len(module.kernel_size)
+        x = x.unsqueeze(0) if x.dim() == dimensions + 1 else x
+        mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+        x = torch.nn.functional.pad(x, module._reversed_padding_repeated_twice, mode=mode)
+        for index, (size, stride, dilation) in enumerate(zip(module.kernel_size, module.stride, module.dilation)):
+            x = x.unfold(2 + index, (size - 1) * dilation + 1, stride)[..., ::dilation]
+        # Batch, channels, places, kernel: groups of channels are seen by different rows of the weight, and count as vectors of their own.
+        x = x.unflatten(1, (module.groups, -1)).movedim(2, 2 + dimensions)
+        places = x.shape[: 2 + dimensions]
+        count = places.numel()
+        chosen = torch.randperm(count, generator=self.generator)[:PLACES].to(x.device) if count > PLACES else torch.arange(count, device=x.device)
+        indices = []
+        for size in reversed(places):
+            indices.insert(0, chosen % size)
+            chosen = torch.div(chosen, size, rounding_mode="floor")
+        return x[tuple(indices)].flatten(1)
 
     def _seen(self, layers, name):
         if name not in layers:
@@ -103,6 +132,8 @@ class Seen:
         rows = rows[(rows.abs() < 1e16).all(dim=1)]
         if len(rows) == 0:
             return
+        if self.keep == "second_moment" and self.seen == 0 and 2 * self.limit < rows.shape[1]:
+            self.keep = "samples"
         if self.keep == "samples":
             self._replace(rows.cpu())
         else:
@@ -126,7 +157,7 @@ class Seen:
         if room > 0:
             self.rows = rows[:room].clone() if self.rows is None else torch.cat([self.rows, rows[:room]])
         self.seen += len(rows)
-        later = rows[room:]
+        later = rows[max(0, room) :]
         # The vector that comes as number n takes a random one of n places, of which the first `limit` exist.
         numbers = torch.arange(self.seen - len(later) + 1, self.seen + 1, dtype=torch.float64)
         places = (torch.rand(len(later), generator=self.generator, dtype=torch.float64) * numbers).long()
@@ -142,9 +173,21 @@ class Seen:
         if self.keep == "samples":
             return {f"{name}.{'input' if side == 'input' else 'output_gradient'}": self.rows}
         found = {f"{name}.{side}_second_moment": (self.square / self.seen).cpu()}
-        if side == "input":
+        if side == "input" and self.keep == "second_moment":
             found[f"{name}.input_mean"] = (self.total / self.seen).cpu()
         return found
+
+
+def is_transposed(module):
+    """The Conv1D of GPT-2 is a linear layer whose weight is stored as inputs × outputs."""
+    return type(module).__name__ == "Conv1D" and hasattr(module, "nf")
+
+
+def channels_last(gradient, module):
+    """One vector for each place of a convolution's output."""
+    if not isinstance(module, CONVOLUTIONS):
+        return gradient
+    return gradient.movedim(-1 - len(module.kernel_size), -1)
 
 
 def write_safetensors(path, tensors, metadata):

@@ -29,11 +29,12 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
     notes: [],
   },
   verify: {
-    usage: 'fp8 verify FILE|FOLDER --against SOURCE [options]',
-    summary: 'Check a converted model against its source.',
+    usage: 'fp8 verify FILE|FOLDER [--against SOURCE] [options]',
+    summary: "Check a converted model against its source, or by its loader's rules alone.",
     options: VERIFY_OPTIONS,
     notes: [
       'Checks shapes, scales, kept bytes and what loaders need, and prints the error of every tensor and of all.',
+      "Without --against no number is compared: what loaders of the file's layout ask for is all that is checked.",
       'Exit codes: 0 the file is good, 1 it is not, 2 wrong usage, 130 cancelled.',
     ],
   },

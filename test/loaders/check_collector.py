@@ -79,6 +79,68 @@ def main():
     assert len(places.unique()) == LIMIT, "a sample is kept twice"
 
     awkward(folder)
+    other_layers(folder)
+
+
+class Conv1D(torch.nn.Module):
+    """As GPT-2 has it."""
+
+    def __init__(self, outputs, inputs):
+        super().__init__()
+        self.nf = outputs
+        self.weight, self.bias = torch.nn.Parameter(torch.randn(inputs, outputs)), torch.nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
+def patches_by_outputs(convolution, x):
+    """A convolution's input as vectors, by what its outputs are: with one weight set to 1 after the other, the output is that part of them."""
+    parts = []
+    weight = convolution.weight
+    for index in range(weight[0].numel()):
+        one = torch.zeros_like(weight)
+        one.view(len(weight), -1)[:, index] = 1
+        with torch.no_grad():
+            out = convolution._conv_forward(x, one, None)
+        # Of each group one output: groups are vectors of their own.
+        out = out[:, :: len(weight) // convolution.groups]
+        parts.append(out.transpose(0, 1).flatten())
+    return torch.stack(parts, dim=1)
+
+
+def other_layers(folder):
+    torch.manual_seed(3)
+    convolutions = {
+        "plain": (torch.nn.Conv2d(3, 4, 3, padding=1, stride=2), torch.randn(2, 3, 9, 8)),
+        "same": (torch.nn.Conv2d(3, 4, (2, 3), padding="same", padding_mode="circular"), torch.randn(2, 3, 6, 7)),
+        "dilated": (torch.nn.Conv1d(4, 6, 3, dilation=2, groups=2), torch.randn(3, 4, 20)),
+        "deep": (torch.nn.Conv3d(2, 3, 2), torch.randn(1, 2, 4, 5, 6)),
+    }
+    model = torch.nn.ModuleDict({name: layer for name, (layer, _) in convolutions.items()})
+    model["transposed"] = Conv1D(5, 7)
+    model["wide"] = torch.nn.Linear(40, 2)
+    x, wide = torch.randn(50, 7), torch.randn(50, 40)
+    with Collector(model, gradients=True) as collector:
+        for name, (_, seen) in convolutions.items():
+            output = model[name](seen)
+            (output * output.detach()).sum().backward()
+        model["transposed"](x).square().sum().backward()
+        collector.samples = 19
+        model["wide"](wide)
+    collector.save(folder / "others.safetensors")
+    tensors, _ = read(folder / "others.safetensors")
+    for name, (layer, seen) in convolutions.items():
+        expected = patches_by_outputs(layer, seen)
+        close(tensors[f"{name}.input_second_moment"], expected.T @ expected / len(expected), 1e-4, f"the convolution {name}")
+        out = layer(seen).detach().transpose(0, 1).flatten(1)
+        close(tensors[f"{name}.output_second_moment"], out @ out.T / out.shape[1], 1e-4, f"the gradients of {name}")
+    # Its weight is stored the other way round.
+    close(tensors["transposed.output_second_moment"], x.T @ x / len(x), 1e-4, "the transposed layer's inputs")
+    gradient = 2 * model["transposed"](x).detach()
+    close(tensors["transposed.input_second_moment"], gradient.T @ gradient / len(x), 1e-4, "the transposed layer's gradients")
+    assert "transposed.input_mean" not in tensors, "a mean gradient would pass for a mean input"
+    assert list(tensors["wide.input"].shape) == [19, 40], "few samples of many inputs are kept as they are"
 
 
 class Awkward(torch.nn.Module):

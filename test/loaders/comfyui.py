@@ -56,6 +56,8 @@ def layer_formats(tensors, metadata):
                 layer = name.removesuffix('.scale_weight')
                 tensors[f'{layer}.weight_scale'] = tensors.pop(name)
                 formats[layer] = {'format': 'float8_e4m3fn'}
+                if f'{layer}.scale_input' in tensors:
+                    _single(tensors[f'{layer}.scale_input'], layer)
     return formats
 
 

@@ -13,7 +13,7 @@ import tensors as files
 
 
 def main(layout, converted, source, out, extra=None):
-    found, metadata = files.read_file(converted)
+    found, metadata = files.read_model(converted)
     originals, _ = files.read_file(source)
     shapes = {name: list(tensor.shape) for name, tensor in originals.items() if tensor.dtype in ('F32', 'F16', 'BF16')}
     if layout in ('comfyui', 'comfyui-legacy'):
@@ -26,7 +26,7 @@ def main(layout, converted, source, out, extra=None):
         loaded = plain.load(found, [int(size) for size in (extra or '128x128').split('x')], shapes)
     if layout != 'plain':
         loaded = {f'{layer}.weight': weight for layer, weight in loaded.items()}
-    files.write_f32(out, loaded)
+    files.write_f32(out, dict(sorted(loaded.items())))
     print(json.dumps({'layers': len(loaded)}))
 
 

@@ -3,7 +3,7 @@
  * are those that the addon reads. Where there is no Python with numpy, this is skipped.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadBinding } from '../../src/engine/native/loadBinding';
@@ -122,6 +122,18 @@ describe.skipIf(PYTHON === undefined)(`a loader of the layout${PYTHON === undefi
     },
   );
 
+  it.each(['compressed-tensors', 'huggingface', 'plain'] as const)('reads shards as it reads one file: %s', async (layout) => {
+    await writeModel(scene.source, layout === 'plain' ? [...MODEL, ...STACKS] : MODEL);
+    const recipe = defaultRecipe({ layout, minElements: 1, blockSize: [32, 32], rounding: 'nearest' });
+    await scene.convert(scene.request({ recipe }));
+    const plan = makePlan(await readHeader(scene.source), recipe, { toolVersion: '0.0.0' });
+    const single = readFileSync(load(recipe, plan));
+    const folder = join(scene.folder, 'shards');
+    await scene.convert(scene.request({ recipe, output: folder, maxShardBytes: 50_000 }));
+    expect(readdirSync(folder).filter((name) => name.endsWith('.safetensors')).length).toBeGreaterThan(2);
+    expect(readFileSync(load(recipe, plan, join(folder, 'model.safetensors.index.json')))).toEqual(single);
+  });
+
   it('refuses what its rules refuse: a scale for each row under a format with one', async () => {
     await writeModel(scene.source, MODEL);
     const recipe = defaultRecipe({ layout: 'plain', granularity: 'row', rounding: 'nearest' });
@@ -131,13 +143,13 @@ describe.skipIf(PYTHON === undefined)(`a loader of the layout${PYTHON === undefi
 });
 
 /** What the loader computes with, as a file of F32 tensors. */
-function load({ layout, blockSize }: Recipe, plan: Plan | undefined): string {
+function load({ layout, blockSize }: Recipe, plan: Plan | undefined, converted = scene.output): string {
   const out = join(scene.folder, 'loaded.safetensors');
   const config = plan === undefined ? undefined : quantizationConfig(plan);
   const configPath = join(scene.folder, 'config.json');
   if (config !== undefined) writeFileSync(configPath, JSON.stringify({ quantization_config: config }));
   const extra = config === undefined ? blockSize.join('x') : configPath;
-  const words = [join(ROOT, 'test/loaders/load.py'), layout, scene.output, scene.source, out, extra];
+  const words = [join(ROOT, 'test/loaders/load.py'), layout, converted, scene.source, out, extra];
   const run = spawnSync(PYTHON ?? 'python3', words, { encoding: 'utf8' });
   if (run.status !== 0) throw new Error(run.stderr);
   return out;

@@ -1,5 +1,6 @@
 """Safetensors files with numpy alone: raw bytes in, F32 arrays out."""
 import json
+import os
 import struct
 
 import numpy as np
@@ -55,6 +56,22 @@ def read_file(path):
         if not 0 <= begin <= end <= len(data) or size != end - begin:
             raise ValueError(f'{name}: its range does not fit its shape')
         tensors[name] = Tensor(entry['dtype'], entry['shape'], data[begin:end])
+    return tensors, metadata
+
+
+def read_model(path):
+    """A file, or by its index the shards of a model: every name is in the shard that the index names, and in no other."""
+    if not path.endswith('.index.json'):
+        return read_file(path)
+    with open(path, encoding='utf-8') as file:
+        weight_map = json.load(file)['weight_map']
+    tensors, metadata = {}, {}
+    for shard in sorted(set(weight_map.values())):
+        found, described = read_file(os.path.join(os.path.dirname(path), shard))
+        if set(found) != {name for name, place in weight_map.items() if place == shard}:
+            raise ValueError(f'{shard}: the index names other tensors')
+        tensors.update(found)
+        metadata.update(described)
     return tensors, metadata
 
 

@@ -23,6 +23,8 @@ export interface EngineScene extends ProgramScene {
   convert(job?: ConvertRequest): Promise<JobReport>;
   /** `output` against `source` unless told. */
   verify(asked?: Partial<VerifyRequest>): Promise<VerifyReport>;
+  /** `output` by its loader's rules alone. */
+  verifyAlone(): Promise<VerifyReport>;
   /** Of the process that was started first. */
   enginePid(): number;
 }
@@ -59,6 +61,14 @@ export function engineScene(): EngineScene {
     return events;
   };
 
+  const verify = async (request: VerifyRequest): Promise<VerifyReport> => {
+    for await (const event of client.verify(request, new AbortController().signal)) {
+      if (event.type === 'done') return event.report;
+      if (event.type === 'failed') throw new Error(event.error.message);
+    }
+    throw new Error('the verification did not end');
+  };
+
   return {
     get program() {
       return scene.program;
@@ -89,14 +99,8 @@ export function engineScene(): EngineScene {
       if (end?.type !== 'done') throw new Error(JSON.stringify(end));
       return end.report;
     },
-    verify: async (asked = {}) => {
-      const request = { converted: output(), source: source(), threads: 0, ...asked };
-      for await (const event of client.verify(request, new AbortController().signal)) {
-        if (event.type === 'done') return event.report;
-        if (event.type === 'failed') throw new Error(event.error.message);
-      }
-      throw new Error('the verification did not end');
-    },
+    verify: (asked = {}) => verify({ converted: output(), source: source(), threads: 0, ...asked }),
+    verifyAlone: () => verify({ converted: output(), threads: 0 }),
     enginePid: () => {
       const pid = /engine (\d+): started/.exec(log.join('\n'))?.[1];
       if (pid === undefined) throw new Error(`no engine was started: ${log.join('; ')}`);

@@ -1,4 +1,4 @@
-/** `fp8 verify`: checks a converted file against its source and prints the error of every tensor. */
+/** `fp8 verify`: checks a converted file against its source and prints the error of every tensor; without a source, by its loader's rules alone. */
 import { resolve } from 'node:path';
 import { formatQuantity, formatSeconds } from '../../base/format';
 import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from '../../engine/job/verify/verifyEvent';
@@ -13,14 +13,16 @@ import { printable, table } from '../output/text';
 import type { Style } from '../output/terminal';
 import { readThreads } from '../recipeOptions';
 import { singleFile } from '../singleFile';
-import { UsageError } from '../usageError';
 
 export async function verify(words: readonly string[], context: CommandContext): Promise<ExitCode> {
   const given = Arguments.parse(words, VERIFY_OPTIONS);
   const converted = singleFile(given, 'verify');
   const source = given.text('against');
-  if (source === undefined) throw new UsageError(`against which source? fp8 verify ${converted} --against SOURCE`);
-  const request = { converted: resolve(converted), source: resolve(source), threads: readThreads(given) };
+  const request = {
+    converted: resolve(converted),
+    ...(source === undefined ? {} : { source: resolve(source) }),
+    threads: readThreads(given),
+  };
   const progress = new ProgressView(context.terminal);
   let end: VerifyEnd | undefined;
   for await (const event of eventsOf(request, context)) {
@@ -63,6 +65,7 @@ function verifyText(report: VerifyReport, style: Style): string {
   const removed = count('removed');
   const dequantized = count('dequantized');
   const migrated = count('migrated');
+  const against = source === undefined ? ' by the rules of its loader alone' : ` against ${printable(source)}`;
   return [
     ...table(
       [
@@ -81,10 +84,12 @@ function verifyText(report: VerifyReport, style: Style): string {
     ),
     ...problems.map((problem) => `${style.bad('wrong:')} ${printable(problem)}`),
     ...warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
-    `${ok ? style.good('Good') : style.bad('Not good')}: ${printable(converted)} against ${printable(source)} (${formatSeconds(report.seconds)})`,
+    `${ok ? style.good('Good') : style.bad('Not good')}: ${printable(converted)}${against} (${formatSeconds(report.seconds)})`,
     `  layout   ${report.layout}${report.writtenBy === undefined ? '' : `, written by fp8-quantizer ${printable(report.writtenBy)}`}`,
-    `  tensors  ${count('quantized')} quantized, ${count('kept')} kept byte for byte${dequantized === 0 ? '' : `, ${dequantized} dequantized`}${migrated === 0 ? '' : `, ${migrated} with the same numbers in this layout`}${removed === 0 ? '' : `, ${removed} removed`}, ${count('wrong')} wrong`,
-    `  error    ${errorPercent(report.relativeError)} of the weights' norm, over all quantized tensors`,
+    `  tensors  ${count('quantized')} quantized, ${count('kept')} kept${source === undefined ? '' : ' byte for byte'}${dequantized === 0 ? '' : `, ${dequantized} dequantized`}${migrated === 0 ? '' : `, ${migrated} with the same numbers in this layout`}${removed === 0 ? '' : `, ${removed} removed`}, ${count('wrong')} wrong`,
+    report.relativeError === undefined
+      ? '  error    not measured: nothing was compared with a source (--against SOURCE)'
+      : `  error    ${errorPercent(report.relativeError)} of the weights' norm, over all quantized tensors`,
     ...(ok ? [] : [`  ${formatQuantity(bad, 'problem')}`]),
   ].join('\n');
 }

@@ -4,15 +4,16 @@ import { formatQuantity } from '../../base/format';
 import { isValueDtype } from '../dtype';
 import { EngineError } from '../errors';
 import { calibratedMeanOf } from '../plan/calibration';
-import type { OutputOrigin, Plan, PlannedTensor } from '../plan/plan';
+import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from '../plan/plan';
 import type { TensorInfo } from '../safetensors/header';
 import type { ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 import type { JobEvent } from './jobEvent';
 import type { PartialOutput } from './partialOutput';
-import type { CorrectBiasTask, FileRange, Quantizer, QuantizeTask, StoredCodes, TensorValues } from './quantizer';
+import type { CorrectBiasTask, FileRange, Quantizer, QuantizeTask, TensorValues } from './quantizer';
 import type { ReportBuilder } from './reportBuilder';
 import { scheduleTasks } from './schedule';
+import { codesOf } from './sourceValues';
 import type { StatisticsSources } from './statisticsTerms';
 
 export interface CorrectionContext {
@@ -63,7 +64,9 @@ async function readTensorScales(plan: Plan, path: string): Promise<ReadonlyMap<s
     for (const { origin, begin } of places) {
       if (origin.kind !== 'tensorScale') continue;
       const { buffer } = await file.read(Buffer.alloc(4), 0, 4, begin);
-      scales.set(origin.source.name, buffer.readFloatLE(0));
+      const { name } = origin.source;
+      const value = buffer.readFloatLE(0);
+      scales.set(name, quantizationOf(plan, name).stored.storage.tensorScaleForm === 'divisor' ? 1 / value : value);
     }
   } finally {
     await file.close();
@@ -103,29 +106,26 @@ function taskOf(
     rows: weight.rows,
     columns: weight.columns,
     weights: { range: weight.source, dtype: weight.dtype, scale: 1, ...(weight.codes === undefined ? {} : { codes: weight.codes }) },
-    codes: codesOf(weight, plan, sources.tensorScales.get(weight.name), outputFile),
+    codes: writtenValues(weight, plan, sources.tensorScales.get(weight.name), outputFile),
     inputs,
     bias: valuesOf(bias, bias.file ?? 0),
     outputOffset: outputRange(plan, bias.name, 'copy', outputFile).offset,
   };
 }
 
-/** The codes of a weight as they stand in the output, with their scales. */
-function codesOf(weight: QuantizeTask, plan: Plan, tensorScale: number | undefined, outputFile: number): TensorValues {
-  const { rows, columns, grid, block, scaleForm, scaleOrder, storedRows, storedColumns } = weight;
-  const codes: StoredCodes = {
-    rows,
-    columns,
-    scales: outputRange(plan, weight.name, 'scale', outputFile),
-    ...(tensorScale === undefined ? {} : { tensorScale }),
-    ...(grid === undefined ? {} : { grid }),
-    ...(block === undefined ? {} : { block }),
-    ...(scaleForm === undefined ? {} : { scaleForm }),
-    ...(scaleOrder === undefined ? {} : { scaleOrder }),
-    ...(storedRows === undefined ? {} : { storedRows }),
-    ...(storedColumns === undefined ? {} : { storedColumns }),
-  };
+/** A weight as it stands in the output, with its scales. */
+function writtenValues(weight: QuantizeTask, plan: Plan, tensorScale: number | undefined, outputFile: number): TensorValues {
+  const { storage } = quantizationOf(plan, weight.name).stored;
+  const { rows, columns } = weight;
+  const scales = outputRange(plan, weight.name, 'scale', outputFile);
+  const codes = codesOf({ storage, rows, columns }, { scales, ...(tensorScale === undefined ? {} : { tensorScale }) });
   return { range: outputRange(plan, weight.name, 'codes', outputFile), dtype: 'F8_E4M3', scale: 1, codes };
+}
+
+function quantizationOf(plan: Plan, name: string): TensorQuantization {
+  const quantization = plan.tensors.find(({ source }) => source.name === name)?.quantization;
+  if (quantization === undefined) throw new EngineError('Internal', `the plan does not say how "${name}" is quantized`, { tensor: name });
+  return quantization;
 }
 
 function outputRange(plan: Plan, source: string, kind: Exclude<OutputOrigin['kind'], 'literal'>, file: number): FileRange {

@@ -3,7 +3,7 @@
  *
  * Which layers are quantized matters more than how they are rounded, so whatever is not known to be the weight of a matrix product is kept.
  */
-import { formatInteger, formatShape } from '../../base/format';
+import { formatInteger, formatQuantity, formatShape } from '../../base/format';
 import { DTYPES, isSourceDtype, type Dtype } from '../dtype';
 import type { FamilyRule } from '../families/familyRules';
 import type { Header, TensorInfo } from '../safetensors/header';
@@ -42,6 +42,8 @@ export interface RuleContext {
   readonly overrideOf: OverrideLookup;
   /** Why the layout cannot store a tensor as it is asked for. */
   readonly obstacleOf: (tensor: TensorInfo) => string | undefined;
+  /** Elements of the bias beside a weight. */
+  readonly biasLengthOf: (tensorName: string) => number | undefined;
   /** How a stack of experts that is named like transformers' begins, as its shape and that of its partner tell. */
   readonly expertOrder: (tensor: TensorInfo) => ExpertOrder;
   /** What the recognised family keeps; nothing without the preset `auto`, or where no family is recognised. */
@@ -171,8 +173,13 @@ export const RULES: readonly Rule[] = [
     id: 'transposed',
     action: 'keep',
     holds: 'always',
-    applies: (tensor) => isConvolution(tensor) && isTransposedConvolution(tensor.name),
-    reason: ({ shape }) => `Transposed convolution: ${formatShape(shape)} begins with its inputs, so it is no matrix of outputs × inputs.`,
+    applies: (tensor, context) =>
+      isConvolution(tensor) && (isTransposedConvolution(tensor.name) || biasOfOtherLength(tensor, context) !== undefined),
+    reason: (tensor, context) => {
+      const bias = biasOfOtherLength(tensor, context);
+      const evidence = bias === undefined ? '' : ` (its bias has ${formatQuantity(bias, 'element')})`;
+      return `Transposed convolution: ${formatShape(tensor.shape)} begins with its inputs${evidence}, so it is no matrix of outputs × inputs.`;
+    },
   },
   {
     id: 'rank',
@@ -246,6 +253,7 @@ export function ruleContext(
     hasDiffusionModelPrefix: header.tensors.some(({ name }) => name.startsWith(DIFFUSION_MODEL_PREFIX)),
     overrideOf: overrideLookup(recipe.overrides),
     obstacleOf: encodings.obstacle,
+    biasLengthOf: (name) => header.byName.get(name.replace(/\.weight$/, '.bias'))?.shape[0],
     expertOrder: (tensor) => expertOrder(tensor, header.byName.get(partnerOfExperts(tensor.name))),
     familyRuleOf: recipe.presets.includes('auto') ? modelFamily(header).rules.ruleOf : () => undefined,
   };
@@ -297,6 +305,12 @@ function isSmallFloat(dtype: Dtype): boolean {
 function isConvolution(tensor: TensorInfo): boolean {
   const rank = tensor.shape.length;
   return rank >= 3 && rank <= 5 && expertsOf(tensor) === undefined;
+}
+
+/** A bias has an element for each output: where it has another length than the first dimension, that is not the outputs'. */
+function biasOfOtherLength({ name, shape }: TensorInfo, { biasLengthOf }: RuleContext): number | undefined {
+  const length = name.endsWith('.weight') ? biasLengthOf(name) : undefined;
+  return length === shape[0] ? undefined : length;
 }
 
 function isWantedTable({ name, shape }: TensorInfo, { embeddings }: Recipe): boolean {

@@ -114,6 +114,10 @@ describe('fp8 verify', () => {
     expect(stdout).toMatch(/layers\.0\.attn\.qkv\.weight +quantized +2\.\d\d % /);
     expect(stdout).toMatch(/Good: .*converted\.safetensors against .*model\.safetensors/);
     expect(stdout).toMatch(/6 quantized, 7 kept byte for byte, 0 wrong/);
+    const alone = await fp8(scene.program, ['verify', converted]);
+    expect(alone.code).toBe(0);
+    expect(alone.stdout).toMatch(/Good: .*converted\.safetensors by the rules of its loader alone/);
+    expect(alone.stdout).toMatch(/6 quantized, 7 kept, 0 wrong\n +error +not measured: nothing was compared/);
   });
 
   it.each([

@@ -22,7 +22,7 @@ describe('a wrong command line', () => {
     [['convert', 'a', '--layout', 'comfy'], 'did you mean comfyui?'],
     [['convert', 'a', '--threads=-1'], '--threads must be a whole number'],
     [['inspect'], 'which file? fp8 inspect FILE'],
-    [['verify', 'a'], 'against which source?'],
+    [['verify'], 'which file? fp8 verify FILE'],
     [['devices', 'gpu'], 'takes no "gpu"'],
   ])('%j: exit code 2 and one line', async (words, message) => {
     const { code, stdout, stderr } = await fp8(scene.program, words);

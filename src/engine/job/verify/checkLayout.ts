@@ -13,14 +13,15 @@ import { formatOf, layerOf, type ConvertedFile } from './convertedFile';
 /** What ComfyUI's reader of files has no name for. */
 const UNREADABLE: readonly Dtype[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ'];
 
-export function checkLayout(source: Header, converted: ConvertedFile, checks: readonly TensorCheck[]): LayoutFindings {
+/** `source` is asked for names alone. */
+export function checkLayout(source: Pick<Header, 'byName'>, converted: ConvertedFile, checks: readonly TensorCheck[]): LayoutFindings {
   const quantized = new Map(checks.filter(hasCodes).map((check) => [layerOf(check.source), check]));
   const findings = { problems: [...strangers(source, converted)], warnings: [...converted.stored.warnings] };
   if (quantized.size === 0 && !checks.some(({ state }) => state === 'dequantized'))
-    findings.problems.push('No tensor is quantized: this is no converted file of that source.');
+    findings.problems.push('No tensor is quantized, so this is no converted file of that source, and has no layout to check.');
   switch (converted.layout) {
     case 'comfyui':
-      findings.problems.push(...comfyuiProblems(source, converted, quantized), ...unreadableDtypes(converted));
+      findings.problems.push(...comfyuiProblems(converted, quantized), ...unreadableDtypes(converted));
       findings.warnings.push(...roundedScales(quantized, converted), ...diffusersWarning(quantized));
       break;
     case 'comfyui-legacy':
@@ -45,7 +46,7 @@ export function checkLayout(source: Header, converted: ConvertedFile, checks: re
   return findings;
 }
 
-function* strangers(source: Header, { header }: ConvertedFile): Generator<string> {
+function* strangers(source: Pick<Header, 'byName'>, { header }: ConvertedFile): Generator<string> {
   for (const { name } of header.tensors) {
     if (source.byName.has(name) || isScaledFp8Marker(name)) continue;
     const layer = layerOfCompanion(name);
@@ -81,12 +82,14 @@ function isBf16(value: number): boolean {
   return view.getUint16(2) === 0;
 }
 
-function* comfyuiProblems(source: Header, converted: ConvertedFile, quantized: ReadonlyMap<string, TensorCheck>): Generator<string> {
+function* comfyuiProblems(converted: ConvertedFile, quantized: ReadonlyMap<string, TensorCheck>): Generator<string> {
   const { describedLayers, comfyQuant, marker, header } = converted;
   if (describedLayers === 'unreadable') yield '_quantization_metadata is not the JSON that loaders expect.';
   const described = describedLayers === 'unreadable' ? undefined : describedLayers;
-  if (marker !== undefined && described === undefined && !source.byName.has(marker.name)) {
-    yield `${marker.name}: the marker of the layout comfyui-legacy beside scales of the layout comfyui.`;
+  if (marker !== undefined) {
+    yield described === undefined
+      ? `${marker.name}: the marker of the layout comfyui-legacy beside scales of the layout comfyui.`
+      : `${marker.name}: loaders that find _quantization_metadata ignore this marker of the layout comfyui-legacy, and every scale_weight with it.`;
   }
   for (const [layer, { encoding }] of quantized) {
     const format = encoding === undefined ? '' : COMFY_FORMATS[encoding.target];

@@ -72,6 +72,27 @@ export function checkTensors(source: CheckedSource, converted: ConvertedFile): r
   });
 }
 
+/** What the file's own tensors say of themselves, by the numbers that its codes stand for; nothing is compared. */
+export function checkAlone(numbers: Header, converted: ConvertedFile): readonly TensorCheck[] {
+  return numbers.tensors.map((tensor, id) => {
+    const weight = converted.stored.byName.get(tensor.name);
+    const unreadable = converted.stored.unreadable.get(tensor.name);
+    if (unreadable !== undefined) return wrong(tensor, unreadable);
+    // Codes that stand for themselves are weights of a smaller dtype.
+    if (weight === undefined || (weight.scales === undefined && !isDescribed(layerOf(tensor), converted)))
+      return withoutTask(checkKept(tensor, tensor, id, 0, converted));
+    return withoutTask(checkQuantized(tensor, weight, { id, sourceFiles: 0, converted, rounding: undefined, stored: undefined }));
+  });
+}
+
+function isDescribed(layer: string, { comfyQuant, describedLayers }: ConvertedFile): boolean {
+  return comfyQuant.has(layer) || (describedLayers instanceof Map && describedLayers.has(layer));
+}
+
+function withoutTask({ task: _, ...check }: TensorCheck): TensorCheck {
+  return check;
+}
+
 /** Only the recipe that the file names can say that a tensor was left out on purpose. */
 function removals(source: Header, { provenance }: ConvertedFile): (tensor: TensorInfo) => boolean {
   if (provenance === undefined) return () => false;

@@ -1,11 +1,14 @@
 /** runVerify: one converted file against its source, from the request to its terminal event. Reads only. */
 import { EngineError } from '../../errors';
 import { encodingText } from '../../plan/chooseEncoding';
+import { dequantizedHeader } from '../../plan/stored/dequantizedHeader';
+import { layerOfCompanion } from '../../plan/tensorNames';
+import { NUMBERS } from '../../plan/stored/sourceForRecipe';
 import { readModelSource } from '../../safetensors/modelSource';
 import { ProgressMeter, type MeteredTask } from '../progressMeter';
 import type { ComparedResult, Quantizer } from '../quantizer';
 import { checkLayout } from './checkLayout';
-import { checkTensors, type TensorCheck } from './checkTensors';
+import { checkAlone, checkTensors, type TensorCheck } from './checkTensors';
 import { readConverted } from './convertedFile';
 import { problemOfCorrection } from './correctionLimit';
 import { problemOfError, problemOfNumbers } from './errorLimits';
@@ -36,6 +39,7 @@ async function* verify(
   signal: AbortSignal,
 ): AsyncGenerator<VerifyEvent, VerifyReport, undefined> {
   const startedAt = performance.now();
+  if (request.source === undefined) return verifyAlone(request.converted, startedAt);
   const asItIs = await readModelSource(request.source);
   const file = await readConverted(request.converted);
   const { source, stored } = await sourceToVerify(asItIs, file);
@@ -55,6 +59,24 @@ async function* verify(
     tensors,
     ...layout,
     relativeError: relativeError(sum(quantized, 'squaredError'), sum(quantized, 'squaredSource')),
+    seconds: (performance.now() - startedAt) / 1000,
+  };
+}
+
+/** By its loader's rules alone. */
+async function verifyAlone(converted: string, startedAt: number): Promise<VerifyReport> {
+  const file = await readConverted(converted);
+  const header = dequantizedHeader(file.header, file.stored, NUMBERS);
+  const checks = checkAlone(header, file);
+  const owners = [...header.byName].filter(([name]) => layerOfCompanion(name) === undefined);
+  const layout = checkLayout({ byName: new Map(owners) }, file, checks);
+  return {
+    converted,
+    layout: file.layout,
+    ...(file.provenance === undefined ? {} : { writtenBy: file.provenance.version }),
+    ok: layout.problems.length === 0 && checks.every(({ problems }) => problems.length === 0),
+    tensors: checks.map((check) => verificationOf(check, undefined)),
+    ...layout,
     seconds: (performance.now() - startedAt) / 1000,
   };
 }

@@ -4,7 +4,8 @@ import type { Layout } from '../../plan/recipe';
 
 export interface VerifyRequest {
   readonly converted: string;
-  readonly source: string;
+  /** Absent where only its loader's rules are asked about. */
+  readonly source?: string;
   /** 0 means all cores. */
   readonly threads: number;
 }
@@ -31,18 +32,19 @@ export interface TensorVerification {
 
 export interface VerifyReport {
   readonly converted: string;
-  readonly source: string;
+  /** Absent where the file was looked at by itself: then no number was compared, and no tensor can be missed. */
+  readonly source?: string;
   readonly layout: Layout | 'unknown';
   /** The version of this tool that wrote the file, where the file says so. */
   readonly writtenBy?: string;
   readonly ok: boolean;
-  /** Every source tensor, in the source's order. */
+  /** Every source tensor, in the source's order; without a source the file's own weights. */
   readonly tensors: readonly TensorVerification[];
   /** Of the file as a whole. */
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
-  /** Over all quantized tensors together. */
-  readonly relativeError: number;
+  /** Over all quantized tensors together; absent without a source. */
+  readonly relativeError?: number;
   readonly seconds: number;
 }
 

@@ -2,6 +2,8 @@
 import { jsonObject, parsedJson } from '../../../base/json';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSourceDtype } from '../../dtype';
+import type { Header, TensorInfo } from '../../safetensors/header';
 import { openModel, type ModelSource } from '../../safetensors/modelSource';
 import { describedStorage } from './describedStorage';
 import { recogniseStored } from './recogniseStored';
@@ -13,6 +15,7 @@ import type { StoredSource } from './sourceCodes';
 import type { ComfyFormat } from './storedWeight';
 import { weightsFor } from './weightsFor';
 
+const LEGACY_SCALE = '.scale_weight';
 const COMFY_QUANT = '.comfy_quant';
 const MAX_DESCRIPTION_BYTES = 65_536;
 
@@ -31,6 +34,7 @@ export async function readStored(source: ModelSource): Promise<StoredSource> {
     const configText = await readFile(join(source.folder, 'config.json'), 'utf8').catch(() => '');
     const { facts, warnings } = describedStorage(source.header.metadata, configText);
     const stored = recogniseStored(source.header, { comfyFormats, ...facts });
+    const idle = await idleScales(source.header, (tensor) => model.readTensor(tensor, MAX_DESCRIPTION_BYTES));
     const tensorScales = new Map<string, number>();
     for (const [name, { tensorScale, storage }] of stored.byName) {
       if (tensorScale === undefined) continue;
@@ -38,10 +42,39 @@ export async function readStored(source: ModelSource): Promise<StoredSource> {
       const value = new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
       tensorScales.set(name, storage.tensorScaleForm === 'divisor' ? 1 / value : value);
     }
-    return { ...stored, tensorScales, warnings: stored.byName.size === 0 ? [] : warnings };
+    return {
+      ...stored,
+      companions: new Set([...stored.companions, ...idle.companions]),
+      unreadable: new Map([...stored.unreadable, ...idle.unreadable]),
+      tensorScales,
+      warnings: stored.byName.size === 0 ? [] : warnings,
+    };
   } finally {
     await model.close();
   }
+}
+
+/**
+ * Files in the layout comfyui-legacy may have scales also beside weights that are not quantized. A scale of one says nothing, and is left out with the
+ * others; by another one the numbers would not be those of the weight.
+ */
+async function idleScales(
+  header: Header,
+  read: (tensor: TensorInfo) => Promise<Uint8Array>,
+): Promise<Pick<StoredSource, 'companions' | 'unreadable'>> {
+  const companions = new Set<string>();
+  const unreadable = new Map<string, string>();
+  for (const scale of header.tensors) {
+    if (!scale.name.endsWith(LEGACY_SCALE) || scale.dtype !== 'F32' || scale.end - scale.begin !== 4) continue;
+    const layer = scale.name.slice(0, -LEGACY_SCALE.length);
+    const weight = header.byName.get(`${layer}.weight`);
+    if (weight === undefined || !isSourceDtype(weight.dtype)) continue;
+    const bytes = await read(scale);
+    const value = new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
+    if (value === 1) [scale.name, `${layer}.scale_input`].forEach((name) => companions.add(name));
+    else unreadable.set(weight.name, `It is ${weight.dtype}, and its scale ${scale.name} is ${value}: what it stands for is not clear.`);
+  }
+  return { companions, unreadable };
 }
 
 function describedFormats(text: string | undefined): Map<string, ComfyFormat> {

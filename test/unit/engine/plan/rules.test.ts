@@ -129,6 +129,28 @@ it.each([
   expect(decisionOf(name, ['BF16', ...shape], { ...recipe, overrides: [{ match: name, action: 'quantize' }] })).toBe('keep by transposed');
 });
 
+it('a transposed convolution is told by its bias, which is as long as its outputs are many', () => {
+  const recipe = { layout: 'plain', convolutions: 'quantize' } as const;
+  const vocoder = planned(
+    {
+      'ups.0.weight': ['F32', 512, 256, 16],
+      'ups.0.bias': ['F32', 256],
+      'resblocks.0.convs1.0.weight': ['F32', 256, 128, 3],
+      'resblocks.0.convs1.0.bias': ['F32', 256],
+    },
+    recipe,
+  );
+  expect(vocoder.map(({ source: { name }, rule }) => `${name}: ${rule}`)).toEqual([
+    'ups.0.weight: transposed',
+    'ups.0.bias: bias',
+    'resblocks.0.convs1.0.weight: convolution-on-request',
+    'resblocks.0.convs1.0.bias: bias',
+  ]);
+  expect(vocoder[0]?.reason).toBe(
+    'Transposed convolution: 512 × 256 × 16 begins with its inputs (its bias has 256 elements), so it is no matrix of outputs × inputs.',
+  );
+});
+
 describe('embeddings on request', () => {
   const asked = { embeddings: 'quantize' } as const;
   it.each([

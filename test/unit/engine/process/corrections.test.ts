@@ -28,8 +28,8 @@ async function meanOutputs(path: string, calibration: string): Promise<readonly 
   );
 }
 
-async function distance(calibration: string): Promise<number> {
-  const [before, after] = [await meanOutputs(scene.source, calibration), await meanOutputs(scene.output, calibration)];
+async function distance(calibration: string, converted = scene.output): Promise<number> {
+  const [before, after] = [await meanOutputs(scene.source, calibration), await meanOutputs(converted, calibration)];
   return Math.max(...before.map((value, row) => Math.abs(value - (after[row] ?? NaN))));
 }
 
@@ -59,6 +59,14 @@ it('keeps the mean output of a calibrated layer, and verifies', async () => {
   expect(report.notes.join()).toMatch(/1 bias stays as it is: nothing tells the mean/);
   expect(await scene.verify()).toMatchObject({ ok: true, problems: [] });
   expect(await scene.files()).toEqual(['calibration.safetensors', 'converted.safetensors', 'model.safetensors']);
+});
+
+it.each(['comfyui', 'compressed-tensors', 'plain'] as const)('reads back two codes in a byte as the layout %s has them', async (layout) => {
+  const calibration = await modelAndCalibration();
+  await scene.convert(scene.request({}, { calibration, layout, target: 'nvfp4' }));
+  const numbers = join(scene.folder, 'numbers.safetensors');
+  await scene.convert(scene.request({ source: scene.output, output: numbers, work: { kind: 'dequantize', dtype: 'F32' } }));
+  expect(await distance(calibration, numbers)).toBeLessThan(1e-5);
 });
 
 it('leaves biases alone when told to', async () => {

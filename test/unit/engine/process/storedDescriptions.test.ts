@@ -131,8 +131,31 @@ it.each(['recipe', 'migrated'] as const)(
     await writeFile(join(folder, 'config.json'), JSON.stringify({ quantization_config: other }));
     const report = await scene.convert(scene.request({ source: file, output: path('back'), work: { kind: 'dequantize', dtype: 'F32' } }));
     expect(report.warnings.join()).toMatch(/says quant_method "compressed-tensors", and the file itself that it is in the layout plain/);
+    expect((await scene.verify({ converted: file })).warnings.join()).toMatch(
+      /says quant_method "compressed-tensors", and the file itself/,
+    );
     if (word === 'recipe') expect((await contentsOf(path('back'))).tensors).toEqual(expected.tensors);
     const end = (await scene.run(scene.request({ source: file, output: path('on'), work: { kind: 'migrate', layout: 'plain' } }))).at(-1);
     expect(end?.type === 'failed' ? end.error.message : '').toMatch(/is in the layout plain already/);
   },
 );
+
+it('leaves no scale behind that stands beside a weight that is not quantized, and refuses one that says something', async () => {
+  const legacy = (scale: number): readonly ModelTensor[] => [
+    { name: 'a.weight', dtype: 'F8_E4M3', shape: [32, 64] },
+    { name: 'a.scale_weight', dtype: 'F32', shape: [], replace: [{ index: 0, value: 0.5 }] },
+    { name: 'b.weight', dtype: 'BF16', shape: [32, 64] },
+    { name: 'b.scale_weight', dtype: 'F32', shape: [], replace: [{ index: 0, value: scale }] },
+    { name: 'scaled_fp8', dtype: 'F8_E4M3', shape: [2] },
+  ];
+  const migrate = scene.request({ work: { kind: 'migrate', layout: 'comfyui' } });
+  await writeModel(scene.source, legacy(1));
+  await scene.convert(migrate);
+  expect([...(await contentsOf(scene.output)).tensors.keys()].sort()).toEqual(['a.comfy_quant', 'a.weight', 'a.weight_scale', 'b.weight']);
+  expect(await scene.verify()).toMatchObject({ ok: true, problems: [] });
+  await writeModel(scene.source, legacy(0.25));
+  expect((await scene.run({ ...migrate, overwrite: 'replace' })).at(-1)).toMatchObject({
+    type: 'failed',
+    error: { message: expect.stringMatching(/"b\.weight" .*its scale b\.scale_weight is 0\.25/) as string },
+  });
+});

@@ -71,6 +71,12 @@ describe.each(RECIPES)('a file made with %j', (overrides) => {
     expect(problemsOf(report)).toEqual([]);
     expect(report).toMatchObject({ ok: true, layout: overrides.layout });
     expect(report.tensors.filter(({ state }) => state === 'quantized').length).toBeGreaterThanOrEqual(1);
+    const alone = await scene.verifyAlone();
+    expect(problemsOf(alone)).toEqual([]);
+    expect(alone).toMatchObject({ ok: true, layout: overrides.layout });
+    expect([alone.source, alone.relativeError]).toEqual([undefined, undefined]);
+    const states = ({ tensors }: VerifyReport): readonly string[] => tensors.map(({ name, state }) => `${name} ${state}`).sort();
+    expect(states(alone)).toEqual(states(report));
   });
 
   it('is not good with some codes zeroed, learned', async () => {
@@ -154,6 +160,27 @@ describe('what breaks a load', () => {
     await writeModel(scene.source, [matrix]);
     await writeModel(scene.output, tensors, described(format));
     expect(problemsOf(await scene.verify()).join('\n')).toMatch(finding);
+    expect(problemsOf(await scene.verifyAlone()).join('\n')).toMatch(finding);
+  });
+
+  it('a marker of the layout comfyui-legacy beside the other’s metadata, also where the source has one', async () => {
+    const marker: ModelTensor = { name: 'scaled_fp8', dtype: 'F8_E4M3', shape: [2] };
+    await writeModel(scene.source, [matrix, marker]);
+    await scene.convert(scene.request({}, { layout: 'comfyui-legacy' }));
+    expect((await scene.verifyAlone()).ok).toBe(true);
+    const stored: readonly ModelTensor[] = [
+      { name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 64] },
+      { name: 'a.weight_scale', dtype: 'F32', shape: [] },
+    ];
+    await writeModel(scene.output, [...stored, marker], described('float8_e4m3fn'));
+    const ignored = /scaled_fp8: loaders that find _quantization_metadata ignore this marker/;
+    expect(problemsOf(await scene.verify()).join('\n')).toMatch(ignored);
+    expect(problemsOf(await scene.verifyAlone()).join('\n')).toMatch(ignored);
+  });
+
+  it('a scale of a weight that the file does not have, also without a source', async () => {
+    await writeModel(scene.output, [{ name: 'gone.weight_scale', dtype: 'F32', shape: [] }]);
+    expect(problemsOf(await scene.verifyAlone())).toContain('gone.weight_scale: it describes a weight that the file does not have.');
   });
 
   it('a quantized convolution', async () => {
