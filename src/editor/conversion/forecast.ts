@@ -26,10 +26,10 @@ const ASSUMED: Readonly<Record<DeviceKind, Rate>> = {
   cuda: { timeFactor: 3, overheadSeconds: 1.5, memoryFactor: 1 },
 };
 
-/** A shorter conversion says more of the start than of the work. */
 /** Samples go through the model on the CPU, whatever the device. */
 const ASSUMED_SAMPLES_FACTOR = 2;
 
+/** A shorter conversion says more of the start than of the work. */
 const LEAST_SECONDS_TO_LEARN_FROM = 0.2;
 const PROCESS_BYTES = 90e6;
 
