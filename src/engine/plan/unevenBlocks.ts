@@ -1,6 +1,7 @@
 /** unevenBlocks: the matrices that are kept because they do not divide into the blocks of the recipe, and the blocks into which they would. Pure. */
 import { formatQuantity } from '../../base/format';
 import { chooseEncoding, wishOf } from './chooseEncoding';
+import { TARGET_FACTS } from './encoding';
 import type { PlannedTensor } from './plan';
 import type { Recipe } from './recipe';
 import { tensorEncodings } from './tensorEncodings';
@@ -17,7 +18,8 @@ const EDGES = [128, 64, 32, 16];
 /** `undefined` where no smaller blocks would do more. */
 export function unevenBlocks(tensors: readonly PlannedTensor[], recipe: Recipe): UnevenBlocks | undefined {
   const { granularity } = chooseEncoding(wishOf(recipe));
-  if (granularity.kind !== 'block') return undefined;
+  // Blocks that a target has by definition are not to be chosen.
+  if (granularity.kind !== 'block' || TARGET_FACTS[recipe.target].block !== undefined) return undefined;
   const kept = tensors.filter(({ rule, source: { shape } }) => rule === 'layout' && shape.length === 2);
   if (kept.length === 0) return undefined;
   const quantized = tensors.filter(({ action }) => action === 'quantize');
