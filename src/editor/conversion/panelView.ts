@@ -24,6 +24,7 @@ export interface PanelFacts {
   readonly plan: Plan;
   readonly problem?: RecipeProblem;
   readonly wanted: Wanted;
+  readonly answers: number;
   readonly outputPath: string;
   readonly outputForm: OutputForm;
   readonly outputPlace: OutputPlace;
@@ -70,6 +71,7 @@ export function panelView(facts: PanelFacts): PanelView {
       threads: wanted.threads,
       output: wanted.output ?? '',
     },
+    answers: facts.answers,
     presets: presetChoices(presetValue(presets)),
     sourceCodes: hasCodes(header) ? 'some' : 'none',
     recognised: recognised(header),

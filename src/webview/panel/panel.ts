@@ -5,7 +5,7 @@ import { element, setText } from '../dom';
 import { makePlot } from '../plot';
 import type { EditorApi } from '../protocol/editorApi';
 import { keepFocus } from '../keepFocus';
-import type { Notice, PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
+import type { Notice, Options, PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
 import type { ConversionView } from '../protocol/views';
 import { button } from '../ui';
 import { makeForecast } from './forecast';
@@ -34,6 +34,8 @@ export class Panel {
   #controls: Controls | undefined;
   #points: readonly PlotPoint[] = [];
   #quantized = 0;
+  /** The number of the last change of options that was asked for. */
+  #asked = 0;
 
   constructor(private readonly host: RpcClient<EditorApi>) {
     this.#running.append(
@@ -55,7 +57,8 @@ export class Panel {
     this.#showForecast(view, root);
     root.append(...parts.slice(root.childElementCount));
     root.hidden = false;
-    sections.show(view);
+    // Options from before the last change would take it back, and the next press of a key would begin from them.
+    if (view.answers >= this.#asked) sections.show(view);
     keepFocus(
       reset,
       () => reset.toggleAttribute('disabled', view.choices === 'none'),
@@ -65,11 +68,10 @@ export class Panel {
 
   /** Whoever pressed a way out comes to the one that is left, or to what is chosen below. */
   #showForecast(view: PanelView, below: HTMLElement): void {
-    const { host } = this;
     const remedies = (notice: Notice): HTMLElement =>
       makeRemedies(notice, {
-        onOptions: (patch) => void host.request('setOptions', patch),
-        onBrowse: (command) => void host.request('panelCommand', command),
+        onOptions: (patch) => this.#change(patch),
+        onBrowse: (command) => void this.host.request('panelCommand', command),
       });
     const pressed = document.activeElement?.textContent;
     keepFocus(
@@ -80,6 +82,11 @@ export class Panel {
         return [ways.find(({ textContent }) => textContent === pressed), ...ways, below.querySelector('summary')];
       },
     );
+  }
+
+  #change(patch: Partial<Options>): void {
+    this.#asked += 1;
+    void this.host.request('setOptions', { number: this.#asked, patch });
   }
 
   /**
@@ -99,7 +106,7 @@ export class Panel {
     const command = (name: PanelCommand): void => void host.request('panelCommand', name);
     const sections = makeSections(
       {
-        onOptions: (patch) => void host.request('setOptions', patch),
+        onOptions: (patch) => this.#change(patch),
         onBrowse: command,
         onFold: (section, state) => void host.request('foldSection', { section, state }),
       },

@@ -55,6 +55,8 @@ export interface PanelView {
   readonly panel: 'open' | 'closed' | 'untold';
   readonly folded: readonly SectionName[];
   readonly options: Options;
+  /** The last change of the options that they know of; 0 before the page's first. */
+  readonly answers: number;
   readonly presets: readonly Choice[];
   /** Whether the source has weights that are quantized already. */
   readonly sourceCodes: 'some' | 'none';
@@ -112,10 +114,16 @@ export interface FoldChange {
   readonly state: 'open' | 'folded';
 }
 
+/** `number` grows with every change that a page asks for, from 1. */
+export interface OptionsChange {
+  readonly number: number;
+  readonly patch: Partial<Options>;
+}
+
 export interface PanelApi {
   /** The panel now, and after every change of the file, the choices, the devices or the disk. */
   panel(params: undefined, signal: AbortSignal): AsyncIterable<PanelView>;
-  setOptions(patch: Partial<Options>, signal: AbortSignal): Promise<void>;
+  setOptions(change: OptionsChange, signal: AbortSignal): Promise<void>;
   /** Resolves with a sentence where the pattern cannot be used. */
   setOverride(request: OverrideRequest, signal: AbortSignal): Promise<string | undefined>;
   panelCommand(command: PanelCommand, signal: AbortSignal): Promise<void>;
