@@ -12,7 +12,7 @@ import type {
 } from '../webview/protocol/inventoryApi';
 import { INITIAL_QUERY, type Query, type RowsReply } from '../webview/protocol/query';
 import type { ConversionView, FileView } from '../webview/protocol/views';
-import type { FoldChange, Options, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
+import type { FoldChange, OptionsChange, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
 import { conversionView } from './conversion/conversionView';
 import type { ConversionState } from './conversion/conversionState';
 import { PanelSession, type PanelServices } from './conversion/panelSession';
@@ -57,8 +57,8 @@ export class EditorSession implements EditorApi {
     return this.#panel.finishedTensors(undefined, signal);
   }
 
-  setOptions(patch: Partial<Options>): Promise<void> {
-    return this.#panel.setOptions(patch);
+  setOptions(change: OptionsChange): Promise<void> {
+    return this.#panel.setOptions(change);
   }
 
   setOverride(request: OverrideRequest): Promise<string | undefined> {

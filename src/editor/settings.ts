@@ -1,5 +1,6 @@
 /** The settings under `fp8.`, read into a recipe and where to run it. */
 import * as vscode from 'vscode';
+import { GRANULARITIES, TARGETS } from '../engine/plan/encoding';
 import { CONVOLUTIONS, defaultRecipe, LAYOUTS, ROUNDINGS, type Recipe } from '../engine/plan/recipe';
 
 export interface Settings {
@@ -18,6 +19,8 @@ export function readSettings(scope: vscode.Uri | undefined): Settings {
   return {
     recipe: {
       rounding: oneOf(ROUNDINGS, settings.get('rounding'), defaults.rounding),
+      target: oneOf(TARGETS, settings.get('target'), defaults.target),
+      granularity: oneOf(GRANULARITIES, settings.get('granularity'), defaults.granularity),
       layout: oneOf(LAYOUTS, settings.get('layout'), defaults.layout),
       convolutions: oneOf(CONVOLUTIONS, settings.get('convolutions'), defaults.convolutions),
       numIter: wholeNumber(settings.get('iterations'), { least: 1, otherwise: defaults.numIter }),

@@ -9,7 +9,7 @@ import { asServerMessage, type ClientMessage, type ServerMessage } from './wire'
 export class RpcClient<Protocol> implements Disposable {
   readonly #calls = new Map<number, AsyncQueue<unknown>>();
   readonly #subscriptions: readonly (Disposable | undefined)[];
-  /** A page that takes another's place on the same port must not take the answers to its calls for its own. */
+  /** A page that takes another's place on the same port must not take answers that were on their way to that one for its own. */
   #nextId = Math.floor(Math.random() * 2 ** 48);
   #closed: Error | undefined;
 
@@ -21,6 +21,7 @@ export class RpcClient<Protocol> implements Disposable {
       port.onMessage((message) => this.#receive(asServerMessage(message))),
       port.onClose?.((reason) => this.close(reason)),
     ];
+    this.#tell({ rpc: 'begin' });
   }
 
   /** Resolves or rejects with what the other side answers. An abort asks the other side to stop, whose answer still ends the call. */
@@ -74,10 +75,15 @@ export class RpcClient<Protocol> implements Disposable {
   }
 
   #cancel(id: number): void {
+    this.#tell({ rpc: 'cancel', id });
+  }
+
+  /** Where the peer is gone, so are its calls. */
+  #tell(message: ClientMessage): void {
     try {
-      this.#post({ rpc: 'cancel', id });
+      this.#post(message);
     } catch {
-      // The peer is gone, and so is the call.
+      // See above.
     }
   }
 

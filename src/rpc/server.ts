@@ -6,7 +6,7 @@ import { asClientMessage, type ServerMessage } from './wire';
 
 type Method = (params: unknown, signal: AbortSignal) => unknown;
 
-/** Disposing it, like the peer's going, aborts what is running; nothing is posted afterwards. */
+/** Disposing it, like the peer's going or another client's coming, aborts what is running; nothing is posted of that afterwards. */
 // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- named by the caller, it has the implementation checked against the protocol
 export function serve<Protocol extends object>(
   port: MessagePort,
@@ -19,38 +19,56 @@ export function serve<Protocol extends object>(
   const answer = async (id: number, method: string, params: unknown): Promise<void> => {
     const controller = new AbortController();
     running.set(id, controller);
+    const isAsked = (): boolean => open && running.get(id) === controller;
     try {
       const answered = methodOf(implementation, method)(params, controller.signal);
       if (isAsyncIterable(answered)) {
         for await (const event of answered) {
-          if (!open) return;
+          if (!isAsked()) return;
           port.post({ rpc: 'event', id, event } satisfies ServerMessage);
         }
-        if (open) post(port, { rpc: 'end', id });
+        if (isAsked()) post(port, { rpc: 'end', id });
       } else {
         const result = await answered;
-        if (open) port.post({ rpc: 'reply', id, result } satisfies ServerMessage);
+        if (isAsked()) port.post({ rpc: 'reply', id, result } satisfies ServerMessage);
       }
     } catch (error) {
       // Also the way for a result that the port cannot copy.
-      if (open) post(port, { rpc: 'error', id, error: errors.encode(error) });
+      if (isAsked()) post(port, { rpc: 'error', id, error: errors.encode(error) });
     } finally {
-      running.delete(id);
+      if (running.get(id) === controller) running.delete(id);
     }
+  };
+
+  const abandon = (): void => {
+    const abandoned = [...running.values()];
+    running.clear();
+    for (const controller of abandoned) controller.abort();
   };
 
   const close = (): void => {
     if (!open) return;
     open = false;
     for (const subscription of subscriptions) subscription?.dispose();
-    for (const controller of running.values()) controller.abort();
+    abandon();
   };
 
   const subscriptions = [
     port.onMessage((received) => {
       const message = asClientMessage(received);
-      if (message?.rpc === 'call') void answer(message.id, message.method, message.params);
-      else if (message?.rpc === 'cancel') running.get(message.id)?.abort();
+      switch (message?.rpc) {
+        case 'begin':
+          abandon();
+          break;
+        case 'call':
+          void answer(message.id, message.method, message.params);
+          break;
+        case 'cancel':
+          running.get(message.id)?.abort();
+          break;
+        case undefined:
+          break;
+      }
     }),
     port.onClose?.(close),
   ];

@@ -1,5 +1,7 @@
-/** What travels: calls and cancels one way; replies, events and ends the other way. Every call is closed by one `reply`, `end` or `error`. */
+/** What travels: a beginning, calls and cancels one way; replies, events and ends the other way. Every call is closed by one `reply`, `end` or `error`. */
 export type ClientMessage =
+  /** A client takes the place of the one before it, whose calls nobody waits for any more. */
+  | { readonly rpc: 'begin' }
   | { readonly rpc: 'call'; readonly id: number; readonly method: string; readonly params: unknown }
   | { readonly rpc: 'cancel'; readonly id: number };
 
@@ -17,7 +19,9 @@ export interface WireError {
 
 /** A port may carry other messages as well: those are nobody's here. */
 export function asClientMessage(message: unknown): ClientMessage | undefined {
-  if (!isRecord(message) || typeof message['id'] !== 'number') return undefined;
+  if (!isRecord(message)) return undefined;
+  if (message['rpc'] === 'begin') return { rpc: 'begin' };
+  if (typeof message['id'] !== 'number') return undefined;
   const id = message['id'];
   switch (message['rpc']) {
     case 'call':

@@ -8,6 +8,8 @@ export interface PlotOptions {
   readonly title: string;
   /** A line to compare with, and its name. */
   readonly reference?: { readonly value: number; readonly label: string };
+  /** Another value for each point, which `firstLabel` tells from the points' own. */
+  readonly second?: { readonly values: readonly number[]; readonly label: string; readonly firstLabel: string };
   /** How many points there will be; as many as there are unless told. */
   readonly expected?: number;
 }
@@ -26,27 +28,33 @@ export function makePlot(): Plot {
   const reference = svg('path', { class: 'plot-reference' });
   const dots = svg('path', { class: 'plot-dots' });
   const cursor = svg('path', { class: 'plot-cursor' });
-  picture.append(reference, dots, cursor);
+  const others = svg('path', { class: 'plot-others' });
+  picture.append(reference, others, dots, cursor);
   const title = element('span', { class: 'plot-title' });
   const reading = element('span', { class: 'plot-reading dim' });
   const top = element('span', { class: 'plot-top dim' });
   const referenceLabel = element('span', { class: 'plot-reference-label dim' });
+  const legend = element('span', { class: 'plot-legend dim' });
   const root = element('figure', { class: 'plot' }, [
-    element('figcaption', {}, [title, reading]),
+    element('figcaption', {}, [title, legend, reading]),
     element('div', { class: 'plot-area' }, [picture, top, referenceLabel]),
   ]);
   let shown: readonly PlotPoint[] = [];
+  let second: PlotOptions['second'];
   let columns = 1;
   let most = 1;
 
   const x = (index: number): number => ((index + 0.5) / columns) * WIDTH;
   const y = (value: number): number => HEIGHT - (value / most) * HEIGHT;
+  const dotsAt = (values: readonly number[]): string =>
+    values.map((value, index) => `M${x(index).toFixed(1)} ${y(value).toFixed(1)}h0`).join('');
   picture.addEventListener('mousemove', (event) => {
     const box = picture.getBoundingClientRect();
     const index = Math.min(shown.length - 1, Math.floor(((event.clientX - box.left) / box.width) * columns));
     const point = shown[index];
     if (point === undefined) return;
-    reading.textContent = `${point.name}: ${formatPercent(point.value)}`;
+    const beside = second === undefined ? '' : `, ${second.label} ${formatPercent(second.values[index] ?? 0)}`;
+    reading.textContent = `${point.name}: ${formatPercent(point.value)}${beside}`;
     cursor.setAttribute('d', `M${x(index)} 0V${HEIGHT}`);
   });
   picture.addEventListener('mouseleave', () => {
@@ -59,9 +67,13 @@ export function makePlot(): Plot {
     show(points, options) {
       shown = points;
       columns = Math.max(1, options.expected ?? 0, points.length);
-      const highest = points.reduce((max, { value }) => Math.max(max, value), options.reference?.value ?? 0);
+      second = options.second;
+      const values = [...points.map(({ value }) => value), ...(second?.values ?? [])];
+      const highest = values.reduce((max, value) => Math.max(max, value), options.reference?.value ?? 0);
       most = highest === 0 ? 1 : highest * 1.12;
-      dots.setAttribute('d', points.map(({ value }, index) => `M${x(index).toFixed(1)} ${y(value).toFixed(1)}h0`).join(''));
+      dots.setAttribute('d', dotsAt(points.map(({ value }) => value)));
+      others.setAttribute('d', dotsAt(second?.values ?? []));
+      legend.replaceChildren(...(second === undefined ? [] : [legendItem('first', second.firstLabel), legendItem('second', second.label)]));
       const line = options.reference;
       reference.setAttribute('d', line === undefined ? '' : `M0 ${y(line.value)}H${WIDTH}`);
       referenceLabel.textContent = line?.label ?? '';
@@ -71,17 +83,33 @@ export function makePlot(): Plot {
       reading.textContent = summary(points);
       picture.setAttribute(
         'aria-label',
-        `${options.title}. ${summary(points)}${line === undefined ? '' : `. ${line.label} is ${formatPercent(line.value)}`}`,
+        [
+          options.title,
+          summary(points),
+          ...(line === undefined ? [] : [`${line.label} is ${formatPercent(line.value)}`]),
+          ...(second === undefined ? [] : [`${second.label}: ${range(second.values)}`]),
+        ].join('. '),
       );
     },
   };
 }
 
+function legendItem(series: 'first' | 'second', label: string): HTMLElement {
+  return element('span', { class: `plot-series plot-${series}` }, [
+    element('span', { class: 'plot-dot', aria: { hidden: 'true' } }),
+    label,
+  ]);
+}
+
 function summary(points: readonly PlotPoint[]): string {
   if (points.length === 0) return 'No tensor yet';
-  const values = points.map(({ value }) => value).sort((a, b) => a - b);
+  return `${points.length === 1 ? '1 tensor' : `${points.length} tensors`}, ${range(points.map(({ value }) => value))}`;
+}
+
+function range(all: readonly number[]): string {
+  const values = [...all].sort((a, b) => a - b);
   const [least = 0, median = 0, most = 0] = [values[0], values[values.length >> 1], values.at(-1)];
-  return `${points.length === 1 ? '1 tensor' : `${points.length} tensors`}, median ${formatPercent(median)}, ${formatPercent(least)} to ${formatPercent(most)}`;
+  return `median ${formatPercent(median)}, ${formatPercent(least)} to ${formatPercent(most)}`;
 }
 
 function svg<Name extends keyof SVGElementTagNameMap>(

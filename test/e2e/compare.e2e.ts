@@ -17,8 +17,8 @@ export const compareWithSource: Scenario = async ({ workbench, step }) => {
     await workbench.page.locator('.quick-input-list .monaco-list-row', { hasText: '_fp8_' }).first().click();
     const page = workbench.webviewFrame();
     await page.locator('h1', { hasText: 'kjv-lm.safetensors ↔' }).waitFor();
-    await page.locator('.compare-status', { hasText: 'Relative error of all compared tensors together' }).waitFor();
-    await reads(page.locator('.compare-status'), /together: \d\.\d %/);
+    await page.locator('.compare-status', { hasText: 'Relative error of all quantized tensors together, as in the report' }).waitFor();
+    await reads(page.locator('.compare-status'), /report: \d\.\d %/);
     await reads(page.locator('.totals'), /Changed\s*35[\s\S]*Equal\s*13/);
   });
   await step('find the worst first', async () => {

@@ -7,7 +7,7 @@ import { accessibilityFindings } from '../support/accessibility';
 import { modelBytes, TOY_MODEL } from '../support/modelFile';
 import { takePicture } from '../support/pictures';
 import { reads } from '../support/reads';
-import type { Scenario } from '../support/scenario';
+import { withFiles, type Preparation, type Scenario } from '../support/scenario';
 import { modelName } from '../support/workspace';
 
 export const searchAndFilter: Scenario = async ({ workbench, step }) => {
@@ -186,11 +186,7 @@ export const inspectTensor: Scenario = async ({ workbench, step }) => {
   });
 };
 
-export const metadataOfFile: Scenario = async ({ workbench, workspace, step }) => {
-  const long = JSON.stringify({ nodes: Array.from({ length: 200 }, (_, id) => ({ id, type: 'KSampler' })) });
-  await writeFile(join(workspace, 'toy.safetensors'), modelBytes(TOY_MODEL, { 'modelspec.title': 'Toy', workflow: long }));
-  // The explorer of this workbench does not see what others write.
-  await workbench.open(workspace);
+export const metadataOfFile: Scenario = withFiles(writeModelWithMetadata, async ({ workbench, step }) => {
   const frame = await opened(await workbench.openInCustomEditor('toy.safetensors'));
   await step('unfold the metadata, and a long value in it', async () => {
     await frame.locator('.metadata > summary').click();
@@ -199,7 +195,7 @@ export const metadataOfFile: Scenario = async ({ workbench, workspace, step }) =
     await frame.locator('.metadata-whole', { hasText: '"type": "KSampler"' }).waitFor();
     assert.deepEqual(serious(await accessibilityFindings(frame)), []);
   });
-};
+});
 
 export const everyThemeAndWidth: Scenario = async (context) => {
   const { workbench, step } = context;
@@ -250,6 +246,11 @@ export const fileChanges: Scenario = async ({ workbench, workspace, repository, 
     await opened(frame);
   });
 };
+
+async function writeModelWithMetadata({ workspace }: Parameters<Preparation>[0]): Promise<void> {
+  const long = JSON.stringify({ nodes: Array.from({ length: 200 }, (_, id) => ({ id, type: 'KSampler' })) });
+  await writeFile(join(workspace, 'toy.safetensors'), modelBytes(TOY_MODEL, { 'modelspec.title': 'Toy', workflow: long }));
+}
 
 async function opened(frame: FrameLocator): Promise<FrameLocator> {
   await frame.locator('.row[data-index="0"] .name-leaf:not(:empty)').waitFor();

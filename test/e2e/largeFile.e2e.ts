@@ -6,7 +6,7 @@ import * as assert from 'node:assert/strict';
 import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Frame } from 'playwright-core';
-import type { Scenario } from '../support/scenario';
+import { withFiles, type Preparation, type Scenario } from '../support/scenario';
 
 const TENSORS = 20_000;
 const name = 'large.safetensors';
@@ -15,11 +15,7 @@ const name = 'large.safetensors';
 const imageName = 'pixel.png';
 const ONE_PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
-export const twentyThousandTensors: Scenario = async ({ workbench, workspace, step }) => {
-  await writeManyTensors(join(workspace, name));
-  await writeFile(join(workspace, imageName), Buffer.from(ONE_PIXEL, 'base64'));
-  // The explorer of this workbench does not see what others write.
-  await workbench.open(workspace);
+export const twentyThousandTensors: Scenario = withFiles(writeManyTensorsAndAnImage, async ({ workbench, step }) => {
   // The extension runs and the webview's service worker is there, as in a window that has been used.
   await workbench.openInCustomEditor('kjv-lm.safetensors');
   await workbench.webviewFrame().locator('.row[data-index="0"] .name-leaf:not(:empty)').waitFor();
@@ -80,7 +76,12 @@ export const twentyThousandTensors: Scenario = async ({ workbench, workspace, st
     );
     await frame.waitForFunction(ROWS_IN_VIEW_ARE_FILLED);
   });
-};
+});
+
+async function writeManyTensorsAndAnImage({ workspace }: Parameters<Preparation>[0]): Promise<void> {
+  await writeManyTensors(join(workspace, name));
+  await writeFile(join(workspace, imageName), Buffer.from(ONE_PIXEL, 'base64'));
+}
 
 /** By the clock of the machine, which is the browser's as well. */
 interface PageTimes {

@@ -9,7 +9,7 @@ import { writeModel } from '../support/modelFile';
 import { accessibilityFindings } from '../support/accessibility';
 import { takePicture } from '../support/pictures';
 import { reads } from '../support/reads';
-import type { Scenario, ScenarioContext } from '../support/scenario';
+import { withFiles, type Preparation, type Scenario, type ScenarioContext } from '../support/scenario';
 import type { ColorTheme } from '../support/workbench';
 import { modelName } from '../support/workspace';
 
@@ -121,7 +121,12 @@ export const recipeAndOutput: Scenario = async (context) => {
     await frame.locator('.forecast-error').waitFor({ state: 'detached' });
     await frame.getByRole('combobox', { name: 'Statistics' }).press('End');
     await frame.locator('#help-statistics', { hasText: 'Choose a calibration file below.' }).waitFor();
-    await frame.getByRole('combobox', { name: 'Statistics' }).press('Home');
+    await frame.locator('.forecast-error', { hasText: 'no calibration file' }).waitFor();
+    await frame.getByRole('button', { name: 'Browse for a File…' }).waitFor();
+    await frame.getByRole('button', { name: 'Use Automatic' }).click();
+    await frame.locator('.forecast-error').waitFor({ state: 'detached' });
+    assert.equal(await frame.locator('.panel :focus').count(), 1);
+    await frame.locator('#help-statistics', { hasText: 'else' }).waitFor();
     await frame.getByRole('combobox', { name: 'Bias correction' }).press('End');
     await frame.locator('#help-bias-correction', { hasText: 'Biases stay as they are.' }).waitFor();
     await frame.locator('[data-section="statistics"] > summary').click();
@@ -227,10 +232,10 @@ export const reportPage: Scenario = async (context) => {
   });
 };
 
-export const cancelConversion: Scenario = async (context) => {
+export const cancelConversion: Scenario = withFiles(writeLargeFiles, async (context) => {
   const { workbench, workspace, engines, step } = context;
   await workbench.resize(1500, 960);
-  const frame = await openLargeModel(context);
+  const frame = await openModel(context, largeName);
   await step('convert, and see how far it is in the panel, the notification and the status bar', async () => {
     await frame.getByRole('button', { name: 'Convert to FP8' }).click();
     await frame.locator('.plot-reading', { hasText: 'median' }).waitFor();
@@ -253,11 +258,11 @@ export const cancelConversion: Scenario = async (context) => {
     await again.locator('.strip', { hasText: 'Cancelled: nothing was written' }).waitFor();
     assert.deepEqual(await outputsIn(workspace), []);
   });
-};
+});
 
-export const queueOnOneDevice: Scenario = async (context) => {
+export const queueOnOneDevice: Scenario = withFiles(writeLargeFiles, async (context) => {
   const { workbench, workspace, engines, step } = context;
-  const first = await openLargeModel(context);
+  const first = await openModel(context, largeName);
   await step('convert one model', async () => {
     await first.getByRole('button', { name: 'Convert to FP8' }).click();
     await first.getByRole('progressbar').waitFor();
@@ -281,11 +286,11 @@ export const queueOnOneDevice: Scenario = async (context) => {
     await workbench.toast(/Converted kjv-lm\.safetensors to FP8/).waitFor();
     assert.deepEqual(await outputsIn(workspace), [outputName]);
   });
-};
+});
 
-export const reloadDuringConversion: Scenario = async (context) => {
+export const reloadDuringConversion: Scenario = withFiles(writeLargeFiles, async (context) => {
   const { workbench, workspace, step } = context;
-  const frame = await openLargeModel(context);
+  const frame = await openModel(context, largeName);
   await step('convert, and reload in the middle', async () => {
     await frame.getByRole('button', { name: 'Convert to FP8' }).click();
     await frame.locator('.strip .numbers', { hasText: 'tensors' }).waitFor();
@@ -300,7 +305,7 @@ export const reloadDuringConversion: Scenario = async (context) => {
     await after.getByRole('button', { name: 'Convert Again' }).waitFor();
   });
   await takePicture(context, 'interrupted-dark');
-};
+});
 
 async function openModel({ workbench }: ScenarioContext, name: string): Promise<FrameLocator> {
   const frame = await workbench.openInCustomEditor(name);
@@ -309,14 +314,10 @@ async function openModel({ workbench }: ScenarioContext, name: string): Promise<
 }
 
 /** Whose conversion is far from its end whenever it is looked at, on any machine. */
-async function openLargeModel(context: ScenarioContext): Promise<FrameLocator> {
-  const { workbench, workspace } = context;
+async function writeLargeFiles({ workspace }: Parameters<Preparation>[0]): Promise<void> {
   await writeLargeModel(join(workspace, largeName));
   await mkdir(join(workspace, '.vscode'));
   await writeFile(join(workspace, '.vscode/settings.json'), JSON.stringify({ 'fp8.threads': 1 }));
-  // This workbench does not see what others write.
-  await workbench.open(workspace);
-  return openModel(context, largeName);
 }
 
 async function accessible(frame: FrameLocator): Promise<void> {

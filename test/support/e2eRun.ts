@@ -70,6 +70,7 @@ async function tryScenario(name: string, scenario: Scenario, place: Place): Prom
   let current = 'open the workbench';
   console.log(name);
   try {
+    await scenario.prepare?.({ workspace: workspace.path, repository });
     await workbench.open(workspace.path);
     const step = async <T>(title: string, work: () => Promise<T>) => {
       current = title;

@@ -19,4 +19,14 @@ export interface Engines {
 }
 
 /** Each function that a file `*.e2e.ts` exports is a scenario, named as it is. Throws when a promise is broken. */
-export type Scenario = (context: ScenarioContext) => Promise<void>;
+export interface Scenario {
+  (context: ScenarioContext): Promise<void>;
+  readonly prepare?: Preparation;
+}
+
+/** Puts more files into the workspace before the workbench opens on it: its explorer does not see what others write later. */
+export type Preparation = (place: Pick<ScenarioContext, 'workspace' | 'repository'>) => Promise<void>;
+
+export function withFiles(prepare: Preparation, scenario: (context: ScenarioContext) => Promise<void>): Scenario {
+  return Object.assign((context: ScenarioContext) => scenario(context), { prepare });
+}

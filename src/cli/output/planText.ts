@@ -2,9 +2,8 @@
 import { formatBytes, formatQuantity, formatShape } from '../../base/format';
 import { modelSeenText, type ModelSeen } from '../../engine/families/modelSeen';
 import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
-import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
-import type { Recipe } from '../../engine/plan/recipe';
+import { recipeText } from '../../engine/plan/recipeText';
 import { steeringText, wholeReason, type SteeringGroup } from '../../engine/plan/steering';
 import type { StoredWork } from '../../engine/job/convertRequest';
 import { printable, table } from './text';
@@ -68,57 +67,6 @@ function workText(work: StoredWork): string {
 
 function inFiles(count: number): string {
   return count === 1 ? '' : `, in ${formatQuantity(count, 'file')}`;
-}
-
-export function recipeText({
-  rounding,
-  topK,
-  numIter,
-  statistics,
-  sides,
-  calibration,
-  biasCorrection,
-  layout,
-  target,
-  granularity,
-  blockSize,
-  presets,
-  convolutions,
-  embeddings,
-  quantized,
-  seed,
-  overrides,
-}: Recipe): string {
-  const rank = topK === 'full' ? 'full rank' : `top ${topK}`;
-  const parts = {
-    nearest: ['nearest rounding'],
-    learned: ['learned rounding', rank, `at most ${formatQuantity(numIter, 'sweep')}`],
-    tpec: ['tpec rounding', rank, `at most ${formatQuantity(numIter, 'step')}`, `seed ${seed}`],
-  }[rounding];
-  return [
-    ...parts,
-    ...(rounding === 'learned' ? steeringParts({ statistics, sides, calibration }) : []),
-    ...(biasCorrection === 'off' ? ['biases as they are'] : []),
-    target,
-    ...(granularity === 'auto' || TARGET_FACTS[target].block !== undefined
-      ? []
-      : [granularity === 'block' ? `blocks of ${blockSize.join(' × ')}` : `a scale for each ${granularity}`]),
-    `layout ${layout}`,
-    ...presets.map((preset) => `preset ${preset}`),
-    ...(convolutions === 'quantize' ? ['convolutions too'] : []),
-    ...(embeddings === 'quantize' ? ['embeddings too'] : []),
-    ...(quantized === 'requantize' ? ['quantized ones anew'] : []),
-    ...(overrides.length > 0 ? [formatQuantity(overrides.length, 'override')] : []),
-  ].join(', ');
-}
-
-/** What is chosen by itself is told by the report, which knows what was there. */
-function steeringParts({ statistics, sides, calibration }: Pick<Recipe, 'statistics' | 'sides' | 'calibration'>): readonly string[] {
-  return [
-    ...(statistics === 'auto' ? [] : [`${statistics} statistics`]),
-    ...(calibration === null ? [] : [`calibrated by ${calibration}`]),
-    ...(sides === 'auto' ? [] : [sides === 'both' ? 'steered on both sides' : 'steered on the input side']),
-  ];
 }
 
 /** The part of a reason that many tensors share: "Norm: it is small." begins with its kind. */

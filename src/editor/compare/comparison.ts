@@ -77,7 +77,7 @@ export class Comparison {
         break;
       }
       case 'done':
-        this.#show({ phase: 'done', relativeError: event.relativeError, seconds: event.seconds });
+        this.#show({ phase: 'done', relativeError: event.relativeError, of: event.of, seconds: event.seconds });
         break;
       case 'failed':
         this.#show({ phase: 'failed', message: event.error.message });

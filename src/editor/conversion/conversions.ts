@@ -16,7 +16,7 @@ interface Entry {
 
 export class Conversions {
   readonly #entries = new Map<string, Entry>();
-  /** On each device, the end of the last conversion that was asked for. */
+  /** On each device, the end of the last conversion that was asked for and has not ended. */
   readonly #last = new Map<string, Promise<unknown>>();
 
   constructor(
@@ -53,19 +53,24 @@ export class Conversions {
     if (entry.abort !== undefined) throw new Error(`${request.source} is already being converted`);
     const abort = new AbortController();
     entry.abort = abort;
-    entry.state.value = { phase: 'queued', output: request.output };
-    this.onActiveChange();
     const device = this.deviceOf(request);
-    const before = this.#last.get(device) ?? Promise.resolve();
+    const before = this.#last.get(device);
+    const { output } = request;
+    entry.state.value = before === undefined ? { phase: 'running', output, finished: [] } : { phase: 'queued', output };
+    this.onActiveChange();
     const ended = (async () => {
-      await Promise.race([before, aborted(abort.signal)]);
+      if (before !== undefined) await Promise.race([before, aborted(abort.signal)]);
       return this.#run(request, entry.state, abort.signal);
     })();
     // One that is cancelled in the queue must not let the next one pass those before it.
-    this.#last.set(device, Promise.allSettled([before, ended]));
+    const last = Promise.allSettled([before, ended]);
+    this.#last.set(device, last);
     try {
       return await ended;
     } finally {
+      void last.then(() => {
+        if (this.#last.get(device) === last) this.#last.delete(device);
+      });
       entry.abort = undefined;
       this.onActiveChange();
     }

@@ -2,7 +2,7 @@
  * forecast: about how long a plan takes and how much memory, from the work that each tensor is and what the last conversion on the device
  * came to. Pure.
  */
-import { secondsOf, workOf, type SizedTensor } from '../../engine/job/estimate';
+import { propagationWork, secondsOf, workOf, type SizedTensor } from '../../engine/job/estimate';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import type { Plan } from '../../engine/plan/plan';
 import type { Recipe } from '../../engine/plan/recipe';
@@ -13,6 +13,8 @@ export interface Rate {
   readonly timeFactor: number;
   /** What a job takes beside its tensors. */
   readonly overheadSeconds: number;
+  /** The same of sending samples through the model, where that was done. */
+  readonly samplesFactor?: number;
   /** Peak memory ÷ modelled memory. */
   readonly memoryFactor: number;
 }
@@ -24,6 +26,9 @@ const ASSUMED: Readonly<Record<DeviceKind, Rate>> = {
   cuda: { timeFactor: 3, overheadSeconds: 1.5, memoryFactor: 1 },
 };
 
+/** Samples go through the model on the CPU, whatever the device. */
+const ASSUMED_SAMPLES_FACTOR = 2;
+
 /** A shorter conversion says more of the start than of the work. */
 const LEAST_SECONDS_TO_LEARN_FROM = 0.2;
 const PROCESS_BYTES = 90e6;
@@ -33,16 +38,18 @@ export function forecast(
   device: DeviceKind,
   rate: Rate | undefined,
 ): { readonly seconds: number; readonly memoryBytes: number } {
-  const { timeFactor, overheadSeconds, memoryFactor } = rate ?? ASSUMED[device];
+  const { timeFactor, overheadSeconds, memoryFactor, samplesFactor = ASSUMED_SAMPLES_FACTOR } = rate ?? ASSUMED[device];
   const modelled = modelOf(plan, device);
   return {
-    seconds: overheadSeconds + timeFactor * modelled.seconds,
+    seconds: overheadSeconds + timeFactor * modelled.seconds + samplesFactor * modelled.samplesSeconds,
     memoryBytes: memoryFactor * modelled.memoryBytes,
   };
 }
 
 interface Modelled {
   readonly seconds: number;
+  /** Before the first tensor is rounded. */
+  readonly samplesSeconds: number;
   readonly memoryBytes: number;
 }
 
@@ -53,7 +60,11 @@ function modelOf(plan: Plan, device: DeviceKind): Modelled {
   const known = knownModels[device].get(plan);
   if (known !== undefined) return known;
   const { tensors, recipe } = plan;
-  const modelled = { seconds: modelledSeconds(tensors, recipe, device), memoryBytes: modelledMemory(tensors, recipe) };
+  const modelled = {
+    seconds: modelledSeconds(tensors, recipe, device),
+    samplesSeconds: secondsOf(propagationWork(tensors, recipe), 'cpu'),
+    memoryBytes: modelledMemory(tensors, recipe),
+  };
   knownModels[device].set(plan, modelled);
   return modelled;
 }
@@ -65,9 +76,12 @@ export function rateOf(report: JobReport): Rate | undefined {
   const tensors = report.tensors.map((tensor) => sized(tensor, recipe));
   const modelled = modelledSeconds(tensors, recipe, device);
   if (summary.seconds.convert < LEAST_SECONDS_TO_LEARN_FROM || modelled === 0) return undefined;
+  const { convert, total, statistics = 0 } = summary.seconds;
+  const samples = secondsOf(propagationWork(tensors, recipe), 'cpu');
   return {
-    timeFactor: summary.seconds.convert / modelled,
-    overheadSeconds: Math.max(0, summary.seconds.total - summary.seconds.convert),
+    timeFactor: convert / modelled,
+    overheadSeconds: Math.max(0, total - convert - statistics),
+    ...(statistics > 0 && samples > 0 ? { samplesFactor: statistics / samples } : {}),
     memoryFactor: summary.peakMemoryBytes / modelledMemory(tensors, recipe),
   };
 }
@@ -89,17 +103,18 @@ function modelledSeconds(tensors: readonly SizedTensor[], recipe: Recipe, device
 function modelledMemory(tensors: readonly SizedTensor[], recipe: Recipe): number {
   const largest = tensors.reduce((most, { quantization }) => {
     if (quantization === undefined) return most;
-    const { rows, columns } = quantization;
-    const statistics = recipe.rounding === 'nearest' ? 0 : 16 * columns ** 2;
-    return Math.max(most, 12 * rows * columns + statistics);
+    const { rows, columns, statistics } = quantization;
+    const inputs = recipe.rounding === 'nearest' ? 0 : 16 * columns ** 2;
+    const outputs = (statistics?.outputs ?? 'none') === 'none' ? 0 : 16 * rows ** 2;
+    return Math.max(most, 12 * rows * columns + inputs + outputs);
   }, 0);
   return PROCESS_BYTES + largest;
 }
 
-function sized({ action, shape, bytesIn }: TensorReport, { rounding }: Recipe): SizedTensor {
+function sized({ action, shape, bytesIn, statistics }: TensorReport, { rounding }: Recipe): SizedTensor {
   const [rows = 0, ...rest] = shape;
   const columns = rest.reduce((product, size) => product * size, 1);
   const source = { begin: 0, end: bytesIn };
   if (action !== 'quantize') return { action, source };
-  return { action, source, quantization: { rows, columns, rounding } };
+  return { action, source, quantization: { rows, columns, rounding, ...(statistics === undefined ? {} : { statistics }) } };
 }

@@ -11,6 +11,7 @@ import type { ModelSource } from '../../engine/safetensors/modelSource';
 import type {
   FoldChange,
   Options,
+  OptionsChange,
   OverrideRequest,
   PanelApi,
   PanelCommand,
@@ -52,6 +53,8 @@ const PLOT_INTERVAL_MILLISECONDS = 400;
 
 export class PanelSession implements PanelApi {
   readonly #path: string;
+  /** The last change of options that the page asked for. */
+  #answered = 0;
 
   constructor(
     private readonly document: PanelDocument,
@@ -62,6 +65,8 @@ export class PanelSession implements PanelApi {
 
   async *panel(_: undefined, signal: AbortSignal): AsyncGenerator<PanelView, void, undefined> {
     const { choices, devices, panel, conversionOf } = this.services;
+    // Another page counts anew.
+    this.#answered = 0;
     // Asking takes a process of its own, and the first rows come before it.
     const asking = setTimeout(() => devices.ensure(), DEVICES_DELAY_MILLISECONDS);
     const changes = new Observable(0);
@@ -91,7 +96,12 @@ export class PanelSession implements PanelApi {
     }
   }
 
-  async setOptions(patch: Partial<Options>): Promise<void> {
+  async setOptions({ number, patch }: OptionsChange): Promise<void> {
+    this.#answered = number;
+    await this.#choose(patch);
+  }
+
+  async #choose(patch: Partial<Options>): Promise<void> {
     const { output, calibration } = patch;
     const placed = {
       ...patch,
@@ -122,6 +132,9 @@ export class PanelSession implements PanelApi {
       case 'reset':
         await choices.reset(this.#path);
         return;
+      case 'resetOverrides':
+        await choices.change(this.#path, (before) => ({ ...before, recipe: { ...before.recipe, overrides: [] } }));
+        return;
       case 'saveRecipe':
         await saveRecipe(this.#path, choices.wanted(this.document.uri).recipe);
         return;
@@ -132,12 +145,12 @@ export class PanelSession implements PanelApi {
       }
       case 'browseOutput': {
         const output = await this.#browse();
-        if (output !== undefined) await this.setOptions({ output });
+        if (output !== undefined) await this.#choose({ output });
         return;
       }
       case 'browseCalibration': {
         const calibration = await this.#browseCalibration();
-        if (calibration !== undefined) await this.setOptions({ calibration });
+        if (calibration !== undefined) await this.#choose({ calibration });
         return;
       }
     }
@@ -165,6 +178,7 @@ export class PanelSession implements PanelApi {
     if (state.kind !== 'valid') return undefined;
     const { choices, devices, rates, panel } = this.services;
     const wanted = choices.wanted(this.document.uri);
+    const answers = this.#answered;
     const outputPath = wanted.output ?? defaultOutputPath(this.#path, wanted.recipe, state.sourceKind);
     const device = devices.resolve(wanted.device);
     const rate = rates.of(device, wanted.recipe.rounding);
@@ -175,6 +189,7 @@ export class PanelSession implements PanelApi {
       plan: state.plan,
       ...(state.problem === undefined ? undefined : { problem: state.problem }),
       wanted,
+      answers,
       outputPath,
       outputForm: outputForm(outputPath, { kind: state.sourceKind }, undefined),
       outputPlace: await outputPlace(outputPath),

@@ -14,15 +14,17 @@ import type { Header } from '../../engine/safetensors/header';
 import type { Choice, ForecastView, OverrideView, PanelView } from '../../webview/protocol/panelApi';
 import { presetValue } from '../recipe/choices';
 import type { Wanted } from '../recipe/choiceStore';
+import type { RecipeProblem } from '../model/modelDocument';
 import { forecast, type Rate } from './forecast';
 import type { OutputPlace } from './outputPlace';
-import { remediesOf } from './remedies';
+import { problemOf, warningsOf } from './remedies';
 
 export interface PanelFacts {
   readonly header: Header;
   readonly plan: Plan;
-  readonly problem?: string;
+  readonly problem?: RecipeProblem;
   readonly wanted: Wanted;
+  readonly answers: number;
   readonly outputPath: string;
   readonly outputForm: OutputForm;
   readonly outputPlace: OutputPlace;
@@ -69,6 +71,7 @@ export function panelView(facts: PanelFacts): PanelView {
       threads: wanted.threads,
       output: wanted.output ?? '',
     },
+    answers: facts.answers,
     presets: presetChoices(presetValue(presets)),
     sourceCodes: hasCodes(header) ? 'some' : 'none',
     recognised: recognised(header),
@@ -78,10 +81,9 @@ export function panelView(facts: PanelFacts): PanelView {
     output: { fileName: basename(outputPath), directory: dirname(outputPath), form: formWords(facts) },
     overrides: overrideViews(overrides, header),
     forecast: forecasted,
-    warnings: [...plan.warnings, ...placeWarnings(facts, forecasted)],
+    warnings: [...warningsOf(plan), ...placeWarnings(facts, forecasted).map((text) => ({ text, remedies: [] }))],
     choices: facts.choices,
-    ...(problem === undefined ? undefined : { problem }),
-    remedies: problem === undefined ? [] : remediesOf(wanted.recipe),
+    ...(problem === undefined ? undefined : { problem: problemOf(problem) }),
     ...(lastSweeps === undefined ? undefined : { lastSweeps }),
   };
 }

@@ -4,7 +4,8 @@ import type { JobReport } from '../../engine/job/report';
 import type { Rounding } from '../../engine/plan/recipe';
 import { rateOf, sweepsSentence, type Rate } from './forecast';
 
-const RATE = 'fp8.rate:';
+/** With the model by which factors are counted: another one makes them others. */
+const RATE = 'fp8.rate.2:';
 const SWEEPS = 'fp8.sweeps:';
 
 export class Rates {
@@ -12,9 +13,9 @@ export class Rates {
 
   of(device: string, rounding: Rounding): Rate | undefined {
     const stored = this.memento.get<Partial<Rate>>(`${RATE}${device}:${rounding}`);
-    const { timeFactor, overheadSeconds, memoryFactor } = stored ?? {};
+    const { timeFactor, overheadSeconds, memoryFactor, samplesFactor } = stored ?? {};
     if (!isPositive(timeFactor) || !isPositive(memoryFactor) || typeof overheadSeconds !== 'number') return undefined;
-    return { timeFactor, overheadSeconds, memoryFactor };
+    return { timeFactor, overheadSeconds, memoryFactor, ...(isPositive(samplesFactor) ? { samplesFactor } : {}) };
   }
 
   lastSweeps(rounding: Rounding): string | undefined {
@@ -26,7 +27,12 @@ export class Rates {
     const rate = rateOf(report);
     const sweeps = sweepsSentence(report);
     const { rounding } = report.recipe;
-    if (rate !== undefined) await this.memento.update(`${RATE}${report.summary.device}:${rounding}`, rate);
+    if (rate !== undefined) {
+      const key = `${RATE}${report.summary.device}:${rounding}`;
+      // One that sent no samples says nothing of how fast they go.
+      const samples = this.of(report.summary.device, rounding)?.samplesFactor;
+      await this.memento.update(key, { ...(samples === undefined ? {} : { samplesFactor: samples }), ...rate });
+    }
     if (sweeps !== undefined) await this.memento.update(SWEEPS + rounding, sweeps);
   }
 }

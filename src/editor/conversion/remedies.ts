@@ -1,24 +1,76 @@
-/** remedies: which changes of a recipe that cannot be carried out make it one that can. Pure. */
+/** remedies: what is wrong with a recipe in the panel's words, and which changes make it one that can be carried out. Pure. */
 import { EngineError } from '../../engine/errors';
 import { chooseEncoding, wishOf } from '../../engine/plan/chooseEncoding';
+import { TARGET_FACTS, TARGETS } from '../../engine/plan/encoding';
+import { FORMATS } from '../../engine/plan/formats/formats';
+import type { Plan } from '../../engine/plan/plan';
 import { LAYOUTS, type Recipe } from '../../engine/plan/recipe';
-import type { Remedy } from '../../webview/protocol/panelApi';
+import { unevenBlocks } from '../../engine/plan/unevenBlocks';
+import type { Notice, Remedy } from '../../webview/protocol/panelApi';
+import type { RecipeProblem } from '../model/modelDocument';
 
 /** More choices help nobody. */
 const MOST = 3;
 
-export function remediesOf(recipe: Recipe): readonly Remedy[] {
-  // It can be written as it is: the problem is what steers it.
-  if (isPossible(recipe)) return recipe.calibration === null ? [] : [{ kind: 'calibration' }];
+/** The engine's own message speaks to the command line as well. */
+export function problemOf({ about, recipe, message }: RecipeProblem): Notice {
+  return { text: wordsOf(recipe) ?? message, remedies: remediesOf(recipe, about) };
+}
+
+/** What can be done about the plan's warnings. */
+export function warningsOf({ tensors, recipe, warnings }: Plan): readonly Notice[] {
+  const uneven = unevenBlocks(tensors, recipe);
+  return warnings.map((text) => ({ text, remedies: text === uneven?.sentence ? [{ kind: 'block', edge: uneven.edge }] : [] }));
+}
+
+function wordsOf(recipe: Recipe): string | undefined {
+  const { layout, target, rounding, granularity } = recipe;
+  if (lacksCalibration(recipe)) return 'Real inputs are asked for, and there is no calibration file to take them from.';
+  if (isPossible(recipe)) return undefined;
+  const prescribed = TARGET_FACTS[target].block;
+  if (prescribed !== undefined && granularity !== 'auto' && granularity !== 'block') {
+    return `${TARGET_FACTS[target].word} has blocks of its own, ${prescribed.rows} × ${prescribed.columns}.`;
+  }
+  if (isPossible({ ...recipe, rounding: 'learned' })) {
+    return rounding === 'tpec' ? 'TPEC rounding knows FP8 E4M3 with one scale for each tensor only.' : undefined;
+  }
+  return FORMATS[layout].limits;
+}
+
+function remediesOf(recipe: Recipe, about: RecipeProblem['about']): readonly Remedy[] {
+  if (lacksCalibration(recipe)) return [{ kind: 'browse' }, { kind: 'statistics' }];
+  if (about === 'calibration') return [{ kind: 'calibration' }, { kind: 'browse' }];
+  // What stands in the way is not the recipe alone but what this model makes of it.
+  if (isPossible(recipe)) {
+    if (recipe.granularity !== 'auto') return [{ kind: 'granularity' }];
+    return recipe.convolutions === 'quantize' && recipe.layout !== 'plain' ? [{ kind: 'layout', layout: 'plain' }] : [];
+  }
+  const automatic = { granularity: 'auto' } as const;
+  // Another target is another file: only where the layout has no place for this one.
+  const target = isPossible({ ...recipe, ...automatic, rounding: 'learned' })
+    ? undefined
+    : TARGETS.find((other) => isPossible({ ...recipe, ...automatic, target: other }));
   const candidates: readonly (readonly [Remedy, Partial<Recipe>])[] = [
-    [{ kind: 'granularity' }, { granularity: 'auto' }],
+    [{ kind: 'granularity' }, automatic],
     [{ kind: 'rounding' }, { rounding: 'learned' }],
+    ...(target === undefined
+      ? []
+      : [
+          [
+            { kind: 'target', target },
+            { ...automatic, target },
+          ] as const,
+        ]),
     ...LAYOUTS.map((layout) => [{ kind: 'layout', layout }, { layout }] as const),
   ];
   return candidates
     .filter(([, change]) => isPossible({ ...recipe, ...change }))
     .map(([remedy]) => remedy)
     .slice(0, MOST);
+}
+
+function lacksCalibration({ rounding, statistics, calibration }: Recipe): boolean {
+  return rounding === 'learned' && statistics === 'calibrated' && calibration === null;
 }
 
 function isPossible(recipe: Recipe): boolean {

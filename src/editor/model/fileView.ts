@@ -9,6 +9,7 @@ import type { Recipe } from '../../engine/plan/recipe';
 import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
 import type { Header, TensorInfo } from '../../engine/safetensors/header';
 import type { DtypeShare, FileView, InvalidFileView, InventoryView } from '../../webview/protocol/views';
+import { problemOf } from '../conversion/remedies';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { KnownState } from './modelDocument';
 
@@ -19,10 +20,11 @@ export function fileView(path: string, state: KnownState, named?: string): FileV
       return invalidView(path, state.error, state.revision);
     case 'listed':
     case 'valid': {
-      const { header, revision } = state;
+      const { header, revision, reading } = state;
       return {
         kind: 'inventory',
         revision,
+        reading,
         fileName: basename(path),
         directory: dirname(path),
         fileSize: header.fileSize,
@@ -69,7 +71,7 @@ function planView(
       fileSize: plan.output.fileSize,
       recipe: recipeWords(plan.recipe),
       becomes: TARGET_FACTS[plan.recipe.target].word,
-      ...(problem === undefined ? undefined : { problem }),
+      ...(problem === undefined ? undefined : { problem: problemOf(problem).text }),
     },
     warnings: plan.warnings,
   };

@@ -7,15 +7,14 @@ import { Observable, type ReadonlyObservable } from '../../base/observable';
 import { inTurns } from '../../base/slices';
 import { version } from '../../base/version';
 import { EngineError } from '../../engine/errors';
-import type { Calibration } from '../../engine/plan/calibration';
 import { planInSlices, type PlanOptions } from '../../engine/plan/makePlan';
 import type { Plan } from '../../engine/plan/plan';
-import { calibrationOfRecipe } from '../../engine/plan/readCalibrationFile';
 import type { DeviceKind } from '../../engine/plan/statistics';
 import { sourceForRecipe } from '../../engine/plan/stored/sourceForRecipe';
 import type { Header } from '../../engine/safetensors/header';
 import { readModelSource, type ModelSource } from '../../engine/safetensors/modelSource';
 import { defaultRecipe, type Recipe } from '../../engine/plan/recipe';
+import { CalibrationMemory, type KnownCalibration } from './calibrationMemory';
 
 /** What the user wants of a file, which may change. */
 export interface RecipeSource {
@@ -27,8 +26,17 @@ export interface RecipeSource {
 
 export type ModelState = { readonly kind: 'reading'; readonly revision: 0 } | KnownState;
 
+/** Why a recipe cannot be carried out: by itself, or for its calibration file. */
+export interface RecipeProblem {
+  readonly about: 'recipe' | 'calibration';
+  readonly recipe: Recipe;
+  readonly message: string;
+}
+
 interface ReadModel {
   readonly revision: number;
+  /** Grows with every reading of the file that was not for another recipe: what is known of its values belongs to one of them. */
+  readonly reading: number;
   readonly header: Header;
   /** Whether the file is the whole model, or stands for its shards. */
   readonly sourceKind: ModelSource['kind'];
@@ -39,7 +47,7 @@ interface ReadModel {
 /** `listed`: the file is read, and the plan for it is still to be made. */
 export type KnownState =
   | ({ readonly kind: 'listed' } & ReadModel)
-  | ({ readonly kind: 'valid'; readonly plan: Plan; readonly problem?: string } & ReadModel)
+  | ({ readonly kind: 'valid'; readonly plan: Plan; readonly problem?: RecipeProblem } & ReadModel)
   | { readonly kind: 'invalid'; readonly revision: number; readonly error: EngineError };
 
 /** What is shown as soon as it is known: of a long file the rows, before the plan. */
@@ -56,6 +64,8 @@ const PLANNING_DELAY_MILLISECONDS = 10_000;
 export class ModelDocument implements vscode.CustomDocument {
   readonly #owned = new DisposableStore();
   readonly #state = new Observable<ModelState>({ kind: 'reading', revision: 0 });
+  readonly #calibrations = new CalibrationMemory();
+  #reading = 0;
   #settling: NodeJS.Timeout | undefined;
   #planning: NodeJS.Timeout | undefined;
   /** What is going on now: a reading of the file, or another plan for what was read. The one that began last knows best. */
@@ -90,6 +100,7 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 
   reload(): Promise<void> {
+    this.#reading += 1;
     // A page that shows rows keeps them until there are others with their plan.
     return this.#read(this.#state.value.kind === 'valid' ? 'plan' : 'rows');
   }
@@ -110,7 +121,9 @@ export class ModelDocument implements vscode.CustomDocument {
 
   async #read(urgent: Urgent): Promise<void> {
     const wanted = { recipe: this.recipes.recipeOf(this.uri), device: this.recipes.deviceOf(this.uri) };
-    await this.#become('reading', (revision, signal) => readModel(this.uri, wanted, { revision, urgent, signal }));
+    await this.#become('reading', (revision, signal) =>
+      readModel(this.uri, wanted, this.#calibrations, { revision, reading: this.#reading, urgent, signal }),
+    );
     clearTimeout(this.#planning);
     if (this.#state.value.kind === 'listed') this.#planning = setTimeout(() => void this.plan(), PLANNING_DELAY_MILLISECONDS);
   }
@@ -125,15 +138,16 @@ export class ModelDocument implements vscode.CustomDocument {
       return;
     }
     if (state.kind !== 'valid' && state.kind !== 'listed') return;
-    // Its calibration file may be another one than before, and what describes codes is not in the header.
-    if (recipe.calibration !== null || recipe.quantized !== 'keep') {
+    // What describes codes is not in the header.
+    if (recipe.quantized !== 'keep') {
       await this.#read('plan');
       return;
     }
-    const { header, files, sourceKind } = state;
+    const { header, files, sourceKind, reading } = state;
     await this.#become('planning', async (revision, signal) => {
       try {
-        return { kind: 'valid', revision, header, files, sourceKind, ...(await planned(header, recipe, { device }, signal)) };
+        const known = { device, ...(await this.#calibrations.of(recipe, header)) };
+        return { kind: 'valid', revision, reading, header, files, sourceKind, ...(await planned(header, recipe, known, signal)) };
       } catch (error) {
         return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: this.uri.fsPath }) };
       }
@@ -161,7 +175,13 @@ export class ModelDocument implements vscode.CustomDocument {
 async function readModel(
   uri: vscode.Uri,
   { recipe, device }: { readonly recipe: Recipe; readonly device: DeviceKind },
-  { revision, urgent, signal }: { readonly revision: number; readonly urgent: Urgent; readonly signal: AbortSignal },
+  calibrations: CalibrationMemory,
+  {
+    revision,
+    reading,
+    urgent,
+    signal,
+  }: { readonly revision: number; readonly reading: number; readonly urgent: Urgent; readonly signal: AbortSignal },
 ): Promise<KnownState> {
   try {
     if (uri.scheme !== 'file') {
@@ -173,19 +193,10 @@ async function readModel(
     const source = await readModelSource(uri.fsPath);
     const { header, files, kind: sourceKind } = source;
     if (urgent === 'rows' && header.tensors.length > TENSORS_PLANNED_AT_ONCE)
-      return { kind: 'listed', revision, header, files, sourceKind };
+      return { kind: 'listed', revision, reading, header, files, sourceKind };
     const { source: asRead, stored } = await sourceForRecipe(source, recipe);
-    const { calibration, problem } = await calibrationFor(recipe, asRead.header);
-    const options = { device, ...(calibration === undefined ? {} : { calibration }), ...(stored === undefined ? {} : { stored }) };
-    return {
-      kind: 'valid',
-      revision,
-      header,
-      files,
-      sourceKind,
-      ...(await planned(asRead.header, recipe, options, signal)),
-      ...(problem === undefined ? {} : { problem }),
-    };
+    const known = { device, ...(await calibrations.of(recipe, asRead.header)), ...(stored === undefined ? {} : { stored }) };
+    return { kind: 'valid', revision, reading, header, files, sourceKind, ...(await planned(asRead.header, recipe, known, signal)) };
   } catch (error) {
     return { kind: 'invalid', revision, error: EngineError.wrap(error, { path: uri.fsPath }) };
   }
@@ -198,27 +209,19 @@ async function readModel(
 async function planned(
   header: Header,
   recipe: Recipe,
-  { stored, ...known }: Pick<PlanOptions, 'calibration' | 'device' | 'stored'>,
+  { stored, device, calibration, problem }: Pick<PlanOptions, 'stored'> & { readonly device: DeviceKind } & KnownCalibration,
   signal: AbortSignal,
-): Promise<{ readonly plan: Plan; readonly problem?: string }> {
-  const options = { toolVersion: version, ...(stored === undefined ? {} : { stored }) };
+): Promise<{ readonly plan: Plan; readonly problem?: RecipeProblem }> {
+  const options = { toolVersion: version, device, ...(stored === undefined ? {} : { stored }) };
   try {
-    return { plan: await inTurns(planInSlices(header, recipe, { ...options, ...known }), signal) };
+    const plan = await inTurns(planInSlices(header, recipe, { ...options, ...(calibration === undefined ? {} : { calibration }) }), signal);
+    return { plan, ...(problem === undefined ? {} : { problem: { about: 'calibration', recipe, message: problem } }) };
   } catch (error) {
     const { code, message } = EngineError.wrap(error);
     if (code !== 'InvalidRecipe') throw error;
     const { rounding, topK, numIter } = recipe;
     const allowed = defaultRecipe({ rounding, topK, numIter, presets: [] });
-    return { plan: await inTurns(planInSlices(header, allowed, options), signal), problem: message };
-  }
-}
-
-/** The file can be looked at whatever is wrong with its calibration. */
-async function calibrationFor(recipe: Recipe, header: Header): Promise<{ readonly calibration?: Calibration; readonly problem?: string }> {
-  try {
-    return await calibrationOfRecipe(recipe, header);
-  } catch (error) {
-    return { problem: EngineError.wrap(error).message };
+    return { plan: await inTurns(planInSlices(header, allowed, options), signal), problem: { about: 'recipe', recipe, message } };
   }
 }
 

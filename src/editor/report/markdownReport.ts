@@ -1,15 +1,16 @@
 /** markdownReport: a job's report as a Markdown document. Pure. */
 import { basename } from 'node:path';
-import { formatBytes, formatInteger, formatPercent, formatQuantity, formatSeconds, formatShape } from '../../base/format';
+import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
 import { modelSeenText } from '../../engine/families/modelSeen';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import { steeringGroups, steeringText } from '../../engine/plan/steering';
-import type { Recipe } from '../../engine/plan/recipe';
+import { conversionFacts } from './conversionFacts';
 import { escapeMarkdown, inlineCode, table, unbroken } from './markdown';
 
 const WORST_TENSORS = 10;
 const LEGEND =
-  '*Error*: size of the rounding error relative to the weights. *Objective*: what is minimised, as a share of what nearest rounding reaches.';
+  '*Error*: size of the rounding error relative to the weights. *Objective*: what is minimised, as a share of what nearest rounding reaches. ' +
+  'Learned rounding may have the larger error: it arranges the errors so that they cancel in what the layer puts out, and that is what the objective measures.';
 
 export function markdownReport(report: JobReport): string {
   const quantized = report.tensors.filter(({ action }) => action === 'quantize');
@@ -46,7 +47,8 @@ function headline({ summary }: JobReport): string {
   return [size, error, ...objective, `in **${formatSeconds(summary.seconds.total)}**`].join(' · ');
 }
 
-function overview({ source, output, model, recipe, summary }: JobReport): string {
+function overview(report: JobReport): string {
+  const { source, output, model, summary } = report;
   const { counts } = summary;
   const actions = [`${formatInteger(counts.quantize)} quantized`, `${formatInteger(counts.keep)} kept`];
   if (counts.remove > 0) actions.push(`${formatInteger(counts.remove)} removed`);
@@ -57,27 +59,11 @@ function overview({ source, output, model, recipe, summary }: JobReport): string
       ['Output', inlineCode(output)],
       ['Model', escapeMarkdown(modelSeenText(model, 'every reason'))],
       ['Tensors', actions.join(', ')],
-      ['Recipe', escapeMarkdown(recipeSentence(recipe))],
+      ...conversionFacts(report).map(({ label, value }) => [label, escapeMarkdown(value)]),
       ['Device', escapeMarkdown(`${summary.deviceName} (${summary.device}), ${formatInteger(summary.threads)} threads`)],
       ['Peak memory', formatBytes(summary.peakMemoryBytes)],
     ],
   );
-}
-
-export function recipeSentence(recipe: Recipe): string {
-  const parts = [`${recipe.rounding} rounding`, `layout ${recipe.layout}`];
-  if (recipe.rounding !== 'nearest') {
-    parts.push(
-      recipe.topK === 'full' ? 'full rank' : `top ${recipe.topK} components`,
-      `at most ${formatInteger(recipe.numIter)} iterations`,
-    );
-  }
-  if (recipe.convolutions === 'quantize') parts.push('with convolutions');
-  if (recipe.embeddings === 'quantize') parts.push('with embeddings');
-  if (recipe.presets.length > 0) parts.push(`presets ${recipe.presets.join(', ')}`);
-  if (recipe.overrides.length > 0) parts.push(formatQuantity(recipe.overrides.length, 'override'));
-  parts.push(`seed ${recipe.seed}`);
-  return parts.join(', ');
 }
 
 function timeTable({ summary: { seconds } }: JobReport): string {

@@ -4,10 +4,10 @@ import { formatBytes, formatInteger, formatShape } from '../../base/format';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import { steeringGroups, steeringText } from '../../engine/plan/steering';
 import type { ReportGroup, ReportTensor, ReportView } from '../../webview/protocol/reportApi';
-import { recipeSentence } from './markdownReport';
+import { conversionFacts } from './conversionFacts';
 
 export function reportView(id: string, report: JobReport): ReportView {
-  const { summary, source, output, recipe, tool } = report;
+  const { summary, source, output, tool } = report;
   const { counts, seconds } = summary;
   const actions = [`${formatInteger(counts.quantize)} quantized`, `${formatInteger(counts.keep)} kept`];
   if (counts.remove > 0) actions.push(`${formatInteger(counts.remove)} removed`);
@@ -26,7 +26,7 @@ export function reportView(id: string, report: JobReport): ReportView {
       { label: 'Source', value: source },
       { label: 'Output', value: output },
       { label: 'Tensors', value: actions.join(', ') },
-      { label: 'Recipe', value: recipeSentence(recipe) },
+      ...conversionFacts(report),
       ...(steered.length === 0 ? [] : [{ label: 'Steered by', value: steered.map(steeringText).join(' ') }]),
       { label: 'Device', value: `${summary.deviceName} (${summary.device}), ${formatInteger(summary.threads)} threads` },
       { label: 'Peak memory', value: formatBytes(summary.peakMemoryBytes) },
@@ -45,13 +45,25 @@ export function reportView(id: string, report: JobReport): ReportView {
   };
 }
 
-function reportTensor({ name, shape, relativeError, objective, objectiveNearest, sweeps, seconds }: TensorReport): ReportTensor {
+function reportTensor({
+  name,
+  shape,
+  relativeError,
+  squaredSource,
+  objective,
+  objectiveNearest,
+  sweeps,
+  seconds,
+}: TensorReport): ReportTensor {
   const hasShare = objective !== undefined && objectiveNearest !== undefined && objectiveNearest > 0;
   return {
     name,
     shape: formatShape(shape),
     relativeError: relativeError ?? 0,
     ...(hasShare ? { objectiveShare: objective / objectiveNearest } : undefined),
+    ...(hasShare && squaredSource !== undefined && squaredSource > 0
+      ? { outputError: Math.sqrt(objective / squaredSource), outputErrorNearest: Math.sqrt(objectiveNearest / squaredSource) }
+      : undefined),
     ...(sweeps === undefined ? undefined : { sweeps }),
     seconds,
   };

@@ -48,7 +48,10 @@ export type CompareEvent =
   | { readonly type: 'paired'; readonly tensors: readonly ComparedTensor[] }
   | { readonly type: 'tensor'; readonly index: number; readonly tensor: ComparedTensor }
   | { readonly type: 'progress'; readonly fraction: number; readonly bytesPerSecond: number; readonly remainingSeconds?: number }
-  /** `relativeError`: of all tensors of floating-point numbers together. */
-  | { readonly type: 'done'; readonly relativeError: number; readonly seconds: number }
+  /**
+   * `relativeError`: of all tensors together that are quantized in either model, as a conversion's report has it; where none is, of all of
+   * floating-point numbers.
+   */
+  | { readonly type: 'done'; readonly relativeError: number; readonly of: 'quantized' | 'all'; readonly seconds: number }
   | { readonly type: 'failed'; readonly error: SerializedError }
   | { readonly type: 'cancelled' };

@@ -40,6 +40,10 @@ export interface RoundingPreview {
   readonly nearestError: number;
   /** The recipe's rounding; `learned` where it is nearest. */
   readonly rounding: 'learned' | 'tpec';
+  /** What steered it: the weights alone, or the inputs in the calibration file. */
+  readonly basis: 'weights' | 'calibration';
+  /** Whether a conversion would send samples through the model besides. */
+  readonly conversion: 'same' | 'adds samples';
   readonly error: number;
   /** Of `rounding`, as a share of what nearest rounding reaches. Absent where nearest reaches 0. */
   readonly objectiveRatio?: number;

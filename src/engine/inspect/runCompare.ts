@@ -21,12 +21,14 @@ export async function* runCompare(
   try {
     const reference = await readModelValues(request.reference);
     const other = await readModelValues(request.other);
-    const relativeError = yield* compare(reference, other, request.threads, quantizer, signal);
-    yield { type: 'done', relativeError, seconds: (performance.now() - startedAt) / 1000 };
+    const overall = yield* compare(reference, other, request.threads, quantizer, signal);
+    yield { type: 'done', ...overall, seconds: (performance.now() - startedAt) / 1000 };
   } catch (error) {
     yield interruption(error, signal);
   }
 }
+
+type Overall = Pick<Extract<CompareEvent, { readonly type: 'done' }>, 'relativeError' | 'of'>;
 
 async function* compare(
   reference: ModelValues,
@@ -34,7 +36,7 @@ async function* compare(
   threads: number,
   quantizer: Quantizer,
   signal: AbortSignal,
-): AsyncGenerator<CompareEvent, number, undefined> {
+): AsyncGenerator<CompareEvent, Overall, undefined> {
   const pairs = pairTensors(meantTensors(reference), meantTensors(other));
   yield { type: 'paired', tensors: pairs.map(({ row }) => row) };
   const referenceFiles = reference.source.files;
@@ -48,6 +50,11 @@ async function* compare(
     else if (typeof right === 'string') yield incomparable(id, row, right);
     else tasks.push({ kind: 'difference', id, name: row.name, reference: left, other: right });
   }
+  const coded = new Set(
+    pairs.flatMap((pair, id) =>
+      reference.byCodes.has(pair.reference?.name ?? '') || other.byCodes.has(pair.other?.name ?? '') ? [id] : [],
+    ),
+  );
   let squaredError = 0;
   let squaredReference = 0;
   const meter = new ProgressMeter(new Map(tasks.map(({ id, name, ...sides }): [number, MeteredTask] => [id, { name, ...size(sides) }])));
@@ -59,7 +66,7 @@ async function* compare(
     else if (event.type === 'compared') {
       meter.finished(event.id);
       // Counters and masks are no weights: one large number among them would drown every error.
-      if (isFloat(pairs[event.id]?.reference)) {
+      if (coded.size > 0 ? coded.has(event.id) : isFloat(pairs[event.id]?.reference)) {
         squaredError += event.squaredError;
         squaredReference += event.squaredSource;
       }
@@ -71,7 +78,7 @@ async function* compare(
     const { fraction, bytesPerSecond, remainingSeconds } = meter.snapshot();
     yield { type: 'progress', fraction, bytesPerSecond, ...(remainingSeconds === undefined ? {} : { remainingSeconds }) };
   }
-  return relative(squaredError, squaredReference);
+  return { relativeError: relative(squaredError, squaredReference), of: coded.size > 0 ? 'quantized' : 'all' };
 }
 
 function incomparable(index: number, row: ComparedTensor, reason: string): CompareEvent {

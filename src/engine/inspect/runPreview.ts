@@ -45,7 +45,7 @@ async function* preview(
   const source = await readModelSource(path);
   const device = await chooseDevice(wanted, quantizer);
   const using = { toolVersion, device: device.kind, quantizer, threads, signal };
-  const task = await taskOf(source, tensor, { ...recipe, rounding }, using);
+  const { task, basis, conversion } = await taskOf(source, tensor, { ...recipe, rounding }, using);
   const results: QuantizedResult[] = [];
   const tasks = [
     { ...task, id: NEAREST, rounding: 'nearest' as const },
@@ -67,6 +67,8 @@ async function* preview(
   return {
     nearestError: nearest.relativeError,
     rounding,
+    basis,
+    conversion,
     error: better.relativeError,
     ...(objective === undefined || objectiveNearest === undefined || objectiveNearest === 0
       ? {}
@@ -79,22 +81,25 @@ async function* preview(
   };
 }
 
+interface TaskOfPreview extends Pick<RoundingPreview, 'basis' | 'conversion'> {
+  readonly task: QuantizeTask;
+}
+
 /** Without samples sent through the whole model, which would take longer than anybody wants to wait for a preview. */
 async function taskOf(
   file: ModelSource,
   tensor: string,
   recipe: Recipe,
   { toolVersion, device, ...using }: Pick<PlanOptions, 'toolVersion' | 'device'> & Parameters<typeof checkCalibration>[2],
-): Promise<QuantizeTask> {
+): Promise<TaskOfPreview> {
   const { source, stored } = await sourceForRecipe(file, recipe);
   const { path, header, files } = source;
-  const statistics = recipe.statistics === 'propagated' ? 'gram' : recipe.statistics;
   const options = { toolVersion, ...(device === undefined ? {} : { device }), ...(stored === undefined ? {} : { stored }) };
   const planned = (calibration: Calibration | undefined): Plan => {
-    const plan = makePlan(header, { ...recipe, statistics }, { ...options, ...(calibration === undefined ? {} : { calibration }) });
+    const plan = makePlan(header, recipe, { ...options, ...(calibration === undefined ? {} : { calibration }) });
     // Codes may have another name than the weight that they stand for.
     const tensors = plan.tensors.filter((weight) => (weight.stored?.weight.codes.name ?? weight.source.name) === tensor);
-    return { ...plan, tensors: tensors.map(withoutSamples) };
+    return { ...plan, tensors };
   };
   const { calibration: found } = await calibrationOfRecipe(recipe, header);
   const checked = found === undefined ? undefined : await checkCalibration(planned(found), found, using);
@@ -103,8 +108,12 @@ async function taskOf(
     means: new Map(),
     ...(checked === undefined ? {} : { calibration: { calibration: checked.calibration, file: files.length } }),
   };
-  const [task] = scheduleTasks(planned(checked?.calibration), sources);
-  if (task?.kind === 'quantize') return task;
+  const plan = planned(checked?.calibration);
+  const [task] = scheduleTasks({ ...plan, tensors: plan.tensors.map(withoutSamples) }, sources);
+  const choice = plan.tensors[0]?.quantization?.statistics;
+  const basis = choice?.inputs === 'calibrated' ? 'calibration' : 'weights';
+  const conversion = choice?.inputs === 'propagated' || choice?.beside === 'propagated' ? 'adds samples' : 'same';
+  if (task?.kind === 'quantize') return { task, basis, conversion };
   throw new EngineError('InvalidRecipe', `"${tensor}" is not quantized by this recipe, so there is nothing to preview.`, { path, tensor });
 }
 

@@ -21,6 +21,8 @@ export interface TensorReport {
   readonly scale?: number;
   readonly scaleRange?: { readonly smallest: number; readonly largest: number };
   readonly relativeError?: number;
+  /** ‖W‖_F² of a quantized tensor. */
+  readonly squaredSource?: number;
   readonly objective?: number;
   readonly objectiveNearest?: number;
   readonly objectiveLearned?: number;

@@ -98,6 +98,7 @@ export class ReportBuilder {
       ...(result.scale === undefined ? {} : { scale: result.scale }),
       ...(result.scaleRange === undefined ? {} : { scaleRange: result.scaleRange }),
       relativeError,
+      squaredSource,
       ...(objective === undefined ? {} : { objective }),
       ...(objectiveNearest === undefined ? {} : { objectiveNearest }),
       ...(objectiveLearned === undefined ? {} : { objectiveLearned }),

@@ -9,6 +9,7 @@ import type { Recipe } from './recipe';
 import type { RuleId } from './decision';
 import { DIFFUSION_MODEL_PREFIX } from './tensorNames';
 import { parsePattern } from './tensorPattern';
+import { unevenBlocks } from './unevenBlocks';
 
 export function planWarnings(
   tensors: readonly PlannedTensor[],
@@ -18,6 +19,7 @@ export function planWarnings(
 ): readonly string[] {
   return [
     nothingToQuantize(tensors),
+    unevenBlocks(tensors, recipe)?.sentence,
     unknownModel(tensors, recipe, family),
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
     idleOverrides(tensors, recipe.overrides),

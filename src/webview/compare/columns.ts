@@ -2,7 +2,7 @@
 import { formatPercent } from '../../base/format';
 import { element, setText } from '../dom';
 import type { CompareStateName, ComparisonColumn, ComparisonRow } from '../protocol/comparisonApi';
-import type { SortColumn } from '../table/sortHeader';
+import type { SortColumn } from '../table/sortOrder';
 import { splitName } from '../table/splitName';
 import type { RowCells } from '../table/virtualTable';
 import { formatValue } from '../tensor/numbers';
@@ -13,7 +13,7 @@ export const COLUMNS: readonly SortColumn<ComparisonColumn>[] = [
   { id: 'shape', label: 'Shape', align: 'end', firstDirection: 'descending' },
   { id: 'relative', label: 'Error', align: 'end', firstDirection: 'descending' },
   { id: 'sqnr', label: 'SQNR', align: 'end', firstDirection: 'ascending' },
-  { id: 'largest', label: 'Largest', align: 'end', firstDirection: 'descending' },
+  { id: 'largest', label: 'Largest error', align: 'end', firstDirection: 'descending' },
   { id: 'state', label: 'Difference', align: 'start', firstDirection: 'ascending' },
 ];
 

@@ -22,7 +22,9 @@ import { button } from '../ui';
 import { hostPort, saveComparisonState } from '../webviewApi';
 import { COLUMNS, makeComparisonRow, STATE_LABELS } from './columns';
 
+/** Shown as what it is for most rows: the largest errors first. */
 const WORST: ComparisonOrder = { column: 'worst', direction: 'descending' };
+const WORST_SHOWN_AS = 'relative';
 const COUNTED = ['changed', 'added', 'removed', 'reshaped', 'incomparable', 'equal'] as const;
 
 export async function showComparison(): Promise<void> {
@@ -40,7 +42,7 @@ class ComparisonPage {
   readonly #counts = element('ul', { class: 'totals', aria: { label: 'Differences' } });
   readonly #search = element('input', { class: 'search-input', aria: { label: 'Search tensors' } });
   readonly #found = element('span', { class: 'search-count dim', role: 'status' });
-  readonly #header = makeSortHeader(COLUMNS, WORST, (order) => {
+  readonly #header = makeSortHeader(COLUMNS, { order: WORST, shownAs: WORST_SHOWN_AS }, (order) => {
     this.#order = order;
     void this.#ask();
   });
@@ -117,7 +119,9 @@ class ComparisonPage {
   }
 
   #file(label: string, { path }: ComparedFile, command: ComparisonCommand): readonly HTMLElement[] {
-    const open = element('button', { class: 'link', text: path, title: `Open ${path}` });
+    const words = element('bdi', { text: path });
+    words.dir = 'ltr';
+    const open = element('button', { class: 'link', title: `Open ${path}` }, [words]);
     open.type = 'button';
     open.addEventListener('click', () => this.#do(command));
     return [element('dt', { text: label }), element('dd', {}, [open])];
@@ -151,6 +155,9 @@ class ComparisonPage {
     const reply = await fetch(0, PAGE_ROWS, asking.signal).catch(() => undefined);
     if (reply === undefined || asking.signal.aborted) return;
     this.#header.show(this.#order);
+    const isInvalid = reply.problem !== undefined;
+    this.#search.parentElement?.classList.toggle('invalid', isInvalid);
+    this.#search.setAttribute('aria-invalid', String(isInvalid));
     setText(
       this.#found,
       reply.problem ??
@@ -189,8 +196,8 @@ function sentence(phase: Exclude<ComparisonView['phase'], { readonly phase: 'run
   switch (phase.phase) {
     case 'done':
       return phase.relativeError === 0
-        ? `Every compared value is the same · ${formatSeconds(phase.seconds)}`
-        : `Relative error of all compared tensors together: ${formatPercent(phase.relativeError)} · ${formatSeconds(phase.seconds)}`;
+        ? `${phase.of === 'quantized' ? 'Every quantized value' : 'Every compared value'} is the same · ${formatSeconds(phase.seconds)}`
+        : `Relative error of all ${phase.of === 'quantized' ? 'quantized tensors together, as in the report' : 'compared tensors together'}: ${formatPercent(phase.relativeError)} · ${formatSeconds(phase.seconds)}`;
     case 'failed':
       return phase.message;
     case 'cancelled':

@@ -35,7 +35,10 @@ export function ready({ output, sourceBytes, tensors }: Proposal, phase: Waiting
     return [
       lines(
         [icon('error'), element('span', { class: 'strip-name', text: 'This cannot be converted as it is chosen' })],
-        [element('span', { class: 'message', text: problem, title: problem })],
+        [
+          element('span', { class: 'message strip-problem', text: problem }),
+          element('span', { class: 'message strip-problem-place', text: 'The options say why, and what can be done.' }),
+        ],
       ),
       buttons(makeToggle(), button({ ...convert, disabled: problem })),
     ];
@@ -117,7 +120,7 @@ export function ended(view: Phase<'done' | 'failed'>, events: StripEvents): read
       return [
         lines(
           [icon('check'), dim('Converted to'), element('span', { class: 'strip-name', text: view.outputName })],
-          [sizes(view.bytesIn, view.bytesOut), element('span', { class: 'dim', text: quality(view), title: quality(view) })],
+          [sizes(view.bytesIn, view.bytesOut), element('span', { class: 'dim result', text: quality(view) })],
         ),
         buttons(
           makeToggle(),

@@ -5,7 +5,7 @@ import { icon } from '../icons';
 import type { GroupRow, TableRow, TensorRow } from '../protocol/query';
 import type { ActionName, Order } from '../protocol/views';
 import { splitName } from '../table/splitName';
-import type { SortColumn } from '../table/sortHeader';
+import type { SortColumn } from '../table/sortOrder';
 import type { RowCells } from '../table/virtualTable';
 
 export const COLUMNS: readonly SortColumn<Order['column']>[] = [

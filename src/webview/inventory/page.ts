@@ -84,7 +84,7 @@ export class InventoryPage {
       onOverride: (action) => this.#actions.override(action),
       onClear: () => this.#selection.clear(),
     });
-    this.#header = makeSortHeader(COLUMNS, FILE_ORDER, (order) => void this.#ask({ order }));
+    this.#header = makeSortHeader(COLUMNS, { order: FILE_ORDER }, (order) => void this.#ask({ order }));
     this.#table = new VirtualTable(
       { label: 'Tensors', columns: COLUMNS.length, header: this.#header.root, makeRow: makeInventoryRow },
       {
@@ -358,7 +358,7 @@ export class InventoryPage {
     const row = this.#table.activeRow;
     // A row that is on its way is waited for; a group has no values.
     if (row === undefined && this.#table.activeIndex !== undefined) return;
-    this.#details.show(view.revision, row?.kind === 'tensor' ? row : undefined);
+    this.#details.show(view, row?.kind === 'tensor' ? row : undefined);
   }
 
   /** At once, for the tab may be hidden next: whatever waits then is lost with the page. */

@@ -19,6 +19,8 @@ export interface Binding<Value> {
   readonly title?: (view: PanelView) => string;
   /** Without it, to every file. */
   readonly applies?: (view: PanelView) => boolean;
+  /** Whether it decides anything now; without it, always. What decides nothing can be seen, and not be changed. */
+  readonly decides?: (options: Options) => boolean;
   readonly before?: (view: PanelView) => void;
 }
 
@@ -59,12 +61,24 @@ export function field<Value>(label: string, control: Control<Value>, binding: Bi
       root.hidden = binding.applies?.(view) === false;
       binding.before?.(view);
       control.show(binding.value(view));
+      setUse(control.root, binding.decides?.(view.options) === false ? 'off' : 'on');
       const sentence = binding.help(view);
       setText(help, sentence);
       // The line may be too long for the panel.
       help.title = binding.title?.(view) ?? sentence;
     },
   };
+}
+
+const CONTROLS = 'vscode-dropdown, vscode-text-field, vscode-button, input';
+
+function setUse(root: HTMLElement, use: 'on' | 'off'): void {
+  const parts = root.matches(CONTROLS) ? [root] : [...root.querySelectorAll<HTMLElement>(CONTROLS)];
+  for (const part of parts) {
+    // A button that has nothing to do says so itself.
+    if (use === 'off') part.setAttribute('disabled', '');
+    else if (!part.hasAttribute('data-idle')) part.removeAttribute('disabled');
+  }
 }
 
 export function helpId(label: string): string {

@@ -2,15 +2,19 @@
 import { formatBytes, formatInteger, formatPercent, formatSeconds } from '../../base/format';
 import { element } from '../dom';
 import { icon } from '../icons';
-import type { ForecastView, PanelView } from '../protocol/panelApi';
+import type { ForecastView, Notice, PanelView } from '../protocol/panelApi';
 import type { ActionName } from '../protocol/views';
 
 const ACTIONS: readonly ActionName[] = ['quantize', 'keep', 'remove'];
 
-/** `remedies` are the ways out of the view's problem. */
-export function makeForecast({ forecast, warnings, problem }: PanelView, remedies: HTMLElement): readonly HTMLElement[] {
+/** `remediesOf` are the ways out of a notice. */
+export function makeForecast(
+  { forecast, warnings, problem }: PanelView,
+  remediesOf: (notice: Notice) => HTMLElement,
+): readonly HTMLElement[] {
+  const notices = warnings.flatMap((warning) => [note('warning', warning.text), remediesOf(warning)]);
   // What another recipe would come to is none of it.
-  if (problem !== undefined) return [note('error', problem), remedies, ...warnings.map((warning) => note('warning', warning))];
+  if (problem !== undefined) return [note('error', problem.text), remediesOf(problem), ...notices];
   const { bytesIn, bytesOut } = forecast;
   const saved = bytesIn > 0 ? 1 - bytesOut / bytesIn : 0;
   return [
@@ -23,7 +27,7 @@ export function makeForecast({ forecast, warnings, problem }: PanelView, remedie
     ]),
     actionBar(forecast),
     element('dl', { class: 'forecast-facts' }, facts(forecast)),
-    ...warnings.map((warning) => note('warning', warning)),
+    ...notices,
   ];
 }
 

@@ -54,7 +54,11 @@ export function formatFields({ onOptions }: FieldEvents): readonly Field[] {
 }
 
 export function formatSummary({ options }: PanelView): string {
-  return `${labelOf(TARGET_OFFERS, options.target)} · ${layoutLabel(options.layout)}`;
+  return `${targetLabel(options.target)} · ${layoutLabel(options.layout)}`;
+}
+
+export function targetLabel(target: Options['target']): string {
+  return labelOf(TARGET_OFFERS, target);
 }
 
 export function layoutLabel(layout: Options['layout']): string {

@@ -1,6 +1,7 @@
 /** The panel's overrides: the list in the order in which they count, and the way to add one by a pattern. */
 import { formatQuantity } from '../../base/format';
 import { element, setText } from '../dom';
+import { keepFocus } from '../keepFocus';
 import type { OverrideRequest, OverrideView } from '../protocol/panelApi';
 import type { ActionName } from '../protocol/views';
 import { button, dropdown, textField } from '../ui';
@@ -15,8 +16,13 @@ export interface OverridesSection {
   show(overrides: readonly OverrideView[]): void;
 }
 
-/** `onOverride` resolves with a sentence where the pattern cannot be used. */
-export function makeOverrides(onOverride: (request: OverrideRequest) => Promise<string | undefined>): OverridesSection {
+export interface OverrideEvents {
+  /** Resolves with a sentence where the pattern cannot be used. */
+  readonly onOverride: (request: OverrideRequest) => Promise<string | undefined>;
+  readonly onResetAll: () => void;
+}
+
+export function makeOverrides({ onOverride, onResetAll }: OverrideEvents): OverridesSection {
   const list = element('ul', { class: 'overrides-list', aria: { label: 'Overrides' } });
   const problem = element('p', { class: 'overrides-problem', role: 'alert' });
   let action: ActionName = 'keep';
@@ -51,7 +57,10 @@ export function makeOverrides(onOverride: (request: OverrideRequest) => Promise<
     verb.root,
     button({ label: 'Add', appearance: 'secondary', onPress: () => void add() }),
   ]);
-  const root = element('div', { class: 'overrides' }, [list, row, problem, help]);
+  const resetAll = button({ label: 'Reset All Overrides', appearance: 'secondary', onPress: onResetAll });
+  resetAll.classList.add('overrides-reset-all');
+  const root = element('div', { class: 'overrides' }, [list, row, problem, help, resetAll]);
+  let count = 0;
   return {
     root,
     show(overrides) {
@@ -60,8 +69,21 @@ export function makeOverrides(onOverride: (request: OverrideRequest) => Promise<
         item(override, () => void onOverride({ target: { pattern: override.match }, action: 'reset' })),
       );
       const hidden = overrides.length - shown.length;
-      list.replaceChildren(...(hidden > 0 ? [element('li', { class: 'dim', text: formatQuantity(hidden, 'earlier one') })] : []), ...items);
-      list.hidden = overrides.length === 0;
+      const resets = (): readonly HTMLElement[] => [...list.querySelectorAll<HTMLElement>('.override-reset')];
+      const place = resets().findIndex((reset) => reset === document.activeElement);
+      keepFocus(
+        root,
+        () => {
+          const earlier = hidden > 0 ? [element('li', { class: 'dim', text: formatQuantity(hidden, 'earlier one') })] : [];
+          list.replaceChildren(...earlier, ...items);
+          list.hidden = overrides.length === 0;
+          resetAll.hidden = overrides.length < 2;
+        },
+        () => [resets().at(Math.min(place, resets().length - 1)), pattern.root],
+      );
+      // The one that was added last counts most.
+      if (overrides.length > count) list.scrollTop = list.scrollHeight;
+      count = overrides.length;
     },
   };
 }
@@ -70,10 +92,12 @@ function item({ match, action, tensors }: OverrideView, onReset: () => void): HT
   const remove = element('button', { class: 'override-reset', text: '×', title: 'Reset', aria: { label: `Reset the override ${match}` } });
   remove.type = 'button';
   remove.addEventListener('click', onReset);
+  const name = element('bdi', { text: match });
+  name.dir = 'ltr';
   const made = element('li', {}, [
     element('span', { class: 'mark', aria: { hidden: 'true' } }),
     element('span', { class: 'override-verb', text: VERBS[action] }),
-    element('span', { class: 'override-match', text: match, title: match }),
+    element('span', { class: 'override-match', title: match }, [name]),
     element('span', { class: 'dim', text: formatQuantity(tensors, 'tensor') }),
     remove,
   ]);

@@ -4,7 +4,8 @@ import { formatInteger, formatPercent, formatSeconds, formatThroughput } from '.
 import { element, setText } from '../dom';
 import { makePlot } from '../plot';
 import type { EditorApi } from '../protocol/editorApi';
-import type { PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
+import { keepFocus } from '../keepFocus';
+import type { Notice, Options, PanelCommand, PanelView, PlotPoint } from '../protocol/panelApi';
 import type { ConversionView } from '../protocol/views';
 import { button } from '../ui';
 import { makeForecast } from './forecast';
@@ -33,6 +34,8 @@ export class Panel {
   #controls: Controls | undefined;
   #points: readonly PlotPoint[] = [];
   #quantized = 0;
+  /** The number of the last change of options that was asked for. */
+  #asked = 0;
 
   constructor(private readonly host: RpcClient<EditorApi>) {
     this.#running.append(
@@ -50,13 +53,40 @@ export class Panel {
 
   show(view: PanelView): void {
     this.#quantized = view.forecast.actions.quantize.tensors;
-    const remedies = makeRemedies(view, (patch) => void this.host.request('setOptions', patch));
-    this.#forecast.replaceChildren(...makeForecast(view, remedies));
     const { root, parts, sections, reset } = (this.#controls ??= this.#makeControls());
+    this.#showForecast(view, root);
     root.append(...parts.slice(root.childElementCount));
     root.hidden = false;
-    sections.show(view);
-    reset.toggleAttribute('disabled', view.choices === 'none');
+    // Options from before the last change would take it back, and the next press of a key would begin from them.
+    if (view.answers >= this.#asked) sections.show(view);
+    keepFocus(
+      reset,
+      () => reset.toggleAttribute('disabled', view.choices === 'none'),
+      () => [reset.nextElementSibling as HTMLElement | null],
+    );
+  }
+
+  /** Whoever pressed a way out comes to the one that is left, or to what is chosen below. */
+  #showForecast(view: PanelView, below: HTMLElement): void {
+    const remedies = (notice: Notice): HTMLElement =>
+      makeRemedies(notice, {
+        onOptions: (patch) => this.#change(patch),
+        onBrowse: (command) => void this.host.request('panelCommand', command),
+      });
+    const pressed = document.activeElement?.textContent;
+    keepFocus(
+      this.#forecast,
+      () => this.#forecast.replaceChildren(...makeForecast(view, remedies)),
+      () => {
+        const ways = [...this.#forecast.querySelectorAll<HTMLElement>('.remedies vscode-button')];
+        return [ways.find(({ textContent }) => textContent === pressed), ...ways, below.querySelector('summary')];
+      },
+    );
+  }
+
+  #change(patch: Partial<Options>): void {
+    this.#asked += 1;
+    void this.host.request('setOptions', { number: this.#asked, patch });
   }
 
   /**
@@ -76,11 +106,11 @@ export class Panel {
     const command = (name: PanelCommand): void => void host.request('panelCommand', name);
     const sections = makeSections(
       {
-        onOptions: (patch) => void host.request('setOptions', patch),
+        onOptions: (patch) => this.#change(patch),
         onBrowse: command,
         onFold: (section, state) => void host.request('foldSection', { section, state }),
       },
-      makeOverrides((request) => host.request('setOverride', request)),
+      makeOverrides({ onOverride: (request) => host.request('setOverride', request), onResetAll: () => command('resetOverrides') }),
     );
     const reset = button({ label: 'Reset', appearance: 'secondary', title: 'Back to the settings', onPress: () => command('reset') });
     const buttons = element('div', { class: 'panel-buttons' }, [

@@ -1,4 +1,5 @@
 /** The fields that say how codes are chosen, and by what. */
+import { keepFocus } from '../keepFocus';
 import type { Options, PanelView } from '../protocol/panelApi';
 import { button, textField, type DropdownChoice } from '../ui';
 import { dropdownField, field, helpId, sliderField, type Field, type FieldEvents } from './field';
@@ -7,6 +8,8 @@ import {
   BIAS_OFFERS,
   biasHelp,
   calibrationHelp,
+  isSteered,
+  iterates,
   samplesHelp,
   SIDES_OFFERS,
   sidesHelp,
@@ -32,11 +35,13 @@ export function roundingFields({ onOptions }: FieldEvents): readonly Field[] {
     dropdownField('Components', [], (value) => onOptions({ topK: value === 'full' ? 'full' : Number(value) }), {
       value: ({ options }) => String(options.topK),
       choices: ({ options }) => rankChoices(options.topK),
+      decides: iterates,
       help: ({ options }) =>
         options.rounding === 'nearest' ? 'Nearest rounding looks at none.' : 'Principal components that steer the rounding (top_k).',
     }),
     sliderField('Iterations', { least: 100, most: 2000, step: 100 }, (numIter) => onOptions({ numIter }), {
       value: ({ options }) => options.numIter,
+      decides: iterates,
       help: ({ options, lastSweeps }) =>
         options.rounding === 'nearest'
           ? 'Nearest rounding does not iterate.'
@@ -54,18 +59,22 @@ export function statisticsFields(events: FieldEvents): readonly Field[] {
   return [
     dropdownField('Statistics', STATISTICS_OFFERS, (value) => onOptions({ statistics: value as Options['statistics'] }), {
       value: ({ options }) => options.statistics,
+      decides: isSteered,
       help: ({ options }) => statisticsHelp(options),
     }),
     dropdownField('Sides', SIDES_OFFERS, (value) => onOptions({ sides: value as Options['sides'] }), {
       value: ({ options }) => options.sides,
+      decides: isSteered,
       help: ({ options }) => sidesHelp(options),
     }),
     sliderField('Samples', { least: 512, most: 8192, step: 256 }, (calibSamples) => onOptions({ calibSamples }), {
       value: ({ options }) => options.calibSamples,
+      decides: (options) => isSteered(options) && options.statistics !== 'gram',
       help: ({ options }) => samplesHelp(options),
     }),
     dropdownField('Bias correction', BIAS_OFFERS, (value) => onOptions({ biasCorrection: value as Options['biasCorrection'] }), {
       value: ({ options }) => options.biasCorrection,
+      decides: isSteered,
       help: ({ options }) => biasHelp(options),
     }),
     calibrationField(events),
@@ -108,10 +117,17 @@ function calibrationField({ onOptions, onBrowse }: FieldEvents): Field {
       root,
       show(value) {
         text.show(value);
-        clear.toggleAttribute('disabled', value === '');
+        keepFocus(
+          root,
+          () => {
+            clear.toggleAttribute('data-idle', value === '');
+            clear.toggleAttribute('disabled', value === '');
+          },
+          () => [browse],
+        );
       },
     },
-    { value: ({ options }) => options.calibration, help: ({ options }) => calibrationHelp(options) },
+    { value: ({ options }) => options.calibration, help: ({ options }) => calibrationHelp(options), decides: isSteered },
     'wide',
   );
 }

@@ -1,4 +1,7 @@
-/** The shell of the editor's page: the panel beside the inventory, or above it where there is little room; shown or hidden as the user likes. */
+/**
+ * The shell of the editor's page: the panel beside the inventory, or above it where there is little room; shown or hidden as the user likes. What
+ * stands first on the screen stands first in the page, and in the order of the Tab key.
+ */
 import type { RpcClient } from '../../rpc/client';
 import { element } from '../dom';
 import type { EditorApi } from '../protocol/editorApi';
@@ -18,14 +21,26 @@ export class Shell {
   constructor(private readonly host: RpcClient<EditorApi>) {
     this.#panel = new Panel(host);
     onToggle(this.root, () => this.#toggle());
-    WIDE.addEventListener('change', () => this.#showState());
+    WIDE.addEventListener('change', () => {
+      this.#place();
+      this.#showState();
+    });
     void this.#follow();
   }
 
   /** `page` is the inventory. */
   show(page: HTMLElement): void {
-    this.root.replaceChildren(this.#panel.root, page);
+    this.root.replaceChildren(page);
+    this.#place();
     this.#showState();
+  }
+
+  /** A part that is moved loses the focus and its place: the smaller one is. */
+  #place(): void {
+    const focused = document.activeElement;
+    if (WIDE.matches) this.root.append(this.#panel.root);
+    else this.root.prepend(this.#panel.root);
+    if (focused instanceof HTMLElement && this.#panel.root.contains(focused)) focused.focus();
   }
 
   /** Once the first rows are on the screen. */

@@ -3,10 +3,10 @@ import type { Options } from '../protocol/panelApi';
 import { helpOf, type Offer } from './offer';
 
 export const STATISTICS_OFFERS: readonly Offer<Options['statistics']>[] = [
-  { value: 'auto', label: 'Automatic', help: 'The file’s inputs; else propagated, on the CPU; else gram.' },
-  { value: 'gram', label: 'Gram', help: 'The weights alone. Fastest.' },
-  { value: 'propagated', label: 'Propagated', help: 'Samples go through the model, where its shape is known.' },
-  { value: 'calibrated', label: 'Calibrated', help: 'Real inputs, for every layer that the calibration file has.' },
+  { value: 'auto', label: 'Automatic', help: 'Real inputs; else synthetic samples, on the CPU; else weights.' },
+  { value: 'gram', label: 'Weights alone', help: 'Their Gram matrix (gram). Needs nothing, and is fastest.' },
+  { value: 'propagated', label: 'Synthetic samples', help: 'They go through the model, where its shape is known (propagated).' },
+  { value: 'calibrated', label: 'Real inputs from a file', help: 'For every layer that the calibration file has (calibrated).' },
 ];
 
 export const SIDES_OFFERS: readonly Offer<Options['sides']>[] = [
@@ -21,31 +21,40 @@ export const BIAS_OFFERS: readonly Offer<Options['biasCorrection']>[] = [
 ];
 
 export function statisticsHelp(options: Options): string {
-  if (options.rounding !== 'learned') return unsteered(options);
+  if (!isSteered(options)) return unsteered(options);
   if (options.statistics === 'calibrated' && options.calibration === '') return 'Choose a calibration file below.';
   return helpOf(STATISTICS_OFFERS, options.statistics);
 }
 
 export function sidesHelp(options: Options): string {
-  return options.rounding === 'learned' ? helpOf(SIDES_OFFERS, options.sides) : unsteered(options);
+  return isSteered(options) ? helpOf(SIDES_OFFERS, options.sides) : unsteered(options);
 }
 
 export function biasHelp(options: Options): string {
   // What is not steered by statistics knows of no mean input.
-  return options.rounding === 'learned' ? helpOf(BIAS_OFFERS, options.biasCorrection) : unsteered(options);
+  return isSteered(options) ? helpOf(BIAS_OFFERS, options.biasCorrection) : unsteered(options);
 }
 
 export function samplesHelp(options: Options): string {
-  if (options.rounding !== 'learned') return unsteered(options);
-  return options.statistics === 'gram' ? 'Gram needs none.' : 'How many are sent through the model, where any are.';
+  if (!isSteered(options)) return unsteered(options);
+  return options.statistics === 'gram' ? 'The weights alone need none.' : 'How many are sent through the model, where any are.';
 }
 
 export function calibrationHelp(options: Options): string {
-  if (options.rounding !== 'learned') return unsteered(options);
+  if (!isSteered(options)) return unsteered(options);
   if (options.calibration === '') return 'Real inputs of the layers. “FP8: Create Calibration Script” makes what records them.';
   return options.statistics === 'auto' || options.statistics === 'calibrated'
     ? options.calibration
     : 'Its inputs are not asked for by Statistics.';
+}
+
+/** Only learned rounding goes by statistics. */
+export function isSteered({ rounding }: Options): boolean {
+  return rounding === 'learned';
+}
+
+export function iterates({ rounding }: Options): boolean {
+  return rounding !== 'nearest';
 }
 
 function unsteered({ rounding }: Options): string {

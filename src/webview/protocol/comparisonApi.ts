@@ -17,7 +17,8 @@ export interface ComparedFile {
 
 export type ComparisonPhase =
   | { readonly phase: 'running'; readonly fraction: number; readonly bytesPerSecond: number; readonly remainingSeconds?: number }
-  | { readonly phase: 'done'; readonly relativeError: number; readonly seconds: number }
+  /** Of all tensors together that are quantized in either model, as in the report; where none is, of all that were compared. */
+  | { readonly phase: 'done'; readonly relativeError: number; readonly of: 'quantized' | 'all'; readonly seconds: number }
   | { readonly phase: 'failed'; readonly message: string }
   | { readonly phase: 'cancelled' };
 

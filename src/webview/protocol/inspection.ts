@@ -42,6 +42,10 @@ export type RoundingPreviewView =
 export interface PreviewResultView {
   readonly nearestError: number;
   readonly rounding: 'learned' | 'tpec';
+  /** What steered it. */
+  readonly basis: 'weights' | 'calibration';
+  /** Whether a conversion would send samples through the model besides. */
+  readonly conversion: 'same' | 'adds samples';
   readonly error: number;
   /** Of `rounding`, as a share of what nearest rounding reaches. */
   readonly objectiveRatio?: number;

@@ -31,9 +31,19 @@ export interface Options {
 
 export type SectionName = 'format' | 'rounding' | 'statistics' | 'tensors' | 'overrides' | 'output';
 
-/** A change after which the recipe can be carried out. */
+/** A change that helps: after which the recipe can be carried out, or does more of what was meant. */
 export type Remedy =
-  { readonly kind: 'granularity' | 'rounding' | 'calibration' } | { readonly kind: 'layout'; readonly layout: Options['layout'] };
+  /** `calibration`: without a calibration file; `browse`: with one; `statistics`: by what is there. */
+  | { readonly kind: 'granularity' | 'rounding' | 'calibration' | 'browse' | 'statistics' }
+  | { readonly kind: 'layout'; readonly layout: Options['layout'] }
+  | { readonly kind: 'target'; readonly target: Options['target'] }
+  | { readonly kind: 'block'; readonly edge: number };
+
+/** A sentence about the recipe, and what can be done about it. */
+export interface Notice {
+  readonly text: string;
+  readonly remedies: readonly Remedy[];
+}
 
 export interface Choice {
   readonly value: string;
@@ -45,6 +55,8 @@ export interface PanelView {
   readonly panel: 'open' | 'closed' | 'untold';
   readonly folded: readonly SectionName[];
   readonly options: Options;
+  /** The last change of the options that they know of; 0 before the page's first. */
+  readonly answers: number;
   readonly presets: readonly Choice[];
   /** Whether the source has weights that are quantized already. */
   readonly sourceCodes: 'some' | 'none';
@@ -56,11 +68,9 @@ export interface PanelView {
   readonly output: { readonly fileName: string; readonly directory: string; readonly form: string };
   readonly overrides: readonly OverrideView[];
   readonly forecast: ForecastView;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
   /** Why the recipe cannot be carried out as it is. */
-  readonly problem?: string;
-  /** Without a problem none. */
-  readonly remedies: readonly Remedy[];
+  readonly problem?: Notice;
   /** E.g. `At most 4 sweeps ran last time.` */
   readonly lastSweeps?: string;
   /** Whether anything differs from the settings. */
@@ -96,17 +106,24 @@ export interface OverrideRequest {
 }
 
 /** Each opens a dialog of the editor, or changes everything at once. */
-export type PanelCommand = 'browseOutput' | 'browseCalibration' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'open' | 'close';
+export type PanelCommand =
+  'browseOutput' | 'browseCalibration' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'resetOverrides' | 'open' | 'close';
 
 export interface FoldChange {
   readonly section: SectionName;
   readonly state: 'open' | 'folded';
 }
 
+/** `number` grows with every change that a page asks for, from 1. */
+export interface OptionsChange {
+  readonly number: number;
+  readonly patch: Partial<Options>;
+}
+
 export interface PanelApi {
   /** The panel now, and after every change of the file, the choices, the devices or the disk. */
   panel(params: undefined, signal: AbortSignal): AsyncIterable<PanelView>;
-  setOptions(patch: Partial<Options>, signal: AbortSignal): Promise<void>;
+  setOptions(change: OptionsChange, signal: AbortSignal): Promise<void>;
   /** Resolves with a sentence where the pattern cannot be used. */
   setOverride(request: OverrideRequest, signal: AbortSignal): Promise<string | undefined>;
   panelCommand(command: PanelCommand, signal: AbortSignal): Promise<void>;

@@ -28,6 +28,9 @@ export interface ReportTensor {
   readonly relativeError: number;
   /** Objective as a share of what nearest rounding reaches; absent for rounding `nearest`. */
   readonly objectiveShare?: number;
+  /** √objective ÷ ‖W‖: the error as it reaches the layer's output, of what was written and of nearest rounding. */
+  readonly outputError?: number;
+  readonly outputErrorNearest?: number;
   readonly sweeps?: number;
   readonly seconds: number;
 }

@@ -8,6 +8,8 @@ export interface InventoryView {
   readonly kind: 'inventory';
   /** Grows with every change of the file or the plan; rows belong to one revision. */
   readonly revision: number;
+  /** Grows with every reading of the file: what is known of the values of its tensors belongs to one of them. */
+  readonly reading: number;
   readonly fileName: string;
   readonly directory: string;
   readonly fileSize: number;

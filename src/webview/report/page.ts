@@ -9,6 +9,9 @@ import { button } from '../ui';
 import { makeVerification } from './verification';
 
 const WORST = 10;
+const WHY_LARGER =
+  'The error of the weights may be larger than that of nearest rounding: learned rounding arranges the errors so that they cancel in the output of the ' +
+  'layer. That is what the objective measures, and what counts.';
 
 export function makeReportPage(report: ReportView, host: RpcClient<ReportApi>): HTMLElement {
   const verification = makeVerification(host);
@@ -57,7 +60,7 @@ function headline({ bytesIn, bytesOut, relativeError, objectiveRatio, seconds }:
       `${formatBytes(bytesIn)} → ${formatBytes(bytesOut)}`,
       saved >= 0 ? `${formatPercent(saved)} smaller` : `${formatPercent(-saved)} larger`,
     ),
-    figure('Error', formatPercent(relativeError), 'of the weights’ norm'),
+    figure('Error', formatPercent(relativeError), 'of the quantized weights’ norm'),
     ...(objectiveRatio === undefined ? [] : [figure('Objective', formatPercent(objectiveRatio), 'of nearest rounding')]),
     figure('Time', formatSeconds(seconds), ''),
   ]);
@@ -75,13 +78,24 @@ function plots({ tensors }: ReportView): readonly HTMLElement[] {
   const error = makePlot();
   error.show(
     tensors.map(({ name, relativeError }) => ({ name, value: relativeError })),
-    { title: 'Error of each tensor' },
+    { title: 'Error of each weight' },
+  );
+  const weighed = tensors.flatMap(({ name, outputError, outputErrorNearest }) =>
+    outputError === undefined || outputErrorNearest === undefined ? [] : [{ name, value: outputError, nearest: outputErrorNearest }],
   );
   const shares = tensors.flatMap(({ name, objectiveShare }) => (objectiveShare === undefined ? [] : [{ name, value: objectiveShare }]));
   if (shares.length === 0) return [element('div', { class: 'report-plots' }, [error.root])];
   const objective = makePlot();
   objective.show(shares, { title: 'Objective, learned', reference: { value: 1, label: 'nearest' } });
-  return [element('div', { class: 'report-plots' }, [objective.root, error.root])];
+  const output = makePlot();
+  output.show(weighed, {
+    title: 'Error in the output of each layer',
+    second: { values: weighed.map(({ nearest }) => nearest), label: 'nearest', firstLabel: 'as written' },
+  });
+  return [
+    element('div', { class: 'report-plots' }, [...(weighed.length === 0 ? [] : [output.root]), objective.root, error.root]),
+    element('p', { class: 'dim', text: WHY_LARGER }),
+  ];
 }
 
 function phases({ phases: all, seconds }: ReportView): HTMLElement {

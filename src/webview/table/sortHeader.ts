@@ -1,21 +1,7 @@
 /** A table's header row: a button for each column that sorts by it; pressed again it turns the order, a third time it restores the natural order. */
 import { element } from '../dom';
 import { icon } from '../icons';
-
-export type Direction = 'ascending' | 'descending';
-
-export interface SortOrder<Id extends string> {
-  readonly column: Id;
-  readonly direction: Direction;
-}
-
-export interface SortColumn<Id extends string> {
-  readonly id: Id;
-  readonly label: string;
-  readonly align: 'start' | 'end';
-  /** The order that people expect from the first press. */
-  readonly firstDirection: Direction;
-}
+import { nextOrder, shownOrder, type NaturalOrder, type SortColumn, type SortOrder } from './sortOrder';
 
 export interface SortHeader<Id extends string> {
   readonly root: HTMLElement;
@@ -24,10 +10,10 @@ export interface SortHeader<Id extends string> {
 
 export function makeSortHeader<Id extends string>(
   columns: readonly SortColumn<Id>[],
-  natural: SortOrder<Id>,
+  natural: NaturalOrder<Id>,
   onSort: (order: SortOrder<Id>) => void,
 ): SortHeader<Id> {
-  let current = natural;
+  let current = natural.order;
   const cells = columns.map((column) => {
     const button = element('button', { class: 'sort', title: `Sort by ${column.label.toLowerCase()}` }, [
       element('span', { text: column.label }),
@@ -45,17 +31,8 @@ export function makeSortHeader<Id extends string>(
     ),
     show(order) {
       current = order;
-      for (const { column, root } of cells) root.setAttribute('aria-sort', order.column === column.id ? order.direction : 'none');
+      const shown = shownOrder(order, natural);
+      for (const { column, root } of cells) root.setAttribute('aria-sort', shown.column === column.id ? shown.direction : 'none');
     },
   };
-}
-
-export function nextOrder<Id extends string>(current: SortOrder<Id>, column: SortColumn<Id>, natural: SortOrder<Id>): SortOrder<Id> {
-  if (current.column !== column.id) return { column: column.id, direction: column.firstDirection };
-  if (current.direction === column.firstDirection) return { column: column.id, direction: opposite(current.direction) };
-  return natural;
-}
-
-function opposite(direction: Direction): Direction {
-  return direction === 'ascending' ? 'descending' : 'ascending';
 }

@@ -6,7 +6,9 @@ import { ACTION_LABELS } from '../inventory/columns';
 import { tool } from '../inventory/toolbar';
 import type { EditorApi } from '../protocol/editorApi';
 import type { CastLossView, PreviewResultView, StatisticsView } from '../protocol/inspection';
+import type { TensorRequest } from '../protocol/inventoryApi';
 import type { TensorRow } from '../protocol/query';
+import type { InventoryView } from '../protocol/views';
 import { button } from '../ui';
 import { energyChart, histogramChart } from './charts';
 import { formatValue } from './numbers';
@@ -15,10 +17,19 @@ import { makeTaskStatus } from './taskStatus';
 /** Whoever runs through the table with a key pressed starts nothing. */
 const SETTLE_MILLISECONDS = 150;
 
+interface ShownTensor {
+  readonly reading: number;
+  readonly tensor: number;
+  /** Of the plan that is shown now. */
+  readonly request: TensorRequest;
+  readonly statistics: HTMLElement;
+}
+
 export class Details {
   readonly root = element('aside', { class: 'details', aria: { label: 'Details of the tensor' } });
-  #tensor: { readonly revision: number; readonly row: TensorRow } | undefined;
+  #shown: ShownTensor | undefined;
   #abort = new AbortController();
+  #previewing = new AbortController();
   #settling: number | undefined;
 
   constructor(
@@ -33,10 +44,12 @@ export class Details {
     });
   }
 
-  /** `undefined` where no tensor is active. */
-  show(revision: number, row: TensorRow | undefined): void {
-    if (row !== undefined && this.#tensor?.revision === revision && this.#tensor.row.tensor === row.tensor) return;
-    this.hide();
+  /** `undefined` where no tensor is active. Another plan for the same file changes nothing of its values: they are not read again. */
+  show({ revision, reading }: Pick<InventoryView, 'revision' | 'reading'>, row: TensorRow | undefined): void {
+    const shown = this.#shown;
+    const isSame = row !== undefined && shown?.reading === reading && shown.tensor === row.tensor;
+    if (isSame && shown.request.revision === revision) return;
+    if (!isSame) this.hide();
     this.root.hidden = false;
     if (row === undefined) {
       this.root.replaceChildren(
@@ -45,10 +58,11 @@ export class Details {
       );
       return;
     }
-    this.#tensor = { revision, row };
     const request = { revision, tensor: row.tensor };
-    const statistics = element('div', { class: 'details-statistics' });
+    const statistics = isSame ? shown.statistics : element('div', { class: 'details-statistics' });
     const preview = element('section', { class: 'details-preview', aria: { label: 'Rounding' } });
+    this.#shown = { reading, tensor: row.tensor, request, statistics };
+    const { scrollTop } = this.root;
     this.root.replaceChildren(
       this.#head(row.name, row.name),
       facts([
@@ -66,8 +80,12 @@ export class Details {
       statistics,
       ...(row.action === 'quantize' ? [preview] : []),
     );
+    // It was of the recipe before.
+    this.#previewing.abort();
+    this.#previewing = new AbortController();
     this.#offerPreview(preview, request);
-    this.#settling = window.setTimeout(() => void this.#inspect(statistics, request), SETTLE_MILLISECONDS);
+    if (isSame) this.root.scrollTop = scrollTop;
+    else this.#settling = window.setTimeout(() => void this.#inspect(statistics), SETTLE_MILLISECONDS);
   }
 
   /** What is being computed is cancelled. */
@@ -75,7 +93,8 @@ export class Details {
     window.clearTimeout(this.#settling);
     this.#abort.abort();
     this.#abort = new AbortController();
-    this.#tensor = undefined;
+    this.#previewing.abort();
+    this.#shown = undefined;
     this.root.hidden = true;
   }
 
@@ -84,8 +103,10 @@ export class Details {
     return element('div', { class: 'details-head' }, [element('h2', { text, title }), close]);
   }
 
-  async #inspect(into: HTMLElement, request: { readonly revision: number; readonly tensor: number }): Promise<void> {
+  async #inspect(into: HTMLElement): Promise<void> {
     const { signal } = this.#abort;
+    const request = this.#shown?.request;
+    if (request === undefined) return;
     const stop = new AbortController();
     const status = makeTaskStatus('Reading the values', () => stop.abort());
     into.replaceChildren(status.root);
@@ -95,13 +116,13 @@ export class Details {
         else if (view.phase === 'failed') into.replaceChildren(message(view.message));
         else into.replaceChildren(...statisticsParts(view.statistics));
       }
-      if (stop.signal.aborted) into.replaceChildren(link('Read the values', () => void this.#inspect(into, request)));
+      if (stop.signal.aborted) into.replaceChildren(link('Read the values', () => void this.#inspect(into)));
     } catch (error) {
       if (!signal.aborted) into.replaceChildren(message(String(error)));
     }
   }
 
-  #offerPreview(into: HTMLElement, request: { readonly revision: number; readonly tensor: number }): void {
+  #offerPreview(into: HTMLElement, request: TensorRequest): void {
     into.replaceChildren(
       element('h3', { text: 'Rounding' }),
       button({
@@ -113,8 +134,8 @@ export class Details {
     );
   }
 
-  async #preview(into: HTMLElement, request: { readonly revision: number; readonly tensor: number }): Promise<void> {
-    const { signal } = this.#abort;
+  async #preview(into: HTMLElement, request: TensorRequest): Promise<void> {
+    const { signal } = this.#previewing;
     const stop = new AbortController();
     const status = makeTaskStatus('Rounding', () => stop.abort());
     into.replaceChildren(element('h3', { text: 'Rounding' }), status.root);
@@ -176,6 +197,7 @@ function previewParts(view: PreviewResultView): readonly HTMLElement[] {
       : `${name} rounding leaves ${formatPercent(view.objectiveRatio)} of nearest rounding’s error in the layer’s output.`;
   return [
     element('p', { text: verdict }),
+    ...(view.rounding === 'learned' ? [element('p', { class: 'dim', text: basisOf(view) })] : []),
     facts([
       ['Weight error, nearest', formatPercent(view.nearestError)],
       [`Weight error, ${name.toLowerCase()}`, formatPercent(view.error)],
@@ -185,6 +207,12 @@ function previewParts(view: PreviewResultView): readonly HTMLElement[] {
       ['Time', `${formatSeconds(view.seconds)} on ${view.device}`],
     ]),
   ];
+}
+
+function basisOf({ basis, conversion }: PreviewResultView): string {
+  const by = basis === 'calibration' ? 'Steered by the inputs in the calibration file' : 'Steered by the weights alone';
+  if (conversion === 'same') return `${by}, as in the conversion.`;
+  return `${by}. The conversion also sends samples through the model, which as a rule does better.`;
 }
 
 function facts(rows: readonly (readonly [label: string, value: string])[]): HTMLElement {

@@ -99,6 +99,7 @@ describe('a forecast', () => {
       bytesIn: end - begin,
       bytesOut: 1,
       sweeps: 4 + index,
+      ...(plan.tensors[index]?.quantization?.statistics === undefined ? {} : { statistics: plan.tensors[index].quantization.statistics }),
       seconds: 1,
     })),
     warnings: [],
@@ -120,6 +121,13 @@ describe('a forecast', () => {
     const { seconds, memoryBytes } = forecast(plan, 'cpu', rateOf(report));
     expect(seconds).toBeCloseTo(12, 6);
     expect(memoryBytes).toBeCloseTo(5e8, 0);
+  });
+
+  it('is more with both sides than with one', () => {
+    const secondsOf = (sides: 'input' | 'both'): number =>
+      forecast(makePlan(header, defaultRecipe({ sides }), { toolVersion: '1' }), 'cpu', rateOf(report)).seconds;
+    expect(secondsOf('both')).toBeCloseTo(12, 6);
+    expect(secondsOf('input')).toBeLessThan(7);
   });
 
   it('is less for less work, and learns nothing from a conversion that was over at once', () => {

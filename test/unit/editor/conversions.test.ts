@@ -29,10 +29,14 @@ class Engine implements Converter {
 describe('Conversions', () => {
   it('runs one conversion after another, in the order they were asked for', async () => {
     const { engine, conversions } = setUp();
+    const phases: string[] = [];
+    conversions.of('a').onChange(({ phase }) => phases.push(phase));
     const first = conversions.start(request('a'));
     const second = conversions.start(request('b'));
     await settled();
     expect(engine.started).toEqual(['a']);
+    // It waits for nothing, and nobody is told that it does.
+    expect(new Set(phases)).toEqual(new Set(['running']));
     expect([conversions.of('a').value.phase, conversions.of('b').value.phase]).toEqual(['running', 'queued']);
     engine.finish('a');
     expect((await first).phase).toBe('failed');
@@ -40,6 +44,10 @@ describe('Conversions', () => {
     expect(engine.started).toEqual(['a', 'b']);
     engine.finish('b');
     await second;
+    await settled();
+    void conversions.start(request('c'));
+    expect(conversions.of('c').value.phase).toBe('running');
+    conversions.cancel('c');
   });
 
   it('lets nobody pass when one is cancelled in the queue', async () => {

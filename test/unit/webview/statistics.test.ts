@@ -50,7 +50,7 @@ describe('the fields for statistics', () => {
       ...BIAS_CORRECTIONS.map((biasCorrection) => biasHelp({ ...OPTIONS, biasCorrection })),
     ];
     expect(new Set(lines).size).toBe(STATISTICS.length + SIDES.length + BIAS_CORRECTIONS.length);
-    for (const line of lines) expect(line).toMatch(/^[^\n]{10,62}\.$/);
+    for (const line of lines) expect(line).toMatch(/^[^\n]{10,66}\.$/);
   });
 
   it('say that nothing comes of them where rounding is not learned', () => {
@@ -62,7 +62,7 @@ describe('the fields for statistics', () => {
 
   it('tell what a choice lacks, and what it makes useless', () => {
     expect(statisticsHelp({ ...OPTIONS, statistics: 'calibrated' })).toBe('Choose a calibration file below.');
-    expect(samplesHelp({ ...OPTIONS, statistics: 'gram' })).toBe('Gram needs none.');
+    expect(samplesHelp({ ...OPTIONS, statistics: 'gram' })).toBe('The weights alone need none.');
     expect(calibrationHelp({ ...OPTIONS, calibration: '/c.safetensors' })).toBe('/c.safetensors');
     expect(calibrationHelp({ ...OPTIONS, calibration: '/c.safetensors', statistics: 'gram' })).toContain('not asked for');
   });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { secondsOf, workOf } from '../../../../src/engine/job/estimate';
+import { propagationWork, secondsOf, workOf } from '../../../../src/engine/job/estimate';
 import { makePlan } from '../../../../src/engine/plan/makePlan';
 import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
 import { parseHeader } from '../../../../src/engine/safetensors/parseHeader';
@@ -13,6 +13,8 @@ const bytes = modelBytes([
 ]);
 const header = parseHeader(bytes, bytes.length);
 
+const ONE_SIDE: Partial<Recipe> = { sides: 'input' };
+
 function work(name: string, overrides: Partial<Recipe>): ReturnType<typeof workOf> {
   const recipe = defaultRecipe(overrides);
   const tensor = makePlan(header, recipe, { toolVersion: 'test' }).tensors.find(({ source }) => source.name === name);
@@ -21,13 +23,34 @@ function work(name: string, overrides: Partial<Recipe>): ReturnType<typeof workO
 }
 
 it('full rank costs 4·M·N² + N³/3 multiply-adds, reading 2 bytes and writing 1 per weight', () => {
-  expect(work('wide.weight', {})).toEqual({ bytes: 3 * 128 * 512, multiplyAdds: 4 * 128 * 512 ** 2 + 512 ** 3 / 3 });
-  expect(work('wide.weight', {}).multiplyAdds).toBeGreaterThan(3 * work('tall.weight', {}).multiplyAdds);
+  expect(work('wide.weight', ONE_SIDE)).toEqual({ bytes: 3 * 128 * 512, multiplyAdds: 4 * 128 * 512 ** 2 + 512 ** 3 / 3 });
+  expect(work('wide.weight', ONE_SIDE).multiplyAdds).toBeGreaterThan(3 * work('tall.weight', ONE_SIDE).multiplyAdds);
+});
+
+it('both sides cost more, the more rows there are', () => {
+  const more = (name: string): number => work(name, { sides: 'both' }).multiplyAdds / work(name, ONE_SIDE).multiplyAdds;
+  expect(more('wide.weight')).toBeGreaterThan(1.5);
+  expect(more('tall.weight')).toBeGreaterThan(3 * more('wide.weight'));
+});
+
+it('samples cost a product with each matrix whose inputs they tell, and one with its statistics', () => {
+  const tensor = {
+    action: 'quantize',
+    source: { begin: 0, end: 2 * 128 * 512 },
+    quantization: { rows: 128, columns: 512, rounding: 'learned', statistics: { inputs: 'propagated', outputs: 'none' } },
+  } as const;
+  const recipe = defaultRecipe({ ...ONE_SIDE, calibSamples: 1000 });
+  expect(propagationWork([tensor, tensor], recipe).multiplyAdds).toBe(2 * 1000 * 128 * 512);
+  expect(workOf(tensor, recipe).multiplyAdds - work('wide.weight', ONE_SIDE).multiplyAdds).toBeCloseTo(1000 * 512 ** 2, 3);
+  expect(
+    propagationWork([{ ...tensor, quantization: { ...tensor.quantization, statistics: { inputs: 'gram', outputs: 'none' } } }], recipe)
+      .multiplyAdds,
+  ).toBe(0);
 });
 
 it('a rank at or above the number of columns is the full rank', () => {
-  expect(work('wide.weight', { topK: 512 })).toEqual(work('wide.weight', {}));
-  expect(work('wide.weight', { topK: 4 }).multiplyAdds).toBeLessThan(work('wide.weight', {}).multiplyAdds / 10);
+  expect(work('wide.weight', { topK: 512 })).toEqual(work('wide.weight', ONE_SIDE));
+  expect(work('wide.weight', { topK: 4 }).multiplyAdds).toBeLessThan(work('wide.weight', ONE_SIDE).multiplyAdds / 10);
 });
 
 it('nearest and kept tensors are about their bytes; removed ones are nothing', () => {

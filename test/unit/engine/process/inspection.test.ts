@@ -128,6 +128,7 @@ describe('compare', () => {
       }
     }
     expect(relativeError).toBeGreaterThan(0.01);
+    expect(relativeError).toBeCloseTo(report.summary.relativeError, 9);
   });
 
   it.each([
