@@ -26,7 +26,6 @@ const ASSUMED: Readonly<Record<DeviceKind, Rate>> = {
   cuda: { timeFactor: 3, overheadSeconds: 1.5, memoryFactor: 1 },
 };
 
-/** Samples go through the model on the CPU, whatever the device. */
 const ASSUMED_SAMPLES_FACTOR = 2;
 
 /** A shorter conversion says more of the start than of the work. */
@@ -62,7 +61,7 @@ function modelOf(plan: Plan, device: DeviceKind): Modelled {
   const { tensors, recipe } = plan;
   const modelled = {
     seconds: modelledSeconds(tensors, recipe, device),
-    samplesSeconds: secondsOf(propagationWork(tensors, recipe), 'cpu'),
+    samplesSeconds: secondsOf(propagationWork(tensors, recipe), device),
     memoryBytes: modelledMemory(tensors, recipe),
   };
   knownModels[device].set(plan, modelled);
@@ -77,7 +76,7 @@ export function rateOf(report: JobReport): Rate | undefined {
   const modelled = modelledSeconds(tensors, recipe, device);
   if (summary.seconds.convert < LEAST_SECONDS_TO_LEARN_FROM || modelled === 0) return undefined;
   const { convert, total, statistics = 0 } = summary.seconds;
-  const samples = secondsOf(propagationWork(tensors, recipe), 'cpu');
+  const samples = secondsOf(propagationWork(tensors, recipe), device);
   return {
     timeFactor: convert / modelled,
     overheadSeconds: Math.max(0, total - convert - statistics),
