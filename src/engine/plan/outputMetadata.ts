@@ -31,7 +31,10 @@ export function outputMetadata(
   return metadata;
 }
 
-/** Whose blocks a reader could not take from the recipe alone: those of overrides, and all where the source has a recipe of its own. */
+/**
+ * Whose blocks a reader could not take from the recipe alone: those of overrides, and all where the source has a recipe of its own; and what is padded,
+ * whose shape is not that of its codes.
+ */
 function layersBesideRecipe(
   { layers, recipe }: { readonly layers: readonly QuantizedLayer[]; readonly recipe: Recipe },
   source: ReadonlyMap<string, string>,
@@ -39,7 +42,8 @@ function layersBesideRecipe(
   const [rows, columns] = recipe.blockSize;
   const isAlone =
     recipe.granularity !== 'tensor' && recipe.granularity !== 'row' && ![...source.keys()].some((key) => key.startsWith('fp8_quantizer.'));
-  return layers.filter(({ encoding: { target, granularity } }) => {
+  return layers.filter(({ encoding: { target, granularity }, paddedFrom }) => {
+    if (paddedFrom !== undefined) return true;
     if (granularity.kind !== 'block' || TARGET_FACTS[target].block !== undefined) return false;
     return !isAlone || granularity.rows !== rows || granularity.columns !== columns;
   });
