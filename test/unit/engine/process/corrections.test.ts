@@ -71,6 +71,26 @@ it.each(['comfyui', 'compressed-tensors', 'plain'] as const)('reads back two cod
   expect(await distance(calibration, numbers)).toBeLessThan(1e-5);
 });
 
+it('tells of biases only whose layers are rounded, and of a correction only where there is one', async () => {
+  const calibration = await modelAndCalibration();
+  const kept = await scene.convert(scene.request({}, { calibration, overrides: [{ match: 'other.weight', action: 'keep' }] }));
+  expect(kept.notes.join('\n')).not.toMatch(/stays as it is/);
+  const overrides = [{ match: 'other.weight', action: 'quantize', rounding: 'nearest' }] as const;
+  const nearest = await scene.convert(scene.request({ overwrite: 'replace' }, { calibration, overrides }));
+  expect(nearest.notes).toContain('1 bias stays as it is: biases are corrected only with learned rounding.');
+
+  await writeModel(scene.source, [
+    { name: 'layer.weight', dtype: 'BF16', shape: [ROWS, COLUMNS], replace: [{ index: 3, value: NaN }] },
+    { name: 'layer.bias', dtype: 'F32', shape: [ROWS] },
+    { name: 'other.weight', dtype: 'BF16', shape: [ROWS, COLUMNS] },
+  ]);
+  const report = await scene.convert(scene.request({ overwrite: 'replace' }, { calibration }));
+  const bias = report.tensors.find(({ name }) => name === 'layer.bias');
+  expect(bias).not.toHaveProperty('correction');
+  expect(bias?.reason).not.toMatch(/corrected/);
+  expect(report.notes.join('\n')).not.toMatch(/stays as it is/);
+});
+
 it('leaves biases alone when told to', async () => {
   const calibration = await modelAndCalibration();
   const report = await scene.convert(scene.request({}, { calibration, biasCorrection: 'off' }));
