@@ -26,6 +26,7 @@ export function planWarnings(
     unknownModel(tensors, recipe, recognition.family),
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
     idleOverrides(tensors, recipe.overrides),
+    refusedOverrides(tensors, recipe.overrides),
     unusedParts(tensors, familyRuleOf),
     quantizedConvolutions(tensors),
     outsideModel(tensors, recipe),
@@ -40,8 +41,8 @@ export const NOTHING_TO_QUANTIZE = 'Nothing to quantize';
 
 function nothingToQuantize(tensors: readonly PlannedTensor[], overrides: readonly Override[]): string | undefined {
   if (tensors.some(({ action }) => action === 'quantize')) return undefined;
-  const already = quantizedAlready(tensors);
-  if (already > 0) return `${NOTHING_TO_QUANTIZE}: the model is quantized already (${formatQuantity(already, 'weight')}).`;
+  const already = nothingLeftToQuantize(tensors);
+  if (already !== undefined) return already;
   const convolutions = count(tensors, 'convolution');
   if (convolutions > 0) return `${NOTHING_TO_QUANTIZE} but ${formatQuantity(convolutions, 'convolution')}, done only on request.`;
   const overridden = tensors.filter(
@@ -57,11 +58,16 @@ function nothingToQuantize(tensors: readonly PlannedTensor[], overrides: readonl
   return `${NOTHING_TO_QUANTIZE}: no tensor is the weight of a linear layer in F32, F16 or BF16.`;
 }
 
-/** Weights, without the scales and markers beside them. */
-function quantizedAlready(tensors: readonly PlannedTensor[]): number {
-  const isWeight = (name: string): boolean =>
-    name.endsWith('.weight_packed') || (layerOfCompanion(name) === undefined && !isScaledFp8Marker(name));
-  return tensors.filter(({ rule, source: { name } }) => rule === 'quantized' && isWeight(name)).length;
+/** A sentence; `undefined` where something would be quantized, or nothing is yet. */
+export function nothingLeftToQuantize(tensors: readonly PlannedTensor[]): string | undefined {
+  const already = tensors.filter(({ rule, source: { name } }) => rule === 'quantized' && isWeight(name)).length;
+  if (already === 0 || tensors.some(({ action }) => action === 'quantize')) return undefined;
+  return `${NOTHING_TO_QUANTIZE}: the model is quantized already (${formatQuantity(already, 'weight')}).`;
+}
+
+/** Of what is stored quantized, as against the scales and markers beside it. */
+function isWeight(name: string): boolean {
+  return name.endsWith('.weight_packed') || (layerOfCompanion(name) === undefined && !isScaledFp8Marker(name));
 }
 
 /** Small files are parts and trials of people who know them. */
@@ -96,6 +102,24 @@ function idleOverrides(tensors: readonly PlannedTensor[], overrides: readonly Ov
   if (first === undefined) return undefined;
   const more = others.length === 0 ? 'matches' : `and ${formatQuantity(others.length, 'other')} match`;
   return `The override "${first.match}" ${more} no tensor.`;
+}
+
+/** Those that would quantize what cannot be quantized. */
+function refusedOverrides(tensors: readonly PlannedTensor[], overrides: readonly Override[]): string | undefined {
+  if (!overrides.some(({ action }) => action === 'quantize')) return undefined;
+  const lookup = overrideLookup(overrides);
+  const decided = tensors.flatMap((tensor) => {
+    const override = lookup(tensor.source.name);
+    return override?.action === 'quantize' ? [{ tensor, override }] : [];
+  });
+  const refused = decided.filter(({ tensor: { action, rule } }) => action === 'keep' && rule !== 'override');
+  const [first] = refused;
+  if (first === undefined) return undefined;
+  const concerned = new Set(refused.map(({ override }) => override));
+  const all = decided.filter(({ override }) => concerned.has(override)).length;
+  const others = concerned.size === 1 ? '' : ` and ${formatQuantity(concerned.size - 1, 'other')}`;
+  const whose = concerned.size === 1 ? 'its' : 'their';
+  return `The override "${first.override.match}"${others}: ${refused.length} of ${whose} ${formatQuantity(all, 'tensor')} cannot be quantized, e.g. "${first.tensor.source.name}".`;
 }
 
 /** A family takes nothing away by itself: the whole model may be wanted. */
