@@ -47,7 +47,7 @@ export const targetAndLayout: Scenario = async (context) => {
     await frame.getByRole('group', { name: 'Ways out' }).getByRole('button', { name: 'Layout Hugging Face' }).click();
     await forecast.getByText('FP8 35').waitFor();
     await forecast.locator('.forecast-error').waitFor({ state: 'detached' });
-    await frame.locator('.strip', { hasText: 'Hugging Face layout' }).waitFor();
+    await frame.locator('.strip', { hasText: 'blocks of 64 × 64 · Hugging Face layout' }).waitFor();
   });
   await step('fold what is not needed, also for the next editor', async () => {
     await frame.locator('[data-section="format"] > summary').click();

@@ -2,6 +2,7 @@
 import { basename, dirname } from 'node:path';
 import type { EngineError } from '../../engine/errors';
 import { parametersOf } from '../../engine/inspect/parameters';
+import { chooseEncoding, wishOf } from '../../engine/plan/chooseEncoding';
 import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Action, PlannedTensor } from '../../engine/plan/plan';
@@ -114,10 +115,14 @@ const LAYOUT_WORDS: Readonly<Record<Recipe['layout'], string>> = {
 export function recipeWords(recipe: Recipe): string {
   const convolutions = recipe.convolutions === 'quantize' ? ['with convolutions'] : [];
   const embeddings = recipe.embeddings === 'quantize' ? ['with embeddings'] : [];
-  const granularity = recipe.granularity === 'auto' ? [] : [`a scale for each ${recipe.granularity}`];
-  return [ROUNDING_WORDS[recipe.rounding], recipe.target, ...granularity, LAYOUT_WORDS[recipe.layout], ...convolutions, ...embeddings].join(
-    ' · ',
-  );
+  return [
+    ROUNDING_WORDS[recipe.rounding],
+    recipe.target,
+    ...granularityWords(recipe),
+    LAYOUT_WORDS[recipe.layout],
+    ...convolutions,
+    ...embeddings,
+  ].join(' · ');
 }
 
 function invalidView(path: string, error: EngineError, revision: number): InvalidFileView {
@@ -157,4 +162,12 @@ function titleOf(error: EngineError): string {
 function withoutPath(message: string, path: string): string {
   const rest = message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
   return rest.charAt(0).toUpperCase() + rest.slice(1);
+}
+
+/** Nothing where it goes without saying: what `auto` has for the whole tensor or each row, and the blocks that a target prescribes. */
+function granularityWords(recipe: Recipe): readonly string[] {
+  const { granularity } = chooseEncoding(wishOf(recipe));
+  if (granularity.kind === 'block' && TARGET_FACTS[recipe.target].block === undefined)
+    return [`blocks of ${granularity.rows} × ${granularity.columns}`];
+  return recipe.granularity === 'auto' ? [] : [`a scale for each ${granularity.kind}`];
 }

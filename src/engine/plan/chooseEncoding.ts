@@ -19,18 +19,22 @@ export interface Wish {
   readonly layout: Layout;
   readonly target: Target;
   readonly granularity: GranularityName;
-  readonly blockSize: BlockSize;
+  /** Absent where nobody chose blocks: those that `auto` stands for have the usual size. */
+  readonly blockSize?: BlockSize;
   readonly rounding: Rounding;
 }
 
 export function wishOf(recipe: Recipe, override: Partial<Omit<Wish, 'layout'>> = {}): Wish {
   const target = override.target ?? recipe.target;
+  // What was chosen for one target need not be there for another.
+  const granularity = override.granularity ?? (target === recipe.target ? recipe.granularity : 'auto');
+  // A recipe has a size also where it asks for no blocks; an override only where somebody wants it.
+  const blockSize = override.blockSize ?? (granularity === 'block' ? recipe.blockSize : undefined);
   return {
     layout: recipe.layout,
     target,
-    // What was chosen for one target need not be there for another.
-    granularity: override.granularity ?? (target === recipe.target ? recipe.granularity : 'auto'),
-    blockSize: override.blockSize ?? recipe.blockSize,
+    granularity,
+    ...(blockSize === undefined ? {} : { blockSize }),
     rounding: override.rounding ?? recipe.rounding,
   };
 }
@@ -48,7 +52,7 @@ export function chooseEncoding(wish: Wish): Encoding {
   return encoding;
 }
 
-function granularityOf({ layout, target, granularity, blockSize: [rows, columns] }: Wish): Granularity {
+function granularityOf({ layout, target, granularity, blockSize: [rows, columns] = DEFAULT_BLOCK_SIZE }: Wish): Granularity {
   const prescribed = TARGET_FACTS[target].block;
   if (prescribed !== undefined) {
     const block = { kind: 'block', ...prescribed } as const;

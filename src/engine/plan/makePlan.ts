@@ -11,6 +11,7 @@ import { calibratedMeanOf, calibrationOf, calibrationWarnings, type Calibration 
 import { withFusedSets } from './fusedDecisions';
 import { FORMATS } from './formats/formats';
 import { matrixOf } from './matrix';
+import { paddedFrom } from './matrixStorage';
 import { modelFamily } from './modelFamily';
 import { NOTHING_MORE, type LiteralTensor, type OutputFormat, type QuantizedLayer, type StoredTensor } from './outputFormat';
 import { outputMetadata } from './outputMetadata';
@@ -19,6 +20,7 @@ import type { RuleId } from './decision';
 import type { Recipe, Rounding } from './recipe';
 import { decide, ruleContext } from './rules';
 import { calibratedInputsOf, chooseStatistics, type DeviceKind, type KnownStatistics } from './statistics';
+import { paddingWarnings } from './stored/paddedSize';
 import { sourceCodes, type StoredSource } from './stored/sourceCodes';
 import { tensorEncodings, type TensorEncodings } from './tensorEncodings';
 import { byteLengthOf, plannedBytes } from './plannedBytes';
@@ -66,7 +68,8 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
   refuseConvolutions(tensors, recipe);
   const layers = yield* slicedFlatMap(tensors, ({ source, quantization }): readonly QuantizedLayer[] => {
     const layer = layerOfWeight(source.name);
-    return quantization === undefined || layer === undefined ? [] : [{ layer, encoding: quantization.encoding }];
+    if (quantization === undefined || layer === undefined) return [];
+    return [{ layer, encoding: quantization.encoding, ...paddedFrom(quantization.stored.storage, quantization) }];
   });
   const refusal = format.refusal(layers, recipe);
   if (refusal !== undefined) throw new EngineError('InvalidRecipe', refusal);
@@ -82,6 +85,7 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
   const output = yield* layOutInSlices(outputs, metadata);
   const warnings = [
     ...(options.stored?.warnings ?? []),
+    ...paddingWarnings(options.stored?.byName.values() ?? []),
     ...planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition.family),
     ...calibrationWarnings(options.calibration),
   ];

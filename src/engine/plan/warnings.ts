@@ -1,7 +1,8 @@
 /** What a user should know of a plan before running it. Pure. */
-import { formatQuantity } from '../../base/format';
+import { formatQuantity, formatShape } from '../../base/format';
 import type { Recognition } from '../families/recognise';
 import type { FamilyRule } from '../families/familyRules';
+import { paddedFrom, storedSize } from './matrixStorage';
 import type { PlannedTensor } from './plan';
 import type { Override } from './overrides';
 import { PRESETS } from './presets';
@@ -26,6 +27,7 @@ export function planWarnings(
     unusedParts(tensors, familyRuleOf),
     quantizedConvolutions(tensors),
     outsideModel(tensors, recipe),
+    paddedWeights(tensors),
     legacyCasts(tensors, recipe),
     diffusersNamed(tensors.filter(({ action }) => action === 'quantize').map(({ source: { name } }) => name)),
   ].filter((warning) => warning !== undefined);
@@ -100,6 +102,19 @@ function outsideModel(tensors: readonly PlannedTensor[], { layout }: Recipe): st
   if (first === undefined) return undefined;
   const others = outside.length === 1 ? ' is' : ` and ${formatQuantity(outside.length - 1, 'other')} are`;
   return `"${first.source.name}"${others} quantized outside "${DIFFUSION_MODEL_PREFIX}", where ComfyUI reads no scales and would take the codes for weights: keep them, or convert that part as a file of its own.`;
+}
+
+/** ComfyUI tells models apart by the shapes of their weights, as they are stored. */
+function paddedWeights(tensors: readonly PlannedTensor[]): string | undefined {
+  const padded = tensors.filter(
+    ({ quantization }) => quantization !== undefined && paddedFrom(quantization.stored.storage, quantization).paddedFrom !== undefined,
+  );
+  const [first] = padded;
+  if (first?.quantization === undefined) return undefined;
+  const { quantization, source } = first;
+  const stored = storedSize(quantization.stored.storage, quantization);
+  const others = padded.length === 1 ? ' is' : ` and ${formatQuantity(padded.length - 1, 'other')} are`;
+  return `"${source.name}"${others} stored padded (${formatShape(source.shape)} as ${formatShape(stored)}), and ComfyUI tells models apart by shapes: it may take this one for another, or fail to load it. Keep what is padded with overrides, or choose float8_e4m3fn or int8, which leave shapes as they are.`;
 }
 
 function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string | undefined {

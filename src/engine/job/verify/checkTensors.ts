@@ -4,6 +4,7 @@ import { isSourceDtype } from '../../dtype';
 import type { Encoding } from '../../plan/encoding';
 import { FORMATS } from '../../plan/formats/formats';
 import { matrixOf } from '../../plan/matrix';
+import { storedSize } from '../../plan/matrixStorage';
 import type { Matrix, OutputFormat, StoredTensor } from '../../plan/outputFormat';
 import { defaultRecipe, type Rounding } from '../../plan/recipe';
 import { decide, ruleContext } from '../../plan/rules';
@@ -208,8 +209,8 @@ function checkQuantized(
         rows,
         columns,
         scales: rangeOf(scales, sourceFiles),
-        ...(weight.rows === rows ? {} : { storedRows: weight.rows }),
-        ...(weight.columns === columns ? {} : { storedColumns: weight.columns }),
+        ...(weight.rows === rows ? {} : { storedRows: storedSize(storage, weight)[0] }),
+        ...(weight.columns === columns ? {} : { storedColumns: storedSize(storage, weight)[1] }),
         ...(tensorScale === undefined ? {} : { tensorScale }),
       },
     },

@@ -191,6 +191,26 @@ describe('refused because of what the model has', () => {
   });
 });
 
+describe('a block size', () => {
+  const blocksOf = (overrides: Partial<Recipe>): unknown => {
+    const { tensors, output } = planOf({ layout: 'huggingface', ...overrides }, { 'a.proj.weight': ['BF16', 256, 256] });
+    const said = parseHeader(output.headerBytes, output.fileSize).metadata.get('fp8_quantizer.recipe') ?? '{}';
+    return [tensors[0]?.quantization?.encoding.granularity, (JSON.parse(said) as { readonly blockSize?: unknown }).blockSize];
+  };
+
+  it('that was left behind by an earlier choice decides nothing: auto takes the usual blocks, and the file says so', () => {
+    expect(blocksOf({ granularity: 'auto', blockSize: [256, 256] })).toEqual([{ kind: 'block', rows: 128, columns: 128 }, [128, 128]]);
+    expect(blocksOf({ granularity: 'block', blockSize: [256, 256] })).toEqual([{ kind: 'block', rows: 256, columns: 256 }, [256, 256]]);
+  });
+
+  it('of an override counts by itself, and one without takes the recipe’s', () => {
+    const own = { match: 'a.*', action: 'quantize', blockSize: [64, 64] } as const;
+    expect(blocksOf({ overrides: [own] })).toEqual([{ kind: 'block', rows: 64, columns: 64 }, [128, 128]]);
+    const common = { match: 'a.*', action: 'quantize', granularity: 'block' } as const;
+    expect(blocksOf({ blockSize: [32, 32], overrides: [common] })).toEqual([{ kind: 'block', rows: 32, columns: 32 }, [32, 32]]);
+  });
+});
+
 it.each(['mxfp8', 'nvfp4'] as const)('%s has blocks of its own, and takes no others', (target) => {
   const layout = 'compressed-tensors';
   expect(refusal({ layout, target, granularity: 'block', blockSize: [32, 48] })).toMatch(

@@ -15,6 +15,8 @@ it('an ordinary model has none', () => {
     warnings({ 'a.weight': MATRIX, 'a.bias': ['F32', 64], 'embed.weight': MATRIX, 'transformer_blocks.0.attn.to_q.weight': MATRIX }),
   ).toEqual([]);
   expect(warnings({ 'a.weight': MATRIX, 'a.bias': ['F32', 64] }, { layout: 'comfyui-legacy' })).toEqual([]);
+  expect(warnings({ 'a.weight': ['BF16', 72, 64] }, { target: 'mxfp8', layout: 'plain' })).toEqual([]);
+  expect(warnings({ 'a.weight': MATRIX }, { target: 'nvfp4' })).toEqual([]);
 });
 
 it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>([
@@ -41,6 +43,12 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
     { 'a.weight': MATRIX, 'embed.weight': MATRIX },
     { layout: 'comfyui-legacy' },
     'also the 1 matrix kept here',
+  ],
+  [
+    'shapes that padding changes, in the layout that pads',
+    { 'a.weight': ['BF16', 64, 64], 'b.weight': ['BF16', 72, 64], 'c.weight': ['BF16', 64, 72] },
+    { target: 'mxfp8' },
+    '"b.weight" and 1 other are stored padded (72 × 64 as 96 × 64)',
   ],
   [
     'diffusers names',

@@ -30,7 +30,7 @@ const RECIPES: readonly Partial<Recipe>[] = [
   { layout: 'compressed-tensors' },
   { layout: 'compressed-tensors', target: 'nvfp4' },
   { layout: 'compressed-tensors', granularity: 'block', blockSize: [40, 64] },
-  { layout: 'huggingface', blockSize: [200, 64] },
+  { layout: 'huggingface', granularity: 'block', blockSize: [200, 64] },
   { layout: 'plain', target: 'int8', granularity: 'block' },
   { layout: 'plain', granularity: 'row' },
 ];
@@ -209,7 +209,8 @@ describe('what breaks a load', () => {
   });
 
   it('a kept layer that quantization_config does not name, and a quantized one that it does', async () => {
-    const recipe = await convert({ layout: 'huggingface', blockSize: [200, 64], overrides: [{ match: 'b.weight', action: 'keep' }] });
+    const block = { granularity: 'block', blockSize: [200, 64] } as const;
+    const recipe = await convert({ layout: 'huggingface', ...block, overrides: [{ match: 'b.weight', action: 'keep' }] });
     expect(problemsOf(await scene.verify())).toEqual([]);
     const config = { quant_method: 'fp8', weight_block_size: recipe.blockSize, modules_to_not_convert: ['a'] };
     await writeConfig(config);
