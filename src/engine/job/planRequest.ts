@@ -11,7 +11,7 @@ import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 
 /** What is known of a job only after its first plan. */
-export type LaterKnown = Pick<PlanOptions, 'calibration' | 'device' | 'keepAnyway' | 'reachedByZeros'>;
+export type LaterKnown = Pick<PlanOptions, 'calibration' | 'device' | 'keepAnyway' | 'lostSignals'>;
 
 export interface PlannedRequest {
   /** Its header is that of the numbers, where codes are read as numbers. */

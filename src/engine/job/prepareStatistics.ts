@@ -4,6 +4,7 @@ import { feedersOf } from '../families/feeders';
 import type { Calibration } from '../plan/calibration';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
+import type { LostSignal } from '../plan/statistics';
 import type { ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 import type { JobEvent } from './jobEvent';
@@ -14,8 +15,8 @@ import type { PropagatedInput, StatisticsSources } from './statisticsTerms';
 export interface PreparedStatistics {
   readonly files: readonly string[];
   readonly sources: StatisticsSources;
-  /** Weights that samples reach as zeros, which say nothing: the plan is to be made anew without them. */
-  readonly reachedByZeros: ReadonlySet<string>;
+  /** Weights of which samples say nothing: the plan is to be made anew without them. */
+  readonly lostSignals: ReadonlyMap<string, LostSignal>;
 }
 
 /** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
@@ -30,7 +31,7 @@ export async function* prepareStatistics(
   const files = calibration === undefined ? [] : [calibration.path];
   const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: source.files.length } };
   const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor) ? [tensor.source.name] : [])));
-  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map(), means: new Map() }, reachedByZeros: new Set() };
+  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map(), means: new Map() }, lostSignals: new Map() };
   const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
   const { recipe } = plan;
   const reached = formatQuantity(wanted.size, 'matrix', 'matrices');
@@ -43,8 +44,8 @@ export async function* prepareStatistics(
     { sources: source.files, statistics: statisticsPath, index },
     { recipe, quantizer, threads: request.threads, signal },
   );
-  const reachedByZeros = await weightsWithoutSignal(byWeight, plan, statisticsPath, { quantizer, threads: request.threads, signal });
-  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight, means }, reachedByZeros };
+  const lostSignals = await weightsWithoutSignal(byWeight, plan, statisticsPath, { quantizer, threads: request.threads, signal });
+  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight, means }, lostSignals };
 }
 
 function wantsPropagation({ quantization }: PlannedTensor): boolean {
@@ -52,13 +53,13 @@ function wantsPropagation({ quantization }: PlannedTensor): boolean {
   return statistics?.inputs === 'propagated' || statistics?.beside === 'propagated' || statistics?.mean === 'propagated';
 }
 
-/** As behind a layer whose weights are all zero. */
+/** As behind a layer whose weights are all zero, or so large that their outputs are no numbers any more. */
 async function weightsWithoutSignal(
   byWeight: ReadonlyMap<string, PropagatedInput>,
   { tensors }: Plan,
   path: string,
   { quantizer, threads, signal }: { readonly quantizer: Quantizer; readonly threads: number; readonly signal: AbortSignal },
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlyMap<string, LostSignal>> {
   const columnsOf = new Map(tensors.map(({ source, quantization }) => [source.name, quantization?.columns ?? 0]));
   // Layers that see the same input share what was written of it.
   const sharing = new Map<number, readonly string[]>();
@@ -71,14 +72,14 @@ async function weightsWithoutSignal(
     const values = byWeight.get(name)?.values;
     if (values === undefined) return [];
     const size = columnsOf.get(name) ?? 0;
-    // Only whether all is zero is asked, in which a moment's rows are as good as samples.
+    // Only whether all is zero, or not finite, is asked, in which a moment's rows are as good as samples.
     const range = { ...values.range, file: 0 };
     return [{ kind: 'checkStatistics', id, name, form: 'samples', values: { ...values, range }, size, damping: 1 }];
   });
-  const zeros = new Set<string>();
+  const lost = new Map<string, LostSignal>();
   for await (const event of quantizer.run({ files: [path], tasks, device: 'cpu', threads }, signal)) {
-    if (event.type !== 'checked' || event.verdict !== 'allZero') continue;
-    for (const name of asked[event.id] ?? []) zeros.add(name);
+    if (event.type !== 'checked' || (event.verdict !== 'allZero' && event.verdict !== 'nonFinite')) continue;
+    for (const name of asked[event.id] ?? []) lost.set(name, event.verdict === 'allZero' ? 'zeros' : 'overflow');
   }
-  return zeros;
+  return lost;
 }

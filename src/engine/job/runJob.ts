@@ -83,8 +83,8 @@ async function* convert(
 
     const using = { quantizer, statisticsPath, signal };
     const layerStatistics = yield* prepareStatistics(plan, request, source, checked?.calibration, using);
-    if (layerStatistics.reachedByZeros.size > 0) {
-      known = { ...known, reachedByZeros: layerStatistics.reachedByZeros };
+    if (layerStatistics.lostSignals.size > 0) {
+      known = { ...known, lostSignals: layerStatistics.lostSignals };
       plan = asked.replan(known);
       shape = outputParts(plan, source, request.output, request.maxShardBytes);
       await output.discard();
@@ -132,7 +132,7 @@ async function* convert(
       source: request.source,
       output: request.output,
       model: modelSeen(modelFamily(source.header).recognition),
-      notes: [...notesOf(finalPlan), ...fallbackNotes(report.tensors), ...carriedNotes(carried)],
+      notes: [...notesOf(finalPlan, checked?.calibration), ...fallbackNotes(report.tensors), ...carriedNotes(carried)],
       bytesIn: source.header.fileSize,
       bytesOut: bytesOf(finalPlans),
       device: device.id,

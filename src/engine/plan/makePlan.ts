@@ -19,7 +19,7 @@ import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './pl
 import type { RuleId } from './decision';
 import type { Recipe, Rounding } from './recipe';
 import { decide, ruleContext } from './rules';
-import { calibratedInputsOf, chooseStatistics, type DeviceKind, type KnownStatistics } from './statistics';
+import { calibratedInputsOf, chooseStatistics, type DeviceKind, type KnownStatistics, type LostSignal } from './statistics';
 import { paddingWarnings } from './stored/paddedSize';
 import { sourceCodes, type StoredSource } from './stored/sourceCodes';
 import { tensorEncodings, type TensorEncodings } from './tensorEncodings';
@@ -34,8 +34,8 @@ export interface PlanOptions {
   readonly calibration?: Calibration;
   /** Which device shall do it, as far as that decides anything; the CPU where it is not told. */
   readonly device?: DeviceKind;
-  /** Weights that samples sent through the model reach as zeros. */
-  readonly reachedByZeros?: ReadonlySet<string>;
+  /** Weights of which the samples that are sent through the model say nothing after all. */
+  readonly lostSignals?: ReadonlyMap<string, LostSignal>;
   /** Weights that the source has as codes; the header is then what dequantizedHeader makes of it. */
   readonly stored?: StoredSource;
 }
@@ -143,7 +143,7 @@ function statisticsOf(
   header: Header,
   { rounding, columns }: Pick<TensorQuantization, 'rounding' | 'columns'>,
   recipe: Recipe,
-  { calibration, device = 'cpu', reachedByZeros }: PlanOptions,
+  { calibration, device = 'cpu', lostSignals }: PlanOptions,
 ): Pick<TensorQuantization, 'statistics'> {
   if (rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
@@ -154,7 +154,7 @@ function statisticsOf(
     ...(inputs === undefined ? {} : { calibratedInputs: calibratedInputsOf(inputs, columns) }),
     calibration: calibrationOf(calibration, name),
     calibratedMean: calibratedMeanOf(calibration, name) === undefined ? 'unknown' : 'known',
-    propagation: !reached ? 'not reached' : reachedByZeros?.has(name) === true ? 'zeros' : 'reached',
+    propagation: reached ? (lostSignals?.get(name) ?? 'reached') : 'not reached',
   };
   return { statistics: chooseStatistics(recipe, known) };
 }

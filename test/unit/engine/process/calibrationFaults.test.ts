@@ -67,6 +67,41 @@ it.each<readonly [string, ModelTensor, RegExp]>([
   expect(await scene.files()).toEqual(['calibration.safetensors', 'model.safetensors']);
 });
 
+const ramp = (name: string, count: number, value: (index: number) => number): ModelTensor => ({
+  name,
+  dtype: 'F32',
+  shape: count === SIZE ? [SIZE] : [count / SIZE, SIZE],
+  replace: Array.from({ length: count }, (_, index) => ({ index, value: value(index) })),
+});
+const trueMean = (index: number): number => 0.5 * noise(index);
+
+it.each<readonly [string, ModelTensor]>([
+  ['samples', ramp('layer.input', 40 * SIZE, (index) => noise(index) + trueMean(index % SIZE))],
+  ['a second moment', square(INPUTS, (i, j) => trueMean(i) * trueMean(j) + (i === j ? 1 : 0))],
+  ['a second moment in BF16', square(INPUTS, (i, j) => (i === j ? 1 + trueMean(i) ** 2 : 0), 'BF16')],
+  ['a diagonal', ramp('layer.input_diagonal', SIZE, (index) => trueMean(index) ** 2 + 1)],
+])('refuses a recorded mean that %s contradict', async (_, inputs) => {
+  const meanOf = (shift: number): ModelTensor => ramp('layer.input_mean', SIZE, (index) => trueMean(index) + (index === 5 ? shift : 0));
+  expect((await convert([inputs, meanOf(0)])).error).toBeUndefined();
+  const { path, error } = await convert([inputs, meanOf(100)]);
+  expect(error).toMatchObject({ code: 'InvalidCalibration', path, tensor: 'layer.input_mean' });
+  for (const part of [path, 'layer.input_mean', inputs.name, 'input 5', 'Collect this layer anew']) expect(error?.message).toContain(part);
+});
+
+it('goes by samples where a recorded mean differs from theirs, and says so', async () => {
+  const inputs = ramp('layer.input', 400 * SIZE, (index) => noise(index) + trueMean(index % SIZE));
+  const change = async (...means: readonly ModelTensor[]) => {
+    const { tensor, warnings } = await convert([inputs, ...means]);
+    return { change: tensor('layer.bias')?.correction?.largestChange, warnings };
+  };
+  const alone = await change();
+  expect(alone.change).toBeGreaterThan(0);
+  expect(await change(ramp('layer.input_mean', SIZE, (index) => trueMean(index)))).toEqual(alone);
+  const other = await change(ramp('layer.input_mean', SIZE, (index) => trueMean(index) + 0.3));
+  expect(other.change).toBe(alone.change);
+  expect(other.warnings.join('\n')).toMatch(/"layer\.input_mean" is not that of the samples in "layer\.input", which are what counts/);
+});
+
 it.each([
   [INPUTS, 'input'],
   [OUTPUTS, 'output'],
