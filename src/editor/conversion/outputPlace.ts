@@ -14,7 +14,7 @@ export type OutputPlace =
   | 'source'
   /** The folder that it would be in is not there. */
   | 'noFolder'
-  /** There can be no file of this name, e.g. below another file. */
+  /** There can be no file of this name, e.g. below another file or in a folder that may not be entered. */
   | 'impossible';
 
 export async function outputPlace(path: string, sources: readonly string[]): Promise<OutputPlace> {
@@ -26,10 +26,11 @@ export async function outputPlace(path: string, sources: readonly string[]): Pro
     const status = await statusOf(path);
     if (status === undefined) return 'free';
     if (!status.isDirectory()) return 'file';
-    return (await readdir(path)).length === 0 ? 'free' : 'folder';
-  } catch (error) {
     // What may not be looked into may have something in it.
-    return errnoOf(error) === 'EACCES' ? 'folder' : 'impossible';
+    const names = await readdir(path).catch(() => ['unknown']);
+    return names.length === 0 ? 'free' : 'folder';
+  } catch {
+    return 'impossible';
   }
 }
 
