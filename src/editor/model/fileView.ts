@@ -14,8 +14,14 @@ import { problemOf } from '../conversion/remedies';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { KnownState } from './modelDocument';
 
-/** `named` is the output where the user has named one. */
-export function fileView(path: string, state: KnownState, named?: string): FileView {
+/** The output where the user has named one. */
+export interface NamedOutput {
+  readonly path: string;
+  /** Why nothing can be written there, as a sentence. */
+  readonly problem?: string;
+}
+
+export function fileView(path: string, state: KnownState, named?: NamedOutput): FileView {
   switch (state.kind) {
     case 'invalid':
       return invalidView(path, state.error, state.revision);
@@ -61,9 +67,10 @@ function headerView(header: Header): HeaderView {
 function planView(
   path: string,
   { header, plan, problem, sourceKind }: Extract<KnownState, { readonly kind: 'valid' }>,
-  named?: string,
+  named?: NamedOutput,
 ): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
-  const output = named ?? defaultOutputPath(path, plan.recipe, sourceKind);
+  const output = named?.path ?? defaultOutputPath(path, plan.recipe, sourceKind);
+  const obstacle = problem === undefined ? named?.problem : problemOf(problem).text;
   return {
     actions: actionTotals(plannedTensors(header, plan)),
     output: {
@@ -72,7 +79,7 @@ function planView(
       fileSize: plan.output.fileSize,
       recipe: recipeWords(plan.recipe),
       becomes: TARGET_FACTS[plan.recipe.target].word,
-      ...(problem === undefined ? undefined : { problem: problemOf(problem).text }),
+      ...(obstacle === undefined ? undefined : { problem: obstacle }),
     },
     warnings: plan.warnings,
   };

@@ -323,6 +323,8 @@ export interface ComparedResult {
   readonly squaredError: number;
   readonly squaredSource: number;
   readonly maxAbsoluteError: number;
+  /** Σ converted². Absent where nothing was dequantized. */
+  readonly squaredConverted?: number;
   /** Σ error² of nearest rounding with the scales that are stored: what the codes could reach. Absent where nothing was dequantized. */
   readonly squaredNearest?: number;
   /**

@@ -4,7 +4,7 @@ import type { Recognition } from '../families/recognise';
 import type { FamilyRule } from '../families/familyRules';
 import { paddedFrom, storedSize } from './matrixStorage';
 import type { PlannedTensor } from './plan';
-import type { Override } from './overrides';
+import { overrideLookup, type Override } from './overrides';
 import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
 import type { RuleId } from './decision';
@@ -24,6 +24,7 @@ export function planWarnings(
     unknownModel(tensors, recipe, family),
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
     idleOverrides(tensors, recipe.overrides),
+    refusedOverrides(tensors, recipe.overrides),
     unusedParts(tensors, familyRuleOf),
     quantizedConvolutions(tensors),
     outsideModel(tensors, recipe),
@@ -35,11 +36,18 @@ export function planWarnings(
 
 function nothingToQuantize(tensors: readonly PlannedTensor[]): string | undefined {
   if (tensors.some(({ action }) => action === 'quantize')) return undefined;
-  const already = count(tensors, 'quantized');
-  if (already > 0) return `Nothing to quantize: the model is quantized already (${formatQuantity(already, 'tensor')}).`;
+  const already = nothingLeftToQuantize(tensors);
+  if (already !== undefined) return already;
   const convolutions = count(tensors, 'convolution');
   if (convolutions > 0) return `Nothing to quantize but ${formatQuantity(convolutions, 'convolution')}, done only on request.`;
   return 'Nothing to quantize: no tensor is the weight of a linear layer in F32, F16 or BF16.';
+}
+
+/** A sentence; `undefined` where something would be quantized, or nothing is yet. */
+export function nothingLeftToQuantize(tensors: readonly PlannedTensor[]): string | undefined {
+  const already = count(tensors, 'quantized');
+  if (already === 0 || tensors.some(({ action }) => action === 'quantize')) return undefined;
+  return `Nothing to quantize: the model is quantized already (${formatQuantity(already, 'tensor')}).`;
 }
 
 /** Small files are parts and trials of people who know them. */
@@ -74,6 +82,24 @@ function idleOverrides(tensors: readonly PlannedTensor[], overrides: readonly Ov
   if (first === undefined) return undefined;
   const more = others.length === 0 ? 'matches' : `and ${formatQuantity(others.length, 'other')} match`;
   return `The override "${first.match}" ${more} no tensor.`;
+}
+
+/** Those that would quantize what cannot be quantized. */
+function refusedOverrides(tensors: readonly PlannedTensor[], overrides: readonly Override[]): string | undefined {
+  if (!overrides.some(({ action }) => action === 'quantize')) return undefined;
+  const lookup = overrideLookup(overrides);
+  const decided = tensors.flatMap((tensor) => {
+    const override = lookup(tensor.source.name);
+    return override?.action === 'quantize' ? [{ tensor, override }] : [];
+  });
+  const refused = decided.filter(({ tensor: { action, rule } }) => action === 'keep' && rule !== 'override');
+  const [first] = refused;
+  if (first === undefined) return undefined;
+  const concerned = new Set(refused.map(({ override }) => override));
+  const all = decided.filter(({ override }) => concerned.has(override)).length;
+  const others = concerned.size === 1 ? '' : ` and ${formatQuantity(concerned.size - 1, 'other')}`;
+  const whose = concerned.size === 1 ? 'its' : 'their';
+  return `The override "${first.override.match}"${others}: ${refused.length} of ${whose} ${formatQuantity(all, 'tensor')} cannot be quantized, e.g. "${first.tensor.source.name}".`;
 }
 
 /** A family takes nothing away by itself: the whole model may be wanted. */

@@ -51,7 +51,7 @@ export async function checkFolder(path: string): Promise<void> {
  * The same file through any path, symbolic link, hard link, mount or spelling: the file system's own identity decides. Where that
  * says nothing (some network drives have no inode numbers), the resolved paths do.
  */
-async function isSameFile(output: string, source: string): Promise<boolean> {
+export async function isSameFile(output: string, source: string): Promise<boolean> {
   const a = await stat(output, { bigint: true }).catch(ignoreMissing);
   if (a === undefined) return (await resolved(output)) === (await resolved(source));
   const b = await stat(source, { bigint: true }).catch(ignoreMissing);

@@ -146,7 +146,7 @@ describe('a forecast', () => {
   });
 
   it('says how far the optimiser went', () => {
-    expect(sweepsSentence(report)).toBe('Last time 5 sweeps ran.');
+    expect(sweepsSentence(report)).toBe('On the last model 5 sweeps ran.');
     expect(sweepsSentence({ ...report, recipe: defaultRecipe({ rounding: 'nearest' }) })).toBeUndefined();
   });
 });

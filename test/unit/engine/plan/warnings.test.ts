@@ -59,3 +59,19 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
 ])('%s', (_what, tensors, overrides, expected) => {
   expect(warnings(tensors, overrides)).toEqual([expect.stringContaining(expected)]);
 });
+
+it.each<[string, readonly string[], string | undefined]>([
+  ['one that does nothing at all', ['*.bias'], 'The override "*.bias": 2 of its 2 tensors cannot be quantized, e.g. "a.bias".'],
+  ['one that does less than it says', ['a.*'], 'The override "a.*": 1 of its 2 tensors cannot be quantized, e.g. "a.bias".'],
+  ['several', ['a.bias', 'b.bias'], 'The override "a.bias" and 1 other: 2 of their 2 tensors cannot be quantized, e.g. "a.bias".'],
+  ['none that does what it says', ['*.weight'], undefined],
+])('overrides that cannot do what they ask for: %s', (_what, matches, expected) => {
+  const model: Readonly<Record<string, TensorSpec>> = {
+    'a.weight': MATRIX,
+    'a.bias': ['F32', 64],
+    'b.weight': MATRIX,
+    'b.bias': ['F32', 64],
+  };
+  const told = warnings(model, { overrides: matches.map((match) => ({ match, action: 'quantize' })) });
+  expect(told).toEqual(expected === undefined ? [] : [expected]);
+});

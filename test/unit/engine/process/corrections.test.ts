@@ -57,7 +57,9 @@ it('keeps the mean output of a calibrated layer, and verifies', async () => {
   expect(report.tensors.find(({ name }) => name === 'layer.bias')?.correction?.largestChange).toBeGreaterThan(1e-5);
   expect(report.tensors.find(({ name }) => name === 'other.bias')).not.toHaveProperty('correction');
   expect(report.notes.join()).toMatch(/1 bias stays as it is: nothing tells the mean/);
-  expect(await scene.verify()).toMatchObject({ ok: true, problems: [] });
+  const verified = await scene.verify();
+  expect(verified).toMatchObject({ ok: true, problems: [] });
+  expect(verified.tensors.map(({ name, state }) => `${name} ${state}`)).toContain('layer.bias corrected');
   expect(await scene.files()).toEqual(['calibration.safetensors', 'converted.safetensors', 'model.safetensors']);
 });
 

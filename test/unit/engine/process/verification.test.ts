@@ -89,6 +89,18 @@ describe.each(RECIPES)('a file made with %j', (overrides) => {
     expect(problemsOf(await scene.verify())).toEqual([expect.stringMatching(/^a\.weight: .* not its own\.$/)]);
   });
 
+  it('is not good with a code that is no number, also without a source', async () => {
+    const nan = NANS[overrides.target ?? 'float8_e4m3fn'];
+    if (nan === undefined) return;
+    await convert(overrides);
+    await patch(codes, (bytes) => {
+      bytes[7] = nan;
+    });
+    const found = [expect.stringMatching(/^a\.weight: One of its values is NaN or infinite\.$/)];
+    expect(problemsOf(await scene.verify())).toEqual(found);
+    expect(problemsOf(await scene.verifyAlone())).toEqual(found);
+  });
+
   it('is not good with a single code of nearest rounding changed', async () => {
     await convert({ ...overrides, rounding: 'nearest' });
     // The sign, of the largest.
@@ -99,6 +111,38 @@ describe.each(RECIPES)('a file made with %j', (overrides) => {
     });
     expect(problemsOf(await scene.verify())).toEqual([expect.stringMatching(/^a\.weight: .* not its own\.$/)]);
   });
+});
+
+/** The rest have none. */
+const NANS: Readonly<Partial<Record<Recipe['target'], number>>> = { float8_e4m3fn: 0x7f, float8_e5m2: 0x7e, mxfp8: 0x7f };
+
+it.each([
+  ['float8_e4m3fn', 1.02],
+  ['float8_e4m3fn', 0.98],
+  ['float8_e5m2', 1.05],
+  ['int8', 1.01],
+] as const)('finds a scale of %s that is %f of its own', async (target, factor) => {
+  await convert({ layout: 'plain', granularity: 'tensor', target });
+  await patch('a.weight_scale', (bytes) => bytes.writeFloatLE(bytes.readFloatLE() * factor));
+  expect(problemsOf(await scene.verify())).toEqual([expect.stringMatching(/^a\.weight: Its values are .* so its scale is not its own\.$/)]);
+});
+
+it('knows how far codes may be from a source whose layer hardly sees some of its inputs', async () => {
+  const columns = 64;
+  await writeModel(scene.source, [{ name: 'a.weight', dtype: 'F32', shape: [256, columns] }]);
+  const calibration = join(scene.folder, 'calibration.safetensors');
+  // A quarter of the directions have next to nothing; a Hadamard matrix gives every input a part of all.
+  const drawn = (index: number): number => (Math.sin((index + 1) * 12.9898) * 43_758.5453) % 1;
+  const parts = Array.from({ length: columns }, (_, i) => (Math.abs(drawn(i)) < 0.7 ? 1 : 0.003));
+  const signs = Array.from({ length: columns }, (_, bits) => (bits.toString(2).replaceAll('0', '').length % 2 === 0 ? 1 : -1));
+  const replace = Array.from({ length: 1000 * columns }, (_, index) => {
+    const [sample, column] = [Math.floor(index / columns), index % columns];
+    return { index, value: parts.reduce((sum, part, i) => sum + (signs[column & i] ?? 0) * part * drawn(sample * columns + i), 0) };
+  });
+  await writeModel(calibration, [{ name: 'a.input', dtype: 'F32', shape: [1000, columns], replace }]);
+  await scene.convert(scene.request({}, { presets: [], layout: 'plain', target: 'nvfp4', calibration }));
+  // So far that it would be damage without a calibration file.
+  expect(problemsOf(await scene.verify())).toEqual([]);
 });
 
 describe('what breaks a load', () => {
