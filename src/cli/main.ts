@@ -80,7 +80,7 @@ function watchResults(tell: (problem: string) => void): void {
 
 let resultsLost = false;
 const terminal = processTerminal(process.stdout, process.stderr, process.env);
-watchResults(terminal.tell);
+watchResults((problem) => terminal.tell(problem));
 void main(process.argv.slice(2), terminal)
   .catch((error: unknown) => failed(error, terminal))
   .then((code) => {
