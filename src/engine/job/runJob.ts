@@ -8,6 +8,7 @@ import { outputParts } from '../plan/outputForm';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
 import { steeringOfPlan } from '../plan/steering';
+import { NOTHING_TO_QUANTIZE } from '../plan/warnings';
 import { planRequest, type LaterKnown } from './planRequest';
 import type { ModelSource } from '../safetensors/modelSource';
 import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
@@ -210,6 +211,6 @@ function warning(message: string, report: ReportBuilder): JobEvent {
 
 function requireSomethingToQuantize(plan: Plan, { path }: ModelSource): void {
   if (plan.tensors.some(({ action }) => action === 'quantize')) return;
-  const why = plan.warnings.find((message) => message.startsWith('Nothing to quantize')) ?? 'Nothing to quantize: it has no tensors.';
+  const why = plan.warnings.find((message) => message.startsWith(NOTHING_TO_QUANTIZE)) ?? `${NOTHING_TO_QUANTIZE}: it has no tensors.`;
   throw new EngineError('NothingToQuantize', `${path}: ${why}`, { path });
 }

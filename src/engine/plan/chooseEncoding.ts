@@ -90,15 +90,23 @@ function holds(layout: Layout, { target, granularity }: Encoding): boolean {
   return FORMATS[layout].holds[target]?.includes(granularity.kind) ?? false;
 }
 
+/** Which layouts are the most like each, for whoever reads them: those of the same loader, then those with the same names. */
+const NEAREST: Readonly<Record<Layout, readonly Layout[]>> = {
+  comfyui: ['comfyui-legacy', 'plain'],
+  'comfyui-legacy': ['comfyui', 'plain'],
+  'compressed-tensors': ['huggingface', 'plain'],
+  huggingface: ['compressed-tensors', 'plain'],
+  plain: [],
+};
+
 /** The nearest thing that can be had: another granularity in the same layout, the same in another layout, or another target. */
 function insteadOf(layout: Layout, encoding: Encoding): string {
   const { target, granularity } = encoding;
-  const layouts = (Object.keys(FORMATS) as readonly Layout[]).filter((other) => holds(other, encoding));
-  const elsewhere =
-    layouts.length === 0 ? undefined : `the layout ${layouts.join(' or ')} for ${target} with ${granularityText(granularity)}`;
+  const other = NEAREST[layout].find((nearest) => holds(nearest, encoding));
+  const elsewhere = other === undefined ? undefined : `the layout ${other} for ${target} with ${granularityText(granularity)}`;
   const [best] = FORMATS[layout].holds[target] ?? [];
-  const targets = Object.keys(FORMATS[layout].holds);
-  const here = best === undefined ? `the target ${targets.join(' or ')}` : `granularity ${best}`;
+  const [nearestTarget = ''] = Object.keys(FORMATS[layout].holds);
+  const here = best === undefined ? `the target ${nearestTarget}` : `granularity ${best}`;
   return `Choose ${[here, elsewhere].filter((choice) => choice !== undefined).join(', or ')}.`;
 }
 

@@ -10,7 +10,7 @@ import { withCorrections } from './biasCorrection';
 import { calibratedMeanOf, calibrationOf, calibrationWarnings, type Calibration } from './calibration';
 import { withFusedSets } from './fusedDecisions';
 import { FORMATS } from './formats/formats';
-import { matrixOf } from './matrix';
+import { isConvolution, matrixOf } from './matrix';
 import { paddedFrom } from './matrixStorage';
 import { modelFamily } from './modelFamily';
 import { NOTHING_MORE, type LiteralTensor, type OutputFormat, type QuantizedLayer, type StoredTensor } from './outputFormat';
@@ -86,7 +86,7 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
   const warnings = [
     ...(options.stored?.warnings ?? []),
     ...paddingWarnings(options.stored?.byName.values() ?? []),
-    ...planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition.family),
+    ...planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition),
     ...calibrationWarnings(options.calibration),
   ];
   return { recipe, tensors, output, warnings };
@@ -127,13 +127,14 @@ function roundingOf(rule: RuleId, asked: Rounding): Rounding {
 /** Who asks for convolutions and gets none should hear of it before the work, not after it. */
 function refuseConvolutions(tensors: readonly PlannedTensor[], { convolutions, layout }: Recipe): void {
   if (convolutions !== 'quantize') return;
-  const stopped = tensors.filter(({ rule, source: { shape } }) => rule === 'layout' && shape.length > 2);
+  const stopped = tensors.filter(({ rule, source }) => rule === 'layout' && isConvolution(source));
   const [first] = stopped;
   if (first === undefined) return;
   const others = stopped.length === 1 ? '' : ` and ${formatQuantity(stopped.length - 1, 'other')}`;
+  const instead = layout === 'plain' ? 'another target' : `the layout plain instead of ${layout}`;
   throw new EngineError(
     'InvalidRecipe',
-    `"${first.source.name}"${others} cannot be quantized. ${first.reason.replace(/^Layout: /, '')} Keep the convolutions, or choose the layout plain instead of ${layout}.`,
+    `"${first.source.name}"${others} cannot be quantized. ${first.reason.replace(/^Layout: /, '')} Keep the convolutions, or choose ${instead}.`,
     { tensor: first.source.name },
   );
 }

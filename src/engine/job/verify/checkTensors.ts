@@ -244,6 +244,8 @@ function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, he
   if (scales === undefined) return `It is ${codes.dtype} but has no scale.`;
   const matrix = matrixOf(tensor);
   const encoding = withinOneBlock(weight.encoding, format, matrix);
+  if (format.holds[encoding.target] === undefined)
+    return `Its codes are ${codes.dtype} (${encoding.target}), which its loader does not take. ${format.limits}`;
   if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true) {
     return `Its scale ${scales.name} is ${scales.dtype} ${formatShape(scales.shape)}, which its loader does not take. ${format.limits}`;
   }

@@ -69,7 +69,7 @@ describe('the ways out of a recipe', () => {
     const header = headerOf({ 'a.weight': ['F8_E4M3', 64, 64] });
     const plan = makePlan(header, defaultRecipe(), { toolVersion: 'test' });
     expect(warningsOf(plan, 'some')).toEqual([
-      { text: 'Nothing to quantize: the model is quantized already (1 tensor).', remedies: [{ kind: 'requantize' }] },
+      { text: 'Nothing to quantize: the model is quantized already (1 weight).', remedies: [{ kind: 'requantize' }] },
     ]);
     expect(warningsOf(plan, 'none')[0]?.remedies).toEqual([]);
   });

@@ -23,7 +23,24 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
   ['nothing to quantize', { 'embed.weight': MATRIX }, {}, 'Nothing to quantize: no tensor is'],
   ['large matrices of no known family', { 'a.weight': ['BF16', 1024, 1024] }, {}, 'the 1 large tensor to quantize (e.g. "a.weight")'],
   ['an empty file', {}, {}, 'Nothing to quantize: no tensor is'],
-  ['already quantized', { 'a.weight': ['F8_E4M3', 64, 64] }, {}, 'Nothing to quantize: the model is quantized already (1 tensor)'],
+  ['already quantized', { 'a.weight': ['F8_E4M3', 64, 64] }, {}, 'Nothing to quantize: the model is quantized already (1 weight)'],
+  [
+    'already quantized, without counting scales',
+    { 'a.weight': ['F8_E4M3', 64, 64], 'a.weight_scale': ['F32'], 'b.weight_packed': ['U8', 64, 32], 'b.weight_scale': ['F8_E4M3', 64, 4] },
+    {},
+    'the model is quantized already (2 weights)',
+  ],
+  [
+    'overrides that leave nothing',
+    { 'a.weight': MATRIX, 'b.weight': MATRIX, 'b.bias': ['F32', 64] },
+    {
+      overrides: [
+        { match: '*', action: 'remove' },
+        { match: 'a.*', action: 'keep' },
+      ],
+    },
+    'Nothing to quantize: overrides keep or remove 2 weights (e.g. "a.*" → keep), and nothing else could be quantized.',
+  ],
   ['only convolutions', { 'a.weight': ['BF16', 64, 64, 3, 3] }, {}, 'Nothing to quantize but 1 convolution,'],
   ['a preset for another model', { 'a.weight': MATRIX }, { presets: ['t5xxl'] }, 'The preset t5xxl matches no tensor'],
   [
@@ -56,8 +73,28 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
     {},
     'named as in diffusers (e.g. "single_transformer_blocks.0.attn.to_q.weight")',
   ],
+  [
+    'diffusers names that are told by a tensor that is kept',
+    { 'transformer_blocks.0.norm1_context.linear.weight': MATRIX, 'transformer_blocks.0.attn.to_q.weight': MATRIX },
+    {},
+    'named as in diffusers (e.g. "transformer_blocks.0.norm1_context.linear.weight")',
+  ],
+  [
+    'overrides that keep what they name',
+    { 'a.weight': MATRIX },
+    { overrides: [{ match: '*', action: 'keep' }] },
+    'Nothing to quantize: overrides keep or remove 1 weight (e.g. "*" → keep)',
+  ],
 ])('%s', (_what, tensors, overrides, expected) => {
   expect(warnings(tensors, overrides)).toEqual([expect.stringContaining(expected)]);
+});
+
+it('diffusers names are only told of for the loader that renames them, and where something is quantized', () => {
+  const tensors = { 'single_transformer_blocks.0.attn.to_q.weight': MATRIX };
+  const renamed = expect.stringContaining('named as in diffusers') as string;
+  expect(warnings(tensors, { layout: 'comfyui-legacy' })).toContainEqual(renamed);
+  expect(warnings(tensors, { layout: 'plain' })).toEqual([]);
+  expect(warnings(tensors, { overrides: [{ match: '*', action: 'keep' }] })).not.toContainEqual(renamed);
 });
 
 it.each<[string, readonly string[], string | undefined]>([

@@ -140,6 +140,20 @@ it.each(['recipe', 'migrated'] as const)(
   },
 );
 
+it('reads scales of rows in parts as musubi-tuner stores them', async () => {
+  const codes: ModelTensor = { name: 'x.weight', dtype: 'F8_E4M3', shape: [2, 256] };
+  const replace = [1, 2, 4, 8, 16, 32, 64, 128].map((value, index) => ({ index, value }));
+  await writeModel(path('codes'), [codes]);
+  await writeModel(scene.source, [codes, { name: 'x.scale_weight', dtype: 'F32', shape: [2, 4, 1], replace }]);
+  const [found, ones] = await Promise.all(
+    [scene.source, path('codes')].map(async (file) => {
+      const back = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, file, `${file}.numbers`));
+      return numbers(back.tensors.get('x.weight')!);
+    }),
+  );
+  expect(found).toEqual(ones!.map((value, i) => value * 2 ** Math.floor(i / 64)));
+});
+
 it('leaves no scale behind that stands beside a weight that is not quantized, and refuses one that says something', async () => {
   const legacy = (scale: number): readonly ModelTensor[] => [
     { name: 'a.weight', dtype: 'F8_E4M3', shape: [32, 64] },

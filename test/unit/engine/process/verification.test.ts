@@ -264,7 +264,8 @@ describe('what breaks a load', () => {
     ]);
     await writeConfig({ ...config, modules_to_not_convert: ['b'], weight_block_size: [64, 64] });
     expect(problemsOf(await scene.verify())).toEqual([
-      expect.stringMatching(/blocks are 200 × 64, and weight_block_size in config\.json is \[64,64\]/),
+      'odd: it has one scale for the whole tensor, and weight_block_size in config.json is [64,64].',
+      'a: it has one scale for each block of 200 × 64, and weight_block_size in config.json is [64,64].',
     ]);
     await writeConfig({ quant_method: 'bitsandbytes' });
     expect(problemsOf(await scene.verify())).toEqual(['quant_method in config.json is "bitsandbytes" instead of "fp8".']);
