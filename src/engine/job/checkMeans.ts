@@ -5,7 +5,7 @@ import { DTYPES, isValueDtype, type Dtype, type ValueDtype } from '../dtype';
 import { EngineError } from '../errors';
 import type { CalibratedSide } from '../plan/calibration';
 import type { TensorInfo } from '../safetensors/header';
-import { numbersOf } from './numbersOf';
+import { numbersOf } from '../numbersOf';
 
 export interface RecordedMean {
   readonly weight: string;

@@ -6,6 +6,7 @@ import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import { planDequantized } from '../plan/stored/planDequantized';
 import { planMigration } from '../plan/stored/planMigration';
 import { readScales, readStored } from '../plan/stored/readStored';
+import { requireUsableScales } from '../plan/stored/usableScales';
 import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
@@ -30,7 +31,9 @@ export async function planRequest(
   const source = await readModelSource(path);
   switch (work?.kind) {
     case 'dequantize': {
-      const plan = planDequantized(source.header, await readStored(source), work.dtype);
+      const stored = await readStored(source);
+      const plan = planDequantized(source.header, stored, work.dtype);
+      await requireUsableScales(source, stored);
       return { source, plan, replan: () => plan };
     }
     case 'migrate': {

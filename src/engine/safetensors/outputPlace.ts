@@ -1,9 +1,9 @@
 /** May an output be written here? Everything that can be known before its first byte, as errors with a remedy. */
-import { lstat, realpath, stat, statfs } from 'node:fs/promises';
+import { access, constants, lstat, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { formatBytes } from '../../base/format';
 import { EngineError } from '../errors';
-import { errnoOf, outputExists } from './outputErrors';
+import { errnoOf, explainWriteError, outputExists } from './outputErrors';
 
 export type Overwrite = 'refuse' | 'replace';
 
@@ -37,13 +37,14 @@ export async function checkFreeSpace(path: string, fileSize: number): Promise<vo
   );
 }
 
-/** The folder that a path is in exists. Throws EngineError: FileNotFound, NotAFile. */
+/** The folder that a path is in exists, and may be written. Throws EngineError: FileNotFound, NotAFile, PermissionDenied. */
 export async function checkFolder(path: string): Promise<void> {
   const folder = dirname(path);
   const status = await stat(folder).catch(ignoreMissing);
   if (status === undefined)
     throw new EngineError('FileNotFound', `The folder ${folder} does not exist. Create it, or choose another output path.`, { path });
   if (!status.isDirectory()) throw new EngineError('NotAFile', `${folder} is not a folder. Choose another output path.`, { path });
+  await access(folder, constants.W_OK).catch((error: unknown) => Promise.reject(explainWriteError(error, path, 0)));
 }
 
 /**

@@ -1,4 +1,5 @@
 // Calibration files with faults, by the engine in its own process: none may harm a weight, and few need end a conversion.
+import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Recipe } from '../../../../src/engine/plan/recipe';
@@ -128,6 +129,20 @@ it.each([
   expect(tensor('other.weight')?.statistics).toMatchObject({ inputs: 'calibrated' });
   const said = warnings.join('\n');
   for (const part of [path, name, 'layer.weight', 'all zero']) expect(said).toContain(part);
+});
+
+it('asks for a damaged file to be collected anew, and names it', async () => {
+  const { path } = await convert([square(INPUTS, (i, j) => (i === j ? 1 : 0))]);
+  for (const length of [5, 100, 9000]) {
+    await truncate(path, length);
+    const [end] = (await scene.run(scene.request({ overwrite: 'replace' }, { calibration: path }))).slice(-1);
+    const error = end?.type === 'failed' ? end.error : undefined;
+    expect(error).toMatchObject({ code: 'InvalidCalibration', path });
+    expect(error?.message).toMatch(/^.*: .* The calibration file cannot be used: collect it anew\.$/);
+    expect(error?.message).toContain(path);
+    expect(error?.message).not.toMatch(/download/);
+    await convert([square(INPUTS, (i, j) => (i === j ? 1 : 0))]);
+  }
 });
 
 it('gives samples of any unit the same objective', async () => {

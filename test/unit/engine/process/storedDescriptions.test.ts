@@ -121,7 +121,8 @@ it.each(['recipe', 'migrated'] as const)(
     const file = join(folder, 'model.safetensors');
     if (word === 'recipe') await writeFile(file, await readFile(made));
     else {
-      const scales = { name: 'x.weight_scale', dtype: 'F32', shape: [2, 1] } as const;
+      const positive = [0.5, 0.25].map((value, index) => ({ index, value }));
+      const scales: ModelTensor = { name: 'x.weight_scale', dtype: 'F32', shape: [2, 1], replace: positive };
       await writeModel(file, [{ name: 'x.weight', dtype: 'F8_E4M3', shape: [192, 128] }, scales], {
         'fp8_quantizer.migrated': 'plain (1.0)',
         'fp8_quantizer.encodings': '{"float8_e4m3fn block:96x128":["x"]}',

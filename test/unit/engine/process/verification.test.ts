@@ -252,6 +252,21 @@ describe('what breaks a load', () => {
     expect((await scene.verify()).warnings.join('\n')).toMatch(/a: the marker scaled_fp8 has 0 elements.*without a scale_input/);
   });
 
+  it('codes that the loaders of a layout do not know, and nothing else on their account', async () => {
+    await writeModel(scene.output, [
+      { name: 'a.weight', dtype: 'F8_E5M2', shape: [32, 16] },
+      { name: 'a.scale_weight', dtype: 'F32', shape: [], replace: [{ index: 0, value: 0.5 }] },
+      { name: 'scaled_fp8', dtype: 'F8_E4M3', shape: [2] },
+    ]);
+    const { problems, tensors } = await scene.verifyAlone();
+    expect(problems).toEqual([]);
+    expect(tensors.map((tensor) => tensor.problems)).toEqual([
+      [expect.stringMatching(/^Its codes are F8_E5M2 \(float8_e5m2\), which its loader does not take\./)],
+    ]);
+    await writeModel(scene.output, [{ name: 'a.weight', dtype: 'BF16', shape: [32, 16] }]);
+    expect((await scene.verifyAlone()).problems).toEqual([expect.stringMatching(/^No tensor is quantized, so this is no converted file,/)]);
+  });
+
   it('a kept layer that quantization_config does not name, and a quantized one that it does', async () => {
     const block = { granularity: 'block', blockSize: [200, 64] } as const;
     const recipe = await convert({ layout: 'huggingface', ...block, overrides: [{ match: 'b.weight', action: 'keep' }] });

@@ -1,5 +1,5 @@
 /** numbersOf: bytes of a floating-point dtype as numbers. Pure. */
-import type { ValueDtype } from '../dtype';
+import type { ValueDtype } from './dtype';
 
 /** The bytes are whole elements. */
 export function numbersOf(bytes: Uint8Array, dtype: ValueDtype): Float64Array {

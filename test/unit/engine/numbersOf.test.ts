@@ -1,6 +1,6 @@
 // Elements of every floating-point dtype that a file may have, by their bits.
 import { expect, it } from 'vitest';
-import { numbersOf } from '../../../../src/engine/job/numbersOf';
+import { numbersOf } from '../../../src/engine/numbersOf';
 
 it.each([
   ['F64', [0, 0, 0, 0, 0, 0, 0xf8, 0xbf], [-1.5]],
