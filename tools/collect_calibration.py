@@ -10,6 +10,7 @@ and the NumPy that it works with.
 import json
 import os
 import struct
+import warnings
 
 import torch
 
@@ -37,12 +38,15 @@ class Collector:
             raise ValueError(f"samples must be 1 or more; it is {samples}")
         self.model, self.samples, self.keep, self.gradients, self.layers = model, samples, keep, gradients, layers
         self.generator = torch.Generator().manual_seed(seed)
-        self.inputs, self.outputs, self.handles = {}, {}, []
+        self.inputs, self.outputs, self.handles, self.hooked, self.groups = {}, {}, [], set(), {}
 
     def __enter__(self):
         for name, module in self.model.named_modules():
             if (isinstance(module, (torch.nn.Linear, *CONVOLUTIONS)) or is_transposed(module)) and self.layers(name):
                 self.handles.append(module.register_forward_hook(self._hook(name), **HOOK_OPTIONS))
+                self.hooked.add(name)
+                if getattr(module, "groups", 1) > 1:
+                    self.groups[name] = module.groups
         if not self.handles:
             raise RuntimeError("the model has no linear layer or convolution that is wanted")
         return self
@@ -56,12 +60,31 @@ class Collector:
         tensors, metadata = {}, {"source": source}
         for side, layers in (("input", self.inputs), ("output", self.outputs)):
             for name, seen in layers.items():
-                tensors.update(seen.tensors(name, side))
+                found = seen.tensors(name, side)
+                # Vectors of all groups together: their mean is that of no row of the weight.
+                if name in self.groups:
+                    found.pop(f"{name}.input_mean", None)
+                    if found:
+                        metadata[f"{name}.groups"] = str(self.groups[name])
+                tensors.update(found)
                 if any(known.startswith(f"{name}.{side}") for known in tensors):
                     metadata[f"{name}.{side}_samples"] = str(seen.count)
+        self._warn_of_silence()
         if not tensors:
             raise RuntimeError("nothing was collected: run the model inside the with block")
         write_safetensors(path, tensors, metadata)
+
+    def _warn_of_silence(self):
+        never = sorted(self.hooked - self.inputs.keys() - self.outputs.keys())
+        if not never:
+            return
+        others = "" if len(never) == 1 else f" and {len(never) - 1} more"
+        warnings.warn(
+            f'the model never called "{never[0]}"{others}, so nothing is known of what they see: no batch came there, or a module around '
+            "them reads their weights itself, as nn.MultiheadAttention does with its out_proj. nn.TransformerEncoderLayer does it in eval "
+            "mode, unless torch.backends.mha.set_fastpath_enabled(False) forbids it",
+            stacklevel=3,
+        )
 
     def _hook(self, name):
         def hook(module, arguments, *named_and_output):
@@ -198,6 +221,7 @@ def write_safetensors(path, tensors, metadata):
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     partial = f"{path}.partial"
     try:
         with open(partial, "wb") as file:

@@ -1,6 +1,8 @@
 // A step prints one line when it is done. While steps run, a terminal shows which.
 import { CommandFailed } from './command.mjs';
 
+const LONG_MILLISECONDS = 5000;
+
 /** @type {Set<string>} */
 const running = new Set();
 
@@ -14,6 +16,7 @@ export async function step(title, work) {
   const start = performance.now();
   running.add(title);
   showRunning();
+  const announcement = announceLater(title);
   try {
     const result = await work();
     printLine(`✓ ${title} (${secondsSince(start)})`);
@@ -22,9 +25,19 @@ export async function step(title, work) {
     printLine(`✗ ${title} (${secondsSince(start)})`);
     throw error;
   } finally {
+    clearTimeout(announcement);
     running.delete(title);
     showRunning();
   }
+}
+
+/**
+ * Where no terminal shows what runs, a line says so of what takes long.
+ * @param {string} title
+ */
+function announceLater(title) {
+  if (process.stdout.isTTY) return undefined;
+  return setTimeout(() => printLine(`… ${title}`), LONG_MILLISECONDS);
 }
 
 /**

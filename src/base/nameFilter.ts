@@ -47,6 +47,7 @@ function regularExpression(source: string, flags: string): NameFilter {
     return { kind: 'some', matches: (name) => expression.test(name) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { kind: 'invalid', problem: `${message.replace(/^Invalid regular expression: (\/.*\/\w*: )?/s, '')}.` };
+    const why = message.replace(/^Invalid regular expression: (\/.*\/\w*: )?/s, '');
+    return { kind: 'invalid', problem: `Not a regular expression: ${why.charAt(0).toLowerCase()}${why.slice(1)}.` };
   }
 }

@@ -1,5 +1,5 @@
 /** Arguments: a strict parser of options and positionals. Dashes and underscores in names mean the same; nothing unknown is let through. Pure. */
-import { suggest } from './suggest';
+import { suggest } from '../base/suggest';
 import { UsageError } from './usageError';
 
 export interface OptionSpec {

@@ -1,7 +1,7 @@
 /** encodingOptions: the options that say what weights become, for a whole model and for the tensors of one pattern. Pure. */
 import { GRANULARITIES, MAX_BLOCK_EDGE, TARGETS, type BlockSize, type GranularityName } from '../engine/plan/encoding';
 import type { Override } from '../engine/plan/overrides';
-import { LAYOUTS, ROUNDINGS, type Recipe } from '../engine/plan/recipe';
+import { LAYOUTS, ROUNDINGS, type Layout, type Recipe } from '../engine/plan/recipe';
 import type { Arguments } from './arguments';
 import { UsageError } from './usageError';
 
@@ -9,7 +9,7 @@ type EncodingOptions = Pick<Recipe, 'layout' | 'target' | 'granularity' | 'block
 
 /** What is given, and nothing else. Throws UsageError. */
 export function readEncoding(given: Arguments): Partial<EncodingOptions> {
-  const layout = given.choice('layout', LAYOUTS);
+  const layout = readLayout(given, 'layout');
   const target = given.choice('target', TARGETS);
   const granularity = given.text('granularity');
   return {
@@ -17,6 +17,23 @@ export function readEncoding(given: Arguments): Partial<EncodingOptions> {
     ...(target === undefined ? {} : { target }),
     ...(granularity === undefined ? {} : readGranularity(granularity, '--granularity')),
   };
+}
+
+/** Loaders that go by another name than the layout that they read. */
+const LAYOUTS_OF_LOADERS: Readonly<Record<string, Layout>> = {
+  vllm: 'compressed-tensors',
+  sglang: 'compressed-tensors',
+  llmcompressor: 'compressed-tensors',
+  transformers: 'huggingface',
+  hf: 'huggingface',
+};
+
+/** Throws UsageError. */
+export function readLayout(given: Arguments, option: 'layout' | 'to'): Layout | undefined {
+  const text = given.text(option) ?? '';
+  const meant = LAYOUTS_OF_LOADERS[text.toLowerCase().replace(/[-_]/g, '')];
+  if (meant !== undefined) throw new UsageError(`--${option} cannot be "${text}"; did you mean ${meant}? (${LAYOUTS.join(', ')})`);
+  return given.choice(option, LAYOUTS);
 }
 
 /** `auto`, `tensor`, `row`, `block` or `block:64x64`. Throws UsageError. */

@@ -1,5 +1,6 @@
 /** fp8: the command line. Finds the command, tells it of Ctrl-C, and turns errors into lines and exit codes. */
 import { join } from 'node:path';
+import { suggest } from '../base/suggest';
 import { version } from '../base/version';
 import { EngineError } from '../engine/errors';
 import { EXIT, type Command, type ExitCode } from './command';
@@ -13,7 +14,6 @@ import { commandHelp, COMMANDS, generalHelp, type CommandName } from './help';
 import { errorText } from './output/errorText';
 import { printable } from './output/text';
 import { processTerminal, type Terminal } from './output/terminal';
-import { suggest } from './suggest';
 import { UsageError } from './usageError';
 
 const IMPLEMENTATIONS: Readonly<Record<CommandName, Command>> = { convert, inspect, verify, dequantize, migrate, devices };
@@ -38,11 +38,9 @@ async function main(words: readonly string[], terminal: Terminal): Promise<ExitC
   const cancellation = new AbortController();
   const cancel = (): void => cancellation.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cancel);
-  return IMPLEMENTATIONS[name](commandWords, {
-    terminal,
-    signal: cancellation.signal,
-    engineModule: join(__dirname, 'engine.js'),
-    version,
+  const context = { terminal, signal: cancellation.signal, engineModule: join(__dirname, 'engine.js'), version };
+  return IMPLEMENTATIONS[name](commandWords, context).catch((error: unknown) => {
+    throw error instanceof UsageError ? new UsageError(error.message, `fp8 ${name} --help`) : error;
   });
 }
 
@@ -63,16 +61,28 @@ function isCommand(word: string | undefined): word is CommandName {
 
 function failed(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof UsageError) {
-    terminal.tell(`fp8: error: ${printable(error.message)} (fp8 --help shows how)`);
+    terminal.tell(`fp8: error: ${printable(error.message)} (${error.help} shows how)`);
     return EXIT.usage;
   }
   terminal.tell(errorText(EngineError.wrap(error).toJSON()));
   return EXIT.error;
 }
 
+/** A reader that goes away wants no more; any other way in which results are lost is an error. */
+function watchResults(tell: (problem: string) => void): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || resultsLost) return;
+    resultsLost = true;
+    process.exitCode = EXIT.error;
+    tell(`fp8: error: what is printed could not be written: ${error.message}`);
+  });
+}
+
+let resultsLost = false;
 const terminal = processTerminal(process.stdout, process.stderr, process.env);
+watchResults((problem) => terminal.tell(problem));
 void main(process.argv.slice(2), terminal)
   .catch((error: unknown) => failed(error, terminal))
   .then((code) => {
-    process.exitCode = code;
+    process.exitCode = resultsLost && code === EXIT.done ? EXIT.error : code;
   });

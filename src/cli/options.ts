@@ -3,7 +3,18 @@ import type { OptionSpec } from './arguments';
 
 const HELP: OptionSpec = { name: 'help', short: 'h', help: 'show this help' };
 const JSON_OUTPUT: OptionSpec = { name: 'json', help: 'print JSON' };
-const THREADS: OptionSpec = { name: 'threads', value: 'N', help: 'CPU threads (default: every core); the result does not depend on it' };
+const THREADS: OptionSpec = {
+  name: 'threads',
+  value: 'N',
+  help: 'CPU threads (default, and 0: every core); the result does not depend on it',
+};
+
+const INPUT: OptionSpec = {
+  name: 'input',
+  short: 'i',
+  value: 'FILE',
+  help: 'the model (may also stand alone): a file, an index of shards, or a folder',
+};
 
 /** What a tensor's action depends on. */
 const SELECTION: readonly OptionSpec[] = [
@@ -42,12 +53,7 @@ const SELECTION: readonly OptionSpec[] = [
 ];
 
 export const CONVERT_OPTIONS: readonly OptionSpec[] = [
-  {
-    name: 'input',
-    short: 'i',
-    value: 'FILE',
-    help: 'the model to convert (may also stand alone): a file, an index of shards, or a folder',
-  },
+  INPUT,
   {
     name: 'output',
     short: 'o',
@@ -81,6 +87,7 @@ export const CONVERT_OPTIONS: readonly OptionSpec[] = [
 ];
 
 const WRITTEN: readonly OptionSpec[] = [
+  INPUT,
   { name: 'output', short: 'o', value: 'FILE', help: 'a file, index or folder (default: beside the source, named after what it is)' },
   { name: 'max-shard-size', value: 'SIZE', help: 'begin a new shard above this, e.g. 5GB (default: shards as in the source)' },
   { name: 'force', short: 'f', help: 'overwrite an existing output' },
@@ -102,6 +109,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
 ];
 
 export const INSPECT_OPTIONS: readonly OptionSpec[] = [
+  INPUT,
   ...SELECTION,
   { name: 'device', short: 'd', value: 'auto|cpu|cuda:N', help: 'for which device a conversion is planned (default: auto)' },
   JSON_OUTPUT,
@@ -110,6 +118,7 @@ export const INSPECT_OPTIONS: readonly OptionSpec[] = [
 ];
 
 export const VERIFY_OPTIONS: readonly OptionSpec[] = [
+  INPUT,
   { name: 'against', value: 'SOURCE', help: 'the model that it was converted from' },
   THREADS,
   JSON_OUTPUT,

@@ -1,5 +1,6 @@
 /** recipeOptions: the options that make a recipe, read and validated. */
 import { resolve } from 'node:path';
+import { formatQuantity } from '../base/format';
 import { EngineError } from '../engine/errors';
 import { refuseBlockSize } from '../engine/plan/chooseEncoding';
 import type { Override } from '../engine/plan/overrides';
@@ -125,6 +126,9 @@ const UNITS: Readonly<Record<string, number>> = {
   TIB: 2 ** 40,
 };
 
+/** Below this a model would be thousands of files. */
+const LEAST_SHARD_BYTES = 1e6;
+
 /** Throws UsageError. */
 export function readMaxShardBytes(given: Arguments): number | undefined {
   const text = given.text('max-shard-size');
@@ -132,6 +136,10 @@ export function readMaxShardBytes(given: Arguments): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text);
   const unit = UNITS[match?.[2]?.toUpperCase() ?? ''];
   const bytes = match === null || unit === undefined ? NaN : Math.floor(Number(match[1]) * unit);
-  if (bytes >= 1 && Number.isSafeInteger(bytes)) return bytes;
+  if (bytes >= LEAST_SHARD_BYTES && Number.isSafeInteger(bytes)) return bytes;
+  if (bytes >= 0 && bytes < LEAST_SHARD_BYTES)
+    throw new UsageError(
+      `--max-shard-size must be 1MB or more; "${text}" is ${formatQuantity(bytes, 'byte')}${match?.[2] === '' ? `: did you mean ${text}GB?` : ''}`,
+    );
   throw new UsageError(`--max-shard-size must be a size such as 5GB or 900MiB; it is "${text}"`);
 }

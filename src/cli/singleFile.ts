@@ -4,7 +4,9 @@ import type { CommandName } from './help';
 import { UsageError } from './usageError';
 
 /** Throws UsageError. */
-export function singleFile({ positionals }: Arguments, command: CommandName, option?: string): string {
+export function singleFile(given: Arguments, command: CommandName): string {
+  const { positionals } = given;
+  const option = given.text('input');
   const files = option === undefined ? positionals : [option, ...positionals];
   const [file, second] = files;
   if (file === undefined || file === '') throw new UsageError(`which file? fp8 ${command} FILE`);

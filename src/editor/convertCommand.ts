@@ -27,7 +27,8 @@ export class ConvertCommand {
       return undefined;
     }
     const { recipe, device, threads, output: named } = this.choices.wanted(uri);
-    const chosen = output ?? (await chooseOutput(named ?? defaultOutputPath(source, recipe, await sourceKind(source))));
+    const fallback = defaultOutputPath(source, recipe, await sourceKind(source));
+    const chosen = output ?? (await chooseOutput({ preferred: named ?? fallback, fallback, sources: [source] }));
     // While the question was open, the same conversion may have been started elsewhere.
     if (chosen === undefined || this.conversions.isActive(source)) return undefined;
     if (this.conversions.writes(chosen.path)) {

@@ -15,6 +15,8 @@ import type { ConversionView, FileView } from '../webview/protocol/views';
 import type { FoldChange, OptionsChange, OverrideRequest, PanelCommand, PanelView, PlotPoint } from '../webview/protocol/panelApi';
 import { conversionView } from './conversion/conversionView';
 import type { ConversionState } from './conversion/conversionState';
+import { outputPlace } from './conversion/outputPlace';
+import { outputProblem } from './conversion/outputProblem';
 import { PanelSession, type PanelServices } from './conversion/panelSession';
 import type { ReadonlyObservable } from '../base/observable';
 import { fileView } from './model/fileView';
@@ -85,7 +87,7 @@ export class EditorSession implements EditorApi {
     let hasRows = known !== undefined;
     for await (const state of this.document.state.values(signal)) {
       if (state.kind === 'reading' || state.revision === known) continue;
-      yield hasRows ? { view: this.#fileView(state) } : await this.#withRows(state, query);
+      yield hasRows ? { view: await this.#fileView(state) } : await this.#withRows(state, query);
       hasRows = true;
     }
   }
@@ -160,13 +162,16 @@ export class EditorSession implements EditorApi {
     this.services.drawn({ uri: this.document.uri, state: this.document.state.value });
   }
 
-  #fileView(state: KnownState): FileView {
+  async #fileView(state: KnownState): Promise<FileView> {
     const { uri } = this.document;
-    return fileView(uri.fsPath, state, this.services.panel.choices.wanted(uri).output);
+    const { output: path } = this.services.panel.choices.wanted(uri);
+    if (path === undefined || state.kind === 'invalid') return fileView(uri.fsPath, state);
+    const problem = outputProblem(path, await outputPlace(path, [uri.fsPath, ...state.files]))?.text;
+    return fileView(uri.fsPath, state, { path, ...(problem === undefined ? {} : { problem }) });
   }
 
   async #withRows(state: KnownState, query: Query): Promise<ShownFile> {
-    const view = this.#fileView(state);
+    const view = await this.#fileView(state);
     return view.kind === 'inventory' ? { view, first: await this.#inventory.firstRows(view.revision, query) } : { view };
   }
 }

@@ -10,6 +10,8 @@ export interface PlotOptions {
   readonly reference?: { readonly value: number; readonly label: string };
   /** Another value for each point, which `firstLabel` tells from the points' own. */
   readonly second?: { readonly values: readonly number[]; readonly label: string; readonly firstLabel: string };
+  /** What goes from left to right, where the reader should know. */
+  readonly axis?: string;
   /** How many points there will be; as many as there are unless told. */
   readonly expected?: number;
 }
@@ -35,9 +37,11 @@ export function makePlot(): Plot {
   const top = element('span', { class: 'plot-top dim' });
   const referenceLabel = element('span', { class: 'plot-reference-label dim' });
   const legend = element('span', { class: 'plot-legend dim' });
+  const axis = element('div', { class: 'plot-axis dim', aria: { hidden: 'true' } });
   const root = element('figure', { class: 'plot' }, [
     element('figcaption', {}, [title, legend, reading]),
     element('div', { class: 'plot-area' }, [picture, top, referenceLabel]),
+    axis,
   ]);
   let shown: readonly PlotPoint[] = [];
   let second: PlotOptions['second'];
@@ -76,10 +80,11 @@ export function makePlot(): Plot {
       legend.replaceChildren(...(second === undefined ? [] : [legendItem('first', second.firstLabel), legendItem('second', second.label)]));
       const line = options.reference;
       reference.setAttribute('d', line === undefined ? '' : `M0 ${y(line.value)}H${WIDTH}`);
-      referenceLabel.textContent = line?.label ?? '';
+      referenceLabel.textContent = line === undefined ? '' : `${line.label}, ${formatPercent(line.value)}`;
       referenceLabel.style.top = line === undefined ? '' : `${(y(line.value) / HEIGHT) * 100}%`;
       top.textContent = line === undefined ? formatPercent(most) : '';
       title.textContent = options.title;
+      axis.textContent = options.axis ?? '';
       reading.textContent = summary(points);
       picture.setAttribute(
         'aria-label',

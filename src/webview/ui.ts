@@ -112,14 +112,21 @@ export function textField({ label, describedBy, placeholder, onChoose }: TextFie
   root.setAttribute('spellcheck', 'false');
   if (describedBy !== undefined) root.setAttribute('aria-describedby', describedBy);
   if (placeholder !== undefined) root.setAttribute('placeholder', placeholder);
-  root.addEventListener('change', () => onChoose(root.value.trim()));
+  // What is being typed is left alone; once it is chosen, what it was taken for is shown.
+  let typing: 'on' | 'off' = 'off';
+  root.addEventListener('input', () => (typing = 'on'));
+  root.addEventListener('blur', () => (typing = 'off'));
+  root.addEventListener('change', () => {
+    typing = 'off';
+    onChoose(root.value.trim());
+  });
   return {
     root,
     get value() {
       return root.value.trim();
     },
     show(value) {
-      if (root.value !== value && document.activeElement !== root) root.value = value;
+      if (root.value !== value && typing === 'off') root.value = value;
     },
   };
 }

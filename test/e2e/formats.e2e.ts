@@ -37,7 +37,7 @@ export const targetAndLayout: Scenario = async (context) => {
     const granularity = frame.getByRole('combobox', { name: 'Granularity' });
     await granularity.and(frame.locator('[current-value="block:64x64"]')).waitFor();
     await forecast.locator('.forecast-error').waitFor();
-    await reads(forecast, /Stock ComfyUI reads one scale for each FP8 weight/);
+    await reads(forecast, /ComfyUI takes FP8 E4M3 with one scale for each tensor, not in blocks\./);
     await frame.getByRole('button', { name: 'Convert to FP8' }).and(frame.locator('[disabled]')).waitFor();
     await frame.locator('.strip', { hasText: 'This cannot be converted as it is chosen' }).waitFor();
     assert.deepEqual(await serious(frame), []);
@@ -47,7 +47,8 @@ export const targetAndLayout: Scenario = async (context) => {
     await frame.getByRole('group', { name: 'Ways out' }).getByRole('button', { name: 'Layout Hugging Face' }).click();
     await forecast.getByText('FP8 35').waitFor();
     await forecast.locator('.forecast-error').waitFor({ state: 'detached' });
-    await frame.locator('.strip', { hasText: 'Hugging Face layout' }).waitFor();
+    await frame.locator('vscode-dropdown[aria-label="Layout"]:focus').waitFor();
+    await frame.locator('.strip', { hasText: 'blocks of 64 × 64 · Hugging Face layout' }).waitFor();
   });
   await step('fold what is not needed, also for the next editor', async () => {
     await frame.locator('[data-section="format"] > summary').click();
@@ -77,9 +78,9 @@ export const quantizedSource: Scenario = withFiles(writeQuantizedModel, async (c
     await forecast.locator('.forecast-warning').first().waitFor();
   });
   await step('have its codes rounded anew, to another target', async () => {
-    await frame.locator('[data-section="tensors"] > summary').click();
-    await frame.getByRole('combobox', { name: 'Quantized' }).press('End');
+    await frame.getByRole('button', { name: 'Round Anew' }).click();
     await forecast.getByText('FP8 35').waitFor();
+    await frame.locator('[data-section="tensors"] > summary:focus', { hasText: 'with quantized ones anew' }).waitFor();
     await frame.getByRole('combobox', { name: 'Target' }).press('ArrowDown');
     await frame.locator('#help-target', { hasText: 'two of fraction' }).waitFor();
     await frame.getByRole('combobox', { name: 'Rounding', exact: true }).press('End');

@@ -98,6 +98,36 @@ export const recipeAndOutput: Scenario = async (context) => {
     await workbench.answerFileDialog('Save the Converted Model As', join(workspace, 'chosen.safetensors'));
     await frame.locator('.strip-name', { hasText: 'chosen.safetensors' }).waitFor();
   });
+  await step('be refused outputs that cannot be written, and led out', async () => {
+    const field = frame.getByRole('textbox', { name: 'Output' });
+    const error = frame.locator('.forecast-error');
+    const wayOut = (name: string) => frame.getByRole('group', { name: 'Ways out' }).getByRole('button', { name, exact: true });
+    const type = async (text: string): Promise<void> => {
+      await field.fill(text);
+      await field.press('Enter');
+    };
+    const shows = (text: string) => frame.locator(`vscode-text-field[aria-label="Output"][current-value="${text}"]`).waitFor();
+    await type(modelName);
+    await error.filter({ hasText: `This is the source itself, ${modelName}` }).waitFor();
+    await frame.getByRole('button', { name: 'Convert to FP8' }).and(frame.locator('[disabled]')).waitFor();
+    await frame.locator('.strip', { hasText: 'This cannot be converted as it is chosen' }).waitFor();
+    await wayOut('Browse…').waitFor();
+    await takePicture(context, 'panel-output-refused');
+    await wayOut('Use Default Name').click();
+    await error.waitFor({ state: 'detached' });
+    await shows(outputName);
+    await frame.locator('vscode-text-field[aria-label="Output"]:focus-within').waitFor();
+    await type('new/a.txt');
+    await error.filter({ hasText: `there is no folder ${join(workspace, 'new')}` }).waitFor();
+    await wayOut('Create the Folder').click();
+    await error.waitFor({ state: 'detached' });
+    await shows(join(workspace, 'new', 'a.txt.safetensors'));
+    await type('chosen.txt');
+    await shows('chosen.txt.safetensors');
+    await type('chosen.safetensors');
+    await frame.locator('.strip-name', { hasText: 'chosen.safetensors' }).waitFor();
+    assert.equal(await field.getAttribute('placeholder'), outputName);
+  });
   await step('choose a calibration file, and let go of it', async () => {
     const calibration = join(workspace, 'calibration.safetensors');
     const field = frame.getByRole('textbox', { name: 'Calibration file' });

@@ -4,6 +4,7 @@ import json
 import pathlib
 import struct
 import sys
+import warnings
 
 import torch
 
@@ -80,6 +81,23 @@ def main():
 
     awkward(folder)
     other_layers(folder)
+    silent(folder)
+
+
+def silent(folder):
+    model = torch.nn.ModuleDict({"seen": torch.nn.Linear(4, 4), "attention": torch.nn.MultiheadAttention(4, 2)})
+    x = torch.randn(3, 1, 4)
+    with Collector(model) as collector:
+        model["attention"](model["seen"](x), x, x)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        collector.save(folder / "silent.safetensors")
+    assert len(said) == 1 and 'never called "attention.out_proj", so' in str(said[0].message), [str(one.message) for one in said]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Collector(model["seen"]) as collector:
+            model["seen"](x)
+        collector.save(folder / "loud.safetensors")
 
 
 class Conv1D(torch.nn.Module):
@@ -128,8 +146,10 @@ def other_layers(folder):
         model["transposed"](x).square().sum().backward()
         collector.samples = 19
         model["wide"](wide)
-    collector.save(folder / "others.safetensors")
-    tensors, _ = read(folder / "others.safetensors")
+    collector.save(folder / "new" / "others.safetensors")
+    tensors, metadata = read(folder / "new" / "others.safetensors")
+    assert "dilated.input_mean" not in tensors, "the mean of all groups together is no row's"
+    assert metadata["dilated.groups"] == "2" and "plain.groups" not in metadata, "the groups are not told"
     for name, (layer, seen) in convolutions.items():
         expected = patches_by_outputs(layer, seen)
         close(tensors[f"{name}.input_second_moment"], expected.T @ expected / len(expected), 1e-4, f"the convolution {name}")

@@ -63,9 +63,9 @@ const CASES: readonly Partial<Recipe>[] = [
   { layout: 'compressed-tensors', target: 'mxfp8' },
   { layout: 'compressed-tensors', target: 'nvfp4' },
   { layout: 'compressed-tensors', overrides: [{ match: '*.fc1.*', action: 'quantize', target: 'int8' }] },
-  { layout: 'huggingface', blockSize: [32, 32] },
-  { layout: 'huggingface', blockSize: [64, 224] },
-  { layout: 'huggingface', blockSize: [192, 112] },
+  { layout: 'huggingface', granularity: 'block', blockSize: [32, 32] },
+  { layout: 'huggingface', granularity: 'block', blockSize: [64, 224] },
+  { layout: 'huggingface', granularity: 'block', blockSize: [192, 112] },
   ...(['float8_e4m3fn', 'float8_e5m2', 'int8'] as const).flatMap((target): readonly Partial<Recipe>[] => [
     { layout: 'plain', target, granularity: 'tensor' },
     { layout: 'plain', target, granularity: 'row' },
@@ -124,7 +124,8 @@ describe.skipIf(PYTHON === undefined)(`a loader of the layout${PYTHON === undefi
 
   it.each(['compressed-tensors', 'huggingface', 'plain'] as const)('reads shards as it reads one file: %s', async (layout) => {
     await writeModel(scene.source, layout === 'plain' ? [...MODEL, ...STACKS] : MODEL);
-    const recipe = defaultRecipe({ layout, minElements: 1, blockSize: [32, 32], rounding: 'nearest' });
+    const granularity = layout === 'huggingface' ? 'block' : 'auto';
+    const recipe = defaultRecipe({ layout, minElements: 1, granularity, blockSize: [32, 32], rounding: 'nearest' });
     await scene.convert(scene.request({ recipe }));
     const plan = makePlan(await readHeader(scene.source), recipe, { toolVersion: '0.0.0' });
     const single = readFileSync(load(recipe, plan));

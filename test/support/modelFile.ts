@@ -11,6 +11,8 @@ export interface ModelTensor {
   readonly shape: readonly number[];
   /** Elements to replace: NaN and infinities where they are wanted. */
   readonly replace?: readonly { readonly index: number; readonly value: number }[];
+  /** In place of made-up ones. */
+  readonly bytes?: Uint8Array;
 }
 
 export async function writeModel(
@@ -30,7 +32,10 @@ export function modelBytes(tensors: readonly ModelTensor[], metadata: Readonly<R
   );
   const bytes = new Uint8Array(layout.fileSize);
   bytes.set(layout.headerBytes);
-  for (const tensor of layout.tensors) fill(new DataView(bytes.buffer, tensor.begin, tensor.end - tensor.begin), tensor);
+  for (const tensor of layout.tensors) {
+    if (tensor.bytes === undefined) fill(new DataView(bytes.buffer, tensor.begin, tensor.end - tensor.begin), tensor);
+    else bytes.set(tensor.bytes, tensor.begin);
+  }
   return bytes;
 }
 

@@ -308,6 +308,7 @@ struct Compared {
   double squared_error = 0;
   double squared_source = 0;
   double max_absolute_error = 0;
+  std::optional<double> squared_converted;
   std::optional<double> squared_nearest;     // of nearest rounding with the same scales
   std::optional<double> largest_step_error;  // in units of half the widest step of the grid times the scale
   std::uint64_t non_finite_count = 0;

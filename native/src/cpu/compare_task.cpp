@@ -63,6 +63,7 @@ Compared compare_block(const float* values, const float* scales, const float* so
   Compared part;
   part.equal = true;
   double largest = 0;
+  double converted = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const float ours = values[i];
     const float theirs = source[i];
@@ -71,6 +72,7 @@ Compared compare_block(const float* values, const float* scales, const float* so
       part.equal = false;
       continue;
     }
+    converted += static_cast<double>(ours) * static_cast<double>(ours);
     const double difference = static_cast<double>(ours) - static_cast<double>(theirs);
     if (difference == 0) {
       part.squared_source += static_cast<double>(theirs) * static_cast<double>(theirs);
@@ -82,6 +84,7 @@ Compared compare_block(const float* values, const float* scales, const float* so
     part.max_absolute_error = std::max(part.max_absolute_error, std::fabs(difference));
     largest = std::max(largest, std::fabs(difference) / (half_step * static_cast<double>(std::fabs(scales[i]))));
   }
+  part.squared_converted = converted;
   part.largest_step_error = largest;
   return part;
 }
@@ -152,6 +155,7 @@ Compared compare_values(const CompareTask& task, const Codes& codes, CodeGrid gr
     total.equal = total.equal && part.equal;
     total.squared_error += part.squared_error;
     total.squared_source += part.squared_source;
+    total.squared_converted = total.squared_converted.value_or(0) + part.squared_converted.value_or(0);
     total.squared_nearest = total.squared_nearest.value_or(0) + part.squared_nearest.value_or(0);
     total.max_absolute_error = std::max(total.max_absolute_error, part.max_absolute_error);
     total.non_finite_count += part.non_finite_count;

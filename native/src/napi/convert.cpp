@@ -98,6 +98,7 @@ struct EventToJs {
         .set("squaredError", event.squared_error)
         .set("squaredSource", event.squared_source)
         .set("maxAbsoluteError", event.max_absolute_error)
+        .set("squaredConverted", event.squared_converted)
         .set("squaredNearest", event.squared_nearest)
         .set("largestStepError", event.largest_step_error)
         .set("nonFiniteCount", event.non_finite_count)

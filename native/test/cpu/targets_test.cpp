@@ -203,6 +203,8 @@ TEST_P(Targets, AreReadBackAsTheyAreStored) {
   run(job, recorder);
   double squared = 0;
   double steps = 0;
+  double norm = 0;
+  for (const float value : values) norm += static_cast<double>(value) * static_cast<double>(value);
   for (std::size_t i = 0; i < errors.size(); ++i) {
     squared += errors[i] * errors[i];
     steps = std::max(steps, std::fabs(errors[i]) / (step / 2 * static_cast<double>(written.scales[i])));
@@ -216,6 +218,7 @@ TEST_P(Targets, AreReadBackAsTheyAreStored) {
     EXPECT_FALSE(found.equal);
     EXPECT_NEAR(found.squared_error, squared, 1e-6 * squared);
     EXPECT_NEAR(found.largest_step_error.value_or(0), steps, 1e-6 * steps);
+    EXPECT_NEAR(found.squared_converted.value_or(0), norm, 1e-6 * norm);
   }
   const std::vector<Inspected> inspected = recorder.all<Inspected>();
   ASSERT_EQ(inspected.size(), 2U);

@@ -2,24 +2,24 @@
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import { quantizationConfig } from '../../engine/plan/quantizationConfig';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
-import { sourceKind } from '../../engine/safetensors/modelSource';
 import { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
 import { CONVERT_OPTIONS } from '../options';
 import { readDevice, readMaxShardBytes, readRecipe, readThreads } from '../recipeOptions';
+import { outputOf } from '../outputOf';
 import { singleFile } from '../singleFile';
 import { howToRun, planOf, runRequest } from './runRequest';
 
 /** Throws UsageError and EngineError. */
 export async function convert(words: readonly string[], context: CommandContext): Promise<ExitCode> {
   const given = Arguments.parse(words, CONVERT_OPTIONS);
-  const source = singleFile(given, 'convert', given.text('input'));
+  const source = singleFile(given, 'convert');
   const recipe = await readRecipe(given);
   const reportPath = given.text('report');
   const maxShardBytes = readMaxShardBytes(given);
   const request: ConvertRequest = {
     source,
-    output: given.text('output') ?? defaultOutputPath(source, recipe, await sourceKind(source)),
+    output: await outputOf(given, source, (kind) => defaultOutputPath(source, recipe, kind)),
     ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
     recipe,
     device: readDevice(given),

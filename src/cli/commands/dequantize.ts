@@ -1,10 +1,10 @@
 /** `fp8 dequantize`: a quantized model as numbers again. */
 import type { SourceDtype } from '../../engine/dtype';
 import { storedOutputPath } from '../../engine/plan/outputPath';
-import { sourceKind } from '../../engine/safetensors/modelSource';
 import { Arguments } from '../arguments';
 import type { CommandContext, ExitCode } from '../command';
 import { DEQUANTIZE_OPTIONS } from '../options';
+import { outputOf } from '../outputOf';
 import { singleFile } from '../singleFile';
 import { howToRun, runRequest } from './runRequest';
 import { storedRequest } from './storedRequest';
@@ -17,7 +17,7 @@ export async function dequantize(words: readonly string[], context: CommandConte
   const given = Arguments.parse(words, DEQUANTIZE_OPTIONS);
   const source = singleFile(given, 'dequantize');
   const name = given.choice('dtype', DTYPES) ?? 'bf16';
-  const output = given.text('output') ?? storedOutputPath(source, name, await sourceKind(source));
+  const output = await outputOf(given, source, (kind) => storedOutputPath(source, name, kind));
   const request = { ...storedRequest(given, source, output), work: { kind: 'dequantize', dtype: BY_NAME[name] } } as const;
   return runRequest({ request, ...howToRun(given) }, context);
 }

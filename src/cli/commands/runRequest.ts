@@ -12,6 +12,7 @@ import { outputParts } from '../../engine/plan/outputForm';
 import { modelFamily } from '../../engine/plan/modelFamily';
 import type { Plan } from '../../engine/plan/plan';
 import { steeringOfPlan } from '../../engine/plan/steering';
+import { NOTHING_TO_QUANTIZE } from '../../engine/plan/warnings';
 import { EngineClient } from '../../engine/process/engineClient';
 import type { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
@@ -122,7 +123,9 @@ async function convertForPeople({ request, detail }: RunOptions, context: Comman
   await requirePlace();
   // What steers rounding is told by the job, which knows its device; for the sake of every tensor it is asked for before.
   const planShown = detail === 'summary' ? plan : await planFor(context);
-  terminal.print(planText(planShown, { ...request, ...sizes, model }, detail, style));
+  // The error says the same in a moment.
+  const warnings = planShown.warnings.filter((text) => !text.startsWith(NOTHING_TO_QUANTIZE));
+  terminal.print(planText({ ...planShown, warnings }, { ...request, ...sizes, model }, detail, style));
   const progress = new ProgressView(terminal);
   const shown = new Set(plan.warnings);
   let code: ExitCode = EXIT.error;

@@ -1,7 +1,14 @@
 /** `fp8 verify`: checks a converted file against its source and prints the error of every tensor; without a source, by its loader's rules alone. */
 import { resolve } from 'node:path';
 import { formatQuantity, formatSeconds } from '../../base/format';
-import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from '../../engine/job/verify/verifyEvent';
+import {
+  MEASURED_STATES,
+  type TensorVerification,
+  type VerifyEnd,
+  type VerifyEvent,
+  type VerifyReport,
+  type VerifyRequest,
+} from '../../engine/job/verify/verifyEvent';
 import { EngineClient } from '../../engine/process/engineClient';
 import { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
@@ -13,6 +20,14 @@ import { printable, table } from '../output/text';
 import type { Style } from '../output/terminal';
 import { readThreads } from '../recipeOptions';
 import { singleFile } from '../singleFile';
+
+/** What else may have become of tensors, said only where it has. */
+const OTHER_STATES: readonly (readonly [TensorVerification['state'], string])[] = [
+  ['corrected', 'biases corrected'],
+  ['dequantized', 'dequantized'],
+  ['migrated', 'with the same numbers in this layout'],
+  ['removed', 'removed'],
+];
 
 export async function verify(words: readonly string[], context: CommandContext): Promise<ExitCode> {
   const given = Arguments.parse(words, VERIFY_OPTIONS);
@@ -62,9 +77,7 @@ function verifyText(report: VerifyReport, style: Style): string {
   const { tensors, problems, warnings, ok, converted, source } = report;
   const count = (state: TensorVerification['state']): number => tensors.filter((tensor) => tensor.state === state).length;
   const bad = problems.length + tensors.reduce((total, tensor) => total + tensor.problems.length, 0);
-  const removed = count('removed');
-  const dequantized = count('dequantized');
-  const migrated = count('migrated');
+  const others = OTHER_STATES.flatMap(([state, words]) => (count(state) === 0 ? [] : [`${count(state)} ${words}`]));
   const against = source === undefined ? ' by the rules of its loader alone' : ` against ${printable(source)}`;
   return [
     ...table(
@@ -86,12 +99,17 @@ function verifyText(report: VerifyReport, style: Style): string {
     ...warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
     `${ok ? style.good('Good') : style.bad('Not good')}: ${printable(converted)}${against} (${formatSeconds(report.seconds)})`,
     `  layout   ${report.layout}${report.writtenBy === undefined ? '' : `, written by fp8-quantizer ${printable(report.writtenBy)}`}`,
-    `  tensors  ${count('quantized')} quantized, ${count('kept')} kept${source === undefined ? '' : ' byte for byte'}${dequantized === 0 ? '' : `, ${dequantized} dequantized`}${migrated === 0 ? '' : `, ${migrated} with the same numbers in this layout`}${removed === 0 ? '' : `, ${removed} removed`}, ${count('wrong')} wrong`,
-    report.relativeError === undefined
-      ? '  error    not measured: nothing was compared with a source (--against SOURCE)'
-      : `  error    ${errorPercent(report.relativeError)} of the weights' norm, over all quantized tensors`,
+    `  tensors  ${[`${count('quantized')} quantized`, `${count('kept')} kept${source === undefined ? '' : ' byte for byte'}`, ...others, `${count('wrong')} wrong`].join(', ')}`,
+    `  error    ${errorLine(report)}`,
     ...(ok ? [] : [`  ${formatQuantity(bad, 'problem')}`]),
   ].join('\n');
+}
+
+function errorLine({ source, relativeError, tensors }: VerifyReport): string {
+  if (source === undefined) return 'not measured: nothing was compared with a source (--against SOURCE)';
+  const measured = MEASURED_STATES.find((state) => tensors.some((tensor) => tensor.state === state));
+  if (relativeError === undefined || measured === undefined) return 'not measured: no tensor is quantized';
+  return `${errorPercent(relativeError)} of the weights' norm, over all ${measured} tensors`;
 }
 
 function rowOf({ name, state, relativeError, maxAbsoluteError, scale }: TensorVerification): readonly string[] {

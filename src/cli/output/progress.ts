@@ -15,6 +15,9 @@ export interface Progress {
 }
 
 const BAR_WIDTH = 24;
+/** Where there is little room, the bar makes way for the name, down to this. */
+const LEAST_BAR_WIDTH = 8;
+const NAME_WIDTH = 24;
 const PLAIN_STEP = 0.1;
 const PLAIN_SECONDS = 15;
 
@@ -56,12 +59,14 @@ export class ProgressView {
 export function progressLine(progress: Progress, columns: number, style: Style): string {
   const percent = `${Math.floor(progress.fraction * 100)} %`.padStart(5);
   const figures = figuresOf(progress).join(' · ');
-  const withBar = 1 + BAR_WIDTH + 2 + percent.length + figures.length;
-  if (withBar > columns) return shortened(`${percent}  ${figures}`, columns);
-  const filled = Math.round(progress.fraction * BAR_WIDTH);
-  const bar = style.good('━'.repeat(filled)) + style.dim('─'.repeat(BAR_WIDTH - filled));
+  const fixed = 1 + 2 + percent.length + figures.length;
+  if (fixed + LEAST_BAR_WIDTH > columns) return shortened(`${percent}  ${figures}`, columns);
   const [current] = progress.current;
-  const room = columns - withBar - 3;
+  const nameWidth = current === undefined ? 0 : 3 + Math.min(NAME_WIDTH, Array.from(printable(current)).length);
+  const width = Math.max(LEAST_BAR_WIDTH, Math.min(BAR_WIDTH, columns - fixed - nameWidth));
+  const filled = Math.round(progress.fraction * width);
+  const bar = style.good('━'.repeat(filled)) + style.dim('─'.repeat(width - filled));
+  const room = columns - fixed - width - 3;
   const name = current === undefined || room < 8 ? '' : ` · ${style.dim(shortened(printable(current), room))}`;
   return `${percent} ${bar}  ${figures}${name}`;
 }

@@ -1,40 +1,51 @@
 /** chooseOutput: where a conversion writes, asking before anything is replaced. */
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { outputPlace } from './outputPlace';
+import { outputPlace, type OutputPlace } from './outputPlace';
+import { outputProblem } from './outputProblem';
 
 export interface ChosenOutput {
   readonly path: string;
   readonly overwrite: 'refuse' | 'replace';
 }
 
+export interface OutputQuestion {
+  readonly preferred: string;
+  /** A name that can be suggested where nothing can be written to the preferred one. */
+  readonly fallback: string;
+  /** The files that are read. */
+  readonly sources: readonly string[];
+}
+
 /** `undefined` where the user changed their mind. */
-export async function chooseOutput(preferred: string): Promise<ChosenOutput | undefined> {
-  const place = await outputPlace(preferred);
+export async function chooseOutput(question: OutputQuestion): Promise<ChosenOutput | undefined> {
+  const { preferred, fallback, sources } = question;
+  const place = await outputPlace(preferred, sources);
   if (place === 'free') return { path: preferred, overwrite: 'refuse' };
   const replace = 'Replace';
   const another = 'Choose Another Name…';
-  const folder = dirname(preferred);
+  const problem = outputProblem(preferred, place);
   const answer = await vscode.window.showWarningMessage(
-    `“${basename(preferred)}” already exists.`,
-    {
-      modal: true,
-      detail:
-        place === 'folder'
-          ? `It is a folder in ${folder} that has something in it, and no folder is ever replaced.`
-          : `It is in ${folder}. Replacing it cannot be undone.`,
-    },
-    ...(place === 'folder' ? [] : [replace]),
+    problem === undefined ? `“${basename(preferred)}” already exists.` : 'Nothing can be written there.',
+    { modal: true, detail: problem?.text ?? detailOf(preferred, place) },
+    ...(place === 'file' ? [replace] : []),
     another,
   );
   switch (answer) {
     case replace:
       return { path: preferred, overwrite: 'replace' };
     case another:
-      return askForName(await unusedName(preferred));
+      return askForName(await unusedName(problem === undefined ? preferred : fallback, sources), question);
     default:
       return undefined;
   }
+}
+
+function detailOf(preferred: string, place: OutputPlace): string {
+  const folder = dirname(preferred);
+  return place === 'folder'
+    ? `It is a folder in ${folder} that has something in it, and no folder is ever replaced.`
+    : `It is in ${folder}. Replacing it cannot be undone.`;
 }
 
 /** Of a file or, where the name has no such ending, a folder. */
@@ -49,16 +60,20 @@ export async function askForOutput(suggestion: string, saveLabel: string): Promi
   return uri?.fsPath;
 }
 
-async function askForName(suggestion: string): Promise<ChosenOutput | undefined> {
+async function askForName(suggestion: string, question: OutputQuestion): Promise<ChosenOutput | undefined> {
   const path = await askForOutput(suggestion, 'Convert');
   if (path === undefined) return undefined;
   // The dialog has asked before it returns the name of a file that is taken.
-  return { path, overwrite: (await outputPlace(path)) === 'file' ? 'replace' : 'refuse' };
+  if ((await outputPlace(path, question.sources)) === 'file') return { path, overwrite: 'replace' };
+  return chooseOutput({ ...question, preferred: path });
 }
 
-async function unusedName(path: string): Promise<string> {
+async function unusedName(path: string, sources: readonly string[]): Promise<string> {
+  if ((await outputPlace(path, sources)) === 'free') return path;
   for (let number = 2; ; number++) {
     const candidate = path.replace(/((\.safetensors(\.index\.json)?)?)$/, `_${number}$1`);
-    if ((await outputPlace(candidate)) === 'free') return candidate;
+    const place = await outputPlace(candidate, sources);
+    // Where nothing can be, no other number helps.
+    if (place === 'free' || outputProblem(candidate, place) !== undefined) return candidate;
   }
 }

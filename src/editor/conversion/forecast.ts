@@ -91,7 +91,9 @@ export function sweepsSentence({ recipe, tensors }: JobReport): string | undefin
   const [most, median] = [sweeps.at(-1), sweeps[sweeps.length >> 1]];
   if (recipe.rounding === 'nearest' || most === undefined || median === undefined || most === 0) return undefined;
   const unit = recipe.rounding === 'tpec' ? 'steps' : 'sweeps';
-  return most === median ? `Last time ${most} ${unit} ran.` : `Last time ${median} ${unit} ran for most tensors, at most ${most}.`;
+  return most === median
+    ? `On the last model ${most} ${unit} ran.`
+    : `On the last model ${median} ${unit} ran for most tensors, at most ${most}.`;
 }
 
 function modelledSeconds(tensors: readonly SizedTensor[], recipe: Recipe, device: DeviceKind): number {

@@ -1,7 +1,7 @@
 /** PanelSession: answers the panel of one editor, and carries out what it asks for. */
-import { statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import * as vscode from 'vscode';
 import { Observable, type ReadonlyObservable } from '../../base/observable';
 import { EngineError } from '../../engine/errors';
@@ -29,6 +29,7 @@ import type { Devices } from './devices';
 import { outputPlace } from './outputPlace';
 import { panelView } from './panelView';
 import type { Rates } from './rates';
+import { typedOutput } from './typedOutput';
 
 export interface PanelServices {
   readonly choices: ChoiceStore;
@@ -105,8 +106,8 @@ export class PanelSession implements PanelApi {
     const { output, calibration } = patch;
     const placed = {
       ...patch,
-      ...(output === undefined || output === '' ? undefined : { output: this.#placed(this.#named(output)) }),
-      ...(calibration === undefined || calibration === '' ? undefined : { calibration: this.#placed(calibration) }),
+      ...(output === undefined || output === '' ? undefined : { output: typedOutput(output, this.#defaultOutput(), this.#sourceKind()) }),
+      ...(calibration === undefined || calibration === '' ? undefined : { calibration: resolve(dirname(this.#path), calibration) }),
     };
     await this.services.choices.change(this.#path, (choices) => withOptions(choices, placed));
   }
@@ -148,6 +149,9 @@ export class PanelSession implements PanelApi {
         if (output !== undefined) await this.#choose({ output });
         return;
       }
+      case 'createOutputFolder':
+        await this.#createOutputFolder();
+        return;
       case 'browseCalibration': {
         const calibration = await this.#browseCalibration();
         if (calibration !== undefined) await this.#choose({ calibration });
@@ -179,7 +183,8 @@ export class PanelSession implements PanelApi {
     const { choices, devices, rates, panel } = this.services;
     const wanted = choices.wanted(this.document.uri);
     const answers = this.#answered;
-    const outputPath = wanted.output ?? defaultOutputPath(this.#path, wanted.recipe, state.sourceKind);
+    const defaultPath = this.#defaultOutput();
+    const outputPath = wanted.output ?? defaultPath;
     const device = devices.resolve(wanted.device);
     const rate = rates.of(device, wanted.recipe.rounding);
     const lastSweeps = rates.lastSweeps(wanted.recipe.rounding);
@@ -191,8 +196,9 @@ export class PanelSession implements PanelApi {
       wanted,
       answers,
       outputPath,
+      defaultOutputPath: defaultPath,
       outputForm: outputForm(outputPath, { kind: state.sourceKind }, undefined),
-      outputPlace: await outputPlace(outputPath),
+      outputPlace: await outputPlace(outputPath, [this.#path, ...state.files]),
       files: state.files.length,
       ...(freeBytes === undefined ? undefined : { freeBytes }),
       devices: devices.list.value,
@@ -211,20 +217,25 @@ export class PanelSession implements PanelApi {
     return 'sourceKind' in state ? state.sourceKind : 'file';
   }
 
-  /** Shards go to a folder, or to where an index is named; one file keeps the ending of one. */
-  #named(output: string): string {
-    const isFile = this.#sourceKind() === 'file';
-    return !isFile || /\.(safetensors|sft|safetensors\.index\.json)$/i.test(output) ? output : `${output}.safetensors`;
-  }
-
-  /** A name alone is meant beside the source. */
-  #placed(path: string): string {
-    return isAbsolute(path) ? path : join(dirname(this.#path), path);
+  #defaultOutput(): string {
+    return defaultOutputPath(this.#path, this.services.choices.wanted(this.document.uri).recipe, this.#sourceKind());
   }
 
   async #browse(): Promise<string | undefined> {
     const wanted = this.services.choices.wanted(this.document.uri);
-    return askForOutput(wanted.output ?? defaultOutputPath(this.#path, wanted.recipe, this.#sourceKind()), 'Choose');
+    return askForOutput(wanted.output ?? this.#defaultOutput(), 'Choose');
+  }
+
+  async #createOutputFolder(): Promise<void> {
+    const { choices } = this.services;
+    const folder = dirname(choices.wanted(this.document.uri).output ?? this.#defaultOutput());
+    try {
+      await mkdir(folder, { recursive: true });
+    } catch (error) {
+      void vscode.window.showErrorMessage(`The folder ${folder} could not be created: ${EngineError.wrap(error).message}`);
+    }
+    // Nothing else has changed, and what is shown of the output has.
+    await choices.change(this.#path, (before) => ({ ...before }));
   }
 
   async #browseCalibration(): Promise<string | undefined> {

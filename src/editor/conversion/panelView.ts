@@ -17,7 +17,9 @@ import type { Wanted } from '../recipe/choiceStore';
 import type { RecipeProblem } from '../model/modelDocument';
 import { forecast, type Rate } from './forecast';
 import type { OutputPlace } from './outputPlace';
+import { outputProblem } from './outputProblem';
 import { problemOf, warningsOf } from './remedies';
+import { outputText } from './typedOutput';
 
 export interface PanelFacts {
   readonly header: Header;
@@ -26,6 +28,8 @@ export interface PanelFacts {
   readonly wanted: Wanted;
   readonly answers: number;
   readonly outputPath: string;
+  /** Where it is written if nobody chooses. */
+  readonly defaultOutputPath: string;
   readonly outputForm: OutputForm;
   readonly outputPlace: OutputPlace;
   /** Of the source. */
@@ -47,6 +51,8 @@ export function panelView(facts: PanelFacts): PanelView {
   const { presets, rounding, topK, numIter, layout, target, granularity, blockSize, overrides } = wanted.recipe;
   const { convolutions, embeddings, quantized, statistics, sides, calibSamples, calibration, biasCorrection } = wanted.recipe;
   const forecasted = forecastView(facts);
+  const outputNotice = outputProblem(outputPath, facts.outputPlace);
+  const sourceCodes = hasCodes(header) ? 'some' : 'none';
   return {
     panel: facts.panel,
     folded: facts.folded,
@@ -73,17 +79,24 @@ export function panelView(facts: PanelFacts): PanelView {
     },
     answers: facts.answers,
     presets: presetChoices(presetValue(presets)),
-    sourceCodes: hasCodes(header) ? 'some' : 'none',
+    sourceCodes,
     recognised: recognised(header),
     devices: deviceChoices(devices, wanted.device),
     deviceHelp: deviceHelp(devices, facts.device),
     cores: facts.cores,
-    output: { fileName: basename(outputPath), directory: dirname(outputPath), form: formWords(facts) },
+    output: {
+      fileName: basename(outputPath),
+      directory: dirname(outputPath),
+      form: formWords(facts),
+      text: outputText(outputPath, facts.defaultOutputPath),
+      defaultName: basename(facts.defaultOutputPath),
+    },
     overrides: overrideViews(overrides, header),
     forecast: forecasted,
-    warnings: [...warningsOf(plan), ...placeWarnings(facts, forecasted).map((text) => ({ text, remedies: [] }))],
+    warnings: [...warningsOf(plan, sourceCodes), ...placeWarnings(facts, forecasted).map((text) => ({ text, remedies: [] }))],
     choices: facts.choices,
     ...(problem === undefined ? undefined : { problem: problemOf(problem) }),
+    ...(outputNotice === undefined ? undefined : { outputProblem: outputNotice }),
     ...(lastSweeps === undefined ? undefined : { lastSweeps }),
   };
 }

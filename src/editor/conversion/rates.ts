@@ -4,9 +4,9 @@ import type { JobReport } from '../../engine/job/report';
 import type { Rounding } from '../../engine/plan/recipe';
 import { rateOf, sweepsSentence, type Rate } from './forecast';
 
-/** With the model by which factors are counted: another one makes them others. */
+/** With the model by which factors are counted, and the words of a sentence: others make them others. */
 const RATE = 'fp8.rate.2:';
-const SWEEPS = 'fp8.sweeps:';
+const SWEEPS = 'fp8.sweeps.2:';
 
 export class Rates {
   constructor(private readonly memento: Memento) {}

@@ -2,12 +2,14 @@
 import { EngineError } from '../../engine/errors';
 import { chooseEncoding, wishOf } from '../../engine/plan/chooseEncoding';
 import { TARGET_FACTS, TARGETS } from '../../engine/plan/encoding';
-import { FORMATS } from '../../engine/plan/formats/formats';
 import type { Plan } from '../../engine/plan/plan';
 import { LAYOUTS, type Recipe } from '../../engine/plan/recipe';
 import { unevenBlocks } from '../../engine/plan/unevenBlocks';
+import { nothingLeftToQuantize } from '../../engine/plan/warnings';
+import { TARGET_LABELS } from '../../webview/protocol/labels';
 import type { Notice, Remedy } from '../../webview/protocol/panelApi';
 import type { RecipeProblem } from '../model/modelDocument';
+import { refusalWords } from './refusalWords';
 
 /** More choices help nobody. */
 const MOST = 3;
@@ -18,23 +20,28 @@ export function problemOf({ about, recipe, message }: RecipeProblem): Notice {
 }
 
 /** What can be done about the plan's warnings. */
-export function warningsOf({ tensors, recipe, warnings }: Plan): readonly Notice[] {
+export function warningsOf({ tensors, recipe, warnings }: Plan, sourceCodes: 'some' | 'none'): readonly Notice[] {
   const uneven = unevenBlocks(tensors, recipe);
-  return warnings.map((text) => ({ text, remedies: text === uneven?.sentence ? [{ kind: 'block', edge: uneven.edge }] : [] }));
+  const quantized = sourceCodes === 'some' && recipe.quantized === 'keep' ? nothingLeftToQuantize(tensors) : undefined;
+  const remediesFor = (text: string): readonly Remedy[] => {
+    if (text === uneven?.sentence) return [{ kind: 'block', edge: uneven.edge }];
+    return text === quantized ? [{ kind: 'requantize' }] : [];
+  };
+  return warnings.map((text) => ({ text, remedies: remediesFor(text) }));
 }
 
 function wordsOf(recipe: Recipe): string | undefined {
-  const { layout, target, rounding, granularity } = recipe;
+  const { target, rounding, granularity } = recipe;
   if (lacksCalibration(recipe)) return 'Real inputs are asked for, and there is no calibration file to take them from.';
   if (isPossible(recipe)) return undefined;
   const prescribed = TARGET_FACTS[target].block;
   if (prescribed !== undefined && granularity !== 'auto' && granularity !== 'block') {
-    return `${TARGET_FACTS[target].word} has blocks of its own, ${prescribed.rows} × ${prescribed.columns}.`;
+    return `${TARGET_LABELS[target]} has blocks of its own, ${prescribed.rows} × ${prescribed.columns}.`;
   }
   if (isPossible({ ...recipe, rounding: 'learned' })) {
     return rounding === 'tpec' ? 'TPEC rounding knows FP8 E4M3 with one scale for each tensor only.' : undefined;
   }
-  return FORMATS[layout].limits;
+  return refusalWords(recipe);
 }
 
 function remediesOf(recipe: Recipe, about: RecipeProblem['about']): readonly Remedy[] {

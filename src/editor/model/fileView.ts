@@ -2,6 +2,7 @@
 import { basename, dirname } from 'node:path';
 import type { EngineError } from '../../engine/errors';
 import { parametersOf } from '../../engine/inspect/parameters';
+import { chooseEncoding, wishOf } from '../../engine/plan/chooseEncoding';
 import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Action, PlannedTensor } from '../../engine/plan/plan';
@@ -13,8 +14,14 @@ import { problemOf } from '../conversion/remedies';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { KnownState } from './modelDocument';
 
-/** `named` is the output where the user has named one. */
-export function fileView(path: string, state: KnownState, named?: string): FileView {
+/** The output where the user has named one. */
+export interface NamedOutput {
+  readonly path: string;
+  /** Why nothing can be written there, as a sentence. */
+  readonly problem?: string;
+}
+
+export function fileView(path: string, state: KnownState, named?: NamedOutput): FileView {
   switch (state.kind) {
     case 'invalid':
       return invalidView(path, state.error, state.revision);
@@ -60,9 +67,10 @@ function headerView(header: Header): HeaderView {
 function planView(
   path: string,
   { header, plan, problem, sourceKind }: Extract<KnownState, { readonly kind: 'valid' }>,
-  named?: string,
+  named?: NamedOutput,
 ): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
-  const output = named ?? defaultOutputPath(path, plan.recipe, sourceKind);
+  const output = named?.path ?? defaultOutputPath(path, plan.recipe, sourceKind);
+  const obstacle = problem === undefined ? named?.problem : problemOf(problem).text;
   return {
     actions: actionTotals(plannedTensors(header, plan)),
     output: {
@@ -71,7 +79,7 @@ function planView(
       fileSize: plan.output.fileSize,
       recipe: recipeWords(plan.recipe),
       becomes: TARGET_FACTS[plan.recipe.target].word,
-      ...(problem === undefined ? undefined : { problem: problemOf(problem).text }),
+      ...(obstacle === undefined ? undefined : { problem: obstacle }),
     },
     warnings: plan.warnings,
   };
@@ -114,10 +122,14 @@ const LAYOUT_WORDS: Readonly<Record<Recipe['layout'], string>> = {
 export function recipeWords(recipe: Recipe): string {
   const convolutions = recipe.convolutions === 'quantize' ? ['with convolutions'] : [];
   const embeddings = recipe.embeddings === 'quantize' ? ['with embeddings'] : [];
-  const granularity = recipe.granularity === 'auto' ? [] : [`a scale for each ${recipe.granularity}`];
-  return [ROUNDING_WORDS[recipe.rounding], recipe.target, ...granularity, LAYOUT_WORDS[recipe.layout], ...convolutions, ...embeddings].join(
-    ' · ',
-  );
+  return [
+    ROUNDING_WORDS[recipe.rounding],
+    recipe.target,
+    ...granularityWords(recipe),
+    LAYOUT_WORDS[recipe.layout],
+    ...convolutions,
+    ...embeddings,
+  ].join(' · ');
 }
 
 function invalidView(path: string, error: EngineError, revision: number): InvalidFileView {
@@ -157,4 +169,12 @@ function titleOf(error: EngineError): string {
 function withoutPath(message: string, path: string): string {
   const rest = message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
   return rest.charAt(0).toUpperCase() + rest.slice(1);
+}
+
+/** Nothing where it goes without saying: what `auto` has for the whole tensor or each row, and the blocks that a target prescribes. */
+function granularityWords(recipe: Recipe): readonly string[] {
+  const { granularity } = chooseEncoding(wishOf(recipe));
+  if (granularity.kind === 'block' && TARGET_FACTS[recipe.target].block === undefined)
+    return [`blocks of ${granularity.rows} × ${granularity.columns}`];
+  return recipe.granularity === 'auto' ? [] : [`a scale for each ${granularity.kind}`];
 }

@@ -34,8 +34,7 @@ export function parseChoices(stored: unknown): Choices {
 export function withOptions(choices: Choices, patch: Partial<Options>): Choices {
   const { preset, device, threads, output, calibration, ...rest } = patch;
   const recipe: Partial<Recipe> = {
-    // Each rounding has a rank of its own by default.
-    ...(rest.rounding === undefined ? choices.recipe : withoutTopK(choices.recipe)),
+    ...withoutWhatBelongedTo(rest, choices.recipe),
     ...rest,
     ...(calibration === undefined ? undefined : { calibration: calibration === '' ? null : calibration }),
     ...(preset === undefined ? undefined : { presets: presetsOf(preset) }),
@@ -51,8 +50,11 @@ export function withOptions(choices: Choices, patch: Partial<Options>): Choices 
   };
 }
 
-function withoutTopK(recipe: Partial<Recipe>): Partial<Recipe> {
-  return Object.fromEntries(Object.entries(recipe).filter(([key]) => key !== 'topK'));
+/** Each rounding has a rank of its own by default, and only blocks that are asked for have a size. */
+function withoutWhatBelongedTo({ rounding, granularity }: Partial<Options>, recipe: Partial<Recipe>): Partial<Recipe> {
+  const isLeft = (key: string): boolean =>
+    !(key === 'topK' && rounding !== undefined) && !(key === 'blockSize' && granularity !== undefined);
+  return Object.fromEntries(Object.entries(recipe).filter(([key]) => isLeft(key)));
 }
 
 /** Throws EngineError InvalidRecipe where a pattern cannot be read. */

@@ -80,7 +80,7 @@ function verified(report: VerifyReport): VerificationView {
   const { ok, tensors, problems, warnings, relativeError, seconds } = report;
   const checked = formatQuantity(tensors.length, 'tensor');
   if (ok) {
-    const sentence = `Verified ${checked} against the source in ${formatSeconds(seconds)}: everything is in its place, error ${formatPercent(relativeError ?? 0)}.`;
+    const sentence = `Verified ${checked} against the source in ${formatSeconds(seconds)}: everything is in its place${relativeError === undefined ? '' : `, error ${formatPercent(relativeError)}`}.`;
     return { phase: 'good', sentence, warnings };
   }
   const wrong = tensors.flatMap(({ name, problems: own }) => own.map((problem) => `${name}: ${problem}`));

@@ -27,9 +27,19 @@ export function isGguf(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) === GGUF_MAGIC;
 }
 
-/** The whole file. Throws EngineError InvalidCalibration, which names the file and what is wrong. */
-export function parseImatrix(bytes: Uint8Array, path: string): Header {
-  const reader = new Reader(bytes, path);
+/** What was asked of a file's beginning lies behind it. */
+export class BeyondBeginning extends Error {
+  constructor(readonly neededBytes: number) {
+    super(`the first ${neededBytes} bytes are needed`);
+  }
+}
+
+/**
+ * The beginning of a file, or all of it. Throws BeyondBeginning where that is not enough to tell, and EngineError InvalidCalibration, which names
+ * the file and what is wrong.
+ */
+export function parseImatrix(bytes: Uint8Array, path: string, fileSize: number = bytes.length): Header {
+  const reader = new Reader(bytes, path, fileSize);
   const entries = isGguf(bytes) ? ggufEntries(reader) : listedEntries(reader);
   if (entries.length === 0) return reader.fail('it has no layers');
   const tensors = entries.map(({ name, begin, end }): TensorInfo => {
@@ -41,7 +51,7 @@ export function parseImatrix(bytes: Uint8Array, path: string): Header {
     byName: new Map(tensors.map((tensor) => [tensor.name, tensor])),
     metadata,
     dataStart: 0,
-    fileSize: bytes.length,
+    fileSize,
   };
 }
 
@@ -121,6 +131,7 @@ class Reader {
   constructor(
     private readonly bytes: Uint8Array,
     private readonly path: string,
+    private readonly fileSize: number,
   ) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -130,7 +141,20 @@ class Reader {
   }
 
   require(begin: number, length: number): void {
-    if (length < 0 || begin < 0 || begin + length > this.bytes.length) this.fail('it ends before its last value');
+    if (length < 0 || begin < 0 || begin + length > this.fileSize) this.fail('it ends before its last value');
+  }
+
+  /** Where bytes are not passed over but read. */
+  #present(begin: number, length: number): number {
+    this.require(begin, length);
+    if (begin + length > this.bytes.length) throw new BeyondBeginning(begin + length);
+    return begin;
+  }
+
+  #next(length: number): number {
+    const begin = this.#present(this.position, length);
+    this.position += length;
+    return begin;
   }
 
   skip(length: number): number {
@@ -141,25 +165,24 @@ class Reader {
   }
 
   int32(): number {
-    return this.#view.getInt32(this.skip(4), true);
+    return this.#view.getInt32(this.#next(4), true);
   }
 
   uint32(): number {
-    return this.#view.getUint32(this.skip(4), true);
+    return this.#view.getUint32(this.#next(4), true);
   }
 
   uint64(): number {
-    const value = Number(this.#view.getBigUint64(this.skip(8), true));
+    const value = Number(this.#view.getBigUint64(this.#next(8), true));
     return Number.isSafeInteger(value) ? value : this.fail('a number in it is too large');
   }
 
   float32At(offset: number): number {
-    this.require(offset, 4);
-    return this.#view.getFloat32(offset, true);
+    return this.#view.getFloat32(this.#present(offset, 4), true);
   }
 
   characters(length: number): string {
-    const begin = this.skip(length);
+    const begin = this.#next(length);
     return new TextDecoder().decode(this.bytes.subarray(begin, begin + length));
   }
 

@@ -2,6 +2,7 @@
 import { isValueDtype } from '../dtype';
 import type { TensorValues } from '../job/quantizer';
 import { rangeOf, sourceValuesOf } from '../job/sourceValues';
+import { storedSize } from '../plan/matrixStorage';
 import { readStored } from '../plan/stored/readStored';
 import { sourceCodes, type StoredSource } from '../plan/stored/sourceCodes';
 import type { StoredWeight } from '../plan/stored/storedWeight';
@@ -65,10 +66,11 @@ export function valuesOf(model: ModelValues, tensor: TensorInfo, { firstFile, sh
   return isValueDtype(dtype) ? { range: rangeOf(tensor, firstFile), dtype, scale: 1 } : unreadableDtype(tensor);
 }
 
-function withoutPadding(values: TensorValues, { rows, columns, shape: stored }: StoredWeight, shape: readonly number[]): TensorValues {
+function withoutPadding(values: TensorValues, weight: StoredWeight, shape: readonly number[]): TensorValues {
   const [height, width] = shape;
-  if (values.codes === undefined || height === undefined || width === undefined || stored.join() === shape.join()) return values;
-  return { ...values, codes: { ...values.codes, rows: height, columns: width, storedRows: rows, storedColumns: columns } };
+  const [storedRows, storedColumns] = storedSize(weight.storage, weight);
+  if (values.codes === undefined || height === undefined || width === undefined || weight.shape.join() === shape.join()) return values;
+  return { ...values, codes: { ...values.codes, rows: height, columns: width, storedRows, storedColumns } };
 }
 
 export function unreadableDtype({ dtype }: Pick<TensorInfo, 'dtype'>): string {

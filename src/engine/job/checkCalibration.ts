@@ -5,7 +5,9 @@ import { EngineError } from '../errors';
 import type { CalibratedSide, Calibration, LayerCalibration } from '../plan/calibration';
 import type { Plan } from '../plan/plan';
 import type { TensorInfo } from '../safetensors/header';
+import { checkMeans, type RecordedMean } from './checkMeans';
 import type { CheckedResult, CheckStatisticsTask, Quantizer } from './quantizer';
+
 import { leastDampingOf } from './statisticsTerms';
 
 export interface CheckedCalibration {
@@ -48,7 +50,16 @@ export async function checkCalibration(
     byWeight.set(item.weight, checked.layer);
     if (checked.warning !== undefined) warnings.push(checked.warning);
   }
+  warnings.push(...(await checkMeans(calibration.path, recordedMeans(asked, calibration), signal)));
   return { calibration: { ...calibration, byWeight }, warnings };
+}
+
+/** With the inputs that stand beside them in the file, even those that are all zero. */
+function recordedMeans(asked: readonly Asked[], { byWeight }: Calibration): readonly RecordedMean[] {
+  return asked.flatMap(({ side, weight, tensor }): readonly RecordedMean[] => {
+    const inputs = byWeight.get(weight)?.inputs;
+    return side !== 'mean' || inputs === undefined ? [] : [{ weight, mean: tensor, inputs }];
+  });
 }
 
 function askedOf(plan: Plan, { byWeight }: Calibration): readonly Asked[] {

@@ -6,12 +6,13 @@ import { calibrationOfRecipe } from '../plan/readCalibrationFile';
 import { planDequantized } from '../plan/stored/planDequantized';
 import { planMigration } from '../plan/stored/planMigration';
 import { readScales, readStored } from '../plan/stored/readStored';
+import { requireUsableScales } from '../plan/stored/usableScales';
 import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 
 /** What is known of a job only after its first plan. */
-export type LaterKnown = Pick<PlanOptions, 'calibration' | 'device' | 'keepAnyway' | 'reachedByZeros'>;
+export type LaterKnown = Pick<PlanOptions, 'calibration' | 'device' | 'keepAnyway' | 'lostSignals'>;
 
 export interface PlannedRequest {
   /** Its header is that of the numbers, where codes are read as numbers. */
@@ -30,7 +31,9 @@ export async function planRequest(
   const source = await readModelSource(path);
   switch (work?.kind) {
     case 'dequantize': {
-      const plan = planDequantized(source.header, await readStored(source), work.dtype);
+      const stored = await readStored(source);
+      const plan = planDequantized(source.header, stored, work.dtype);
+      await requireUsableScales(source, stored);
       return { source, plan, replan: () => plan };
     }
     case 'migrate': {

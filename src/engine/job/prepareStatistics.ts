@@ -4,6 +4,7 @@ import { feedersOf } from '../families/feeders';
 import type { Calibration } from '../plan/calibration';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
+import type { LostSignal } from '../plan/statistics';
 import type { ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 import type { JobEvent } from './jobEvent';
@@ -14,8 +15,8 @@ import type { PropagatedInput, StatisticsSources } from './statisticsTerms';
 export interface PreparedStatistics {
   readonly files: readonly string[];
   readonly sources: StatisticsSources;
-  /** Weights that samples reach as zeros, which say nothing: the plan is to be made anew without them. */
-  readonly reachedByZeros: ReadonlySet<string>;
+  /** Weights of which samples say nothing: the plan is to be made anew without them. */
+  readonly lostSignals: ReadonlyMap<string, LostSignal>;
   readonly peakDeviceMemoryBytes: number;
 }
 
@@ -38,7 +39,7 @@ export async function* prepareStatistics(
   const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor) ? [tensor.source.name] : [])));
   if (wanted.size === 0) {
     const sources = { ...calibrated, propagated: new Map(), means: new Map() };
-    return { files, sources, reachedByZeros: new Set(), peakDeviceMemoryBytes: 0 };
+    return { files, sources, lostSignals: new Map(), peakDeviceMemoryBytes: 0 };
   }
   const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
   const { recipe } = plan;
@@ -53,9 +54,9 @@ export async function* prepareStatistics(
     { recipe, quantizer, device, threads: request.threads, signal },
   );
   for (const message of notes) yield { type: 'log', message };
-  const reachedByZeros = await weightsWithoutSignal(byWeight, plan, statisticsPath, { quantizer, threads: request.threads, signal });
+  const lostSignals = await weightsWithoutSignal(byWeight, plan, statisticsPath, { quantizer, threads: request.threads, signal });
   const sources = { ...calibrated, propagated: byWeight, means };
-  return { files: [...files, statisticsPath], sources, reachedByZeros, peakDeviceMemoryBytes };
+  return { files: [...files, statisticsPath], sources, lostSignals, peakDeviceMemoryBytes };
 }
 
 function wantsPropagation({ quantization }: PlannedTensor): boolean {
@@ -63,13 +64,13 @@ function wantsPropagation({ quantization }: PlannedTensor): boolean {
   return statistics?.inputs === 'propagated' || statistics?.beside === 'propagated' || statistics?.mean === 'propagated';
 }
 
-/** As behind a layer whose weights are all zero. */
+/** As behind a layer whose weights are all zero, or so large that their outputs are no numbers any more. */
 async function weightsWithoutSignal(
   byWeight: ReadonlyMap<string, PropagatedInput>,
   { tensors }: Plan,
   path: string,
   { quantizer, threads, signal }: { readonly quantizer: Quantizer; readonly threads: number; readonly signal: AbortSignal },
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlyMap<string, LostSignal>> {
   const columnsOf = new Map(tensors.map(({ source, quantization }) => [source.name, quantization?.columns ?? 0]));
   // Layers that see the same input share what was written of it.
   const sharing = new Map<number, readonly string[]>();
@@ -82,14 +83,14 @@ async function weightsWithoutSignal(
     const values = byWeight.get(name)?.values;
     if (values === undefined) return [];
     const size = columnsOf.get(name) ?? 0;
-    // Only whether all is zero is asked, in which a moment's rows are as good as samples.
+    // Only whether all is zero, or not finite, is asked, in which a moment's rows are as good as samples.
     const range = { ...values.range, file: 0 };
     return [{ kind: 'checkStatistics', id, name, form: 'samples', values: { ...values, range }, size, damping: 1 }];
   });
-  const zeros = new Set<string>();
+  const lost = new Map<string, LostSignal>();
   for await (const event of quantizer.run({ files: [path], tasks, device: 'cpu', threads }, signal)) {
-    if (event.type !== 'checked' || event.verdict !== 'allZero') continue;
-    for (const name of asked[event.id] ?? []) zeros.add(name);
+    if (event.type !== 'checked' || (event.verdict !== 'allZero' && event.verdict !== 'nonFinite')) continue;
+    for (const name of asked[event.id] ?? []) lost.set(name, event.verdict === 'allZero' ? 'zeros' : 'overflow');
   }
-  return zeros;
+  return lost;
 }

@@ -323,12 +323,11 @@ export interface ComparedResult {
   readonly squaredError: number;
   readonly squaredSource: number;
   readonly maxAbsoluteError: number;
+  /** Σ converted². Absent where nothing was dequantized. */
+  readonly squaredConverted?: number;
   /** Σ error² of nearest rounding with the scales that are stored: what the codes could reach. Absent where nothing was dequantized. */
   readonly squaredNearest?: number;
-  /**
-   * The largest error in units of half the grid's widest step times the element's scale: nearest rounding stays within 1, learned rounding within
-   * a few; a code that is not its own is soon beyond. Absent where nothing was dequantized.
-   */
+  /** The largest error ÷ (half the grid's widest step × scale), of what was dequantized: of nearest within 1, of learned within a few. */
   readonly largestStepError?: number;
   readonly nonFiniteCount: number;
 }

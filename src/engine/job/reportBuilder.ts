@@ -131,8 +131,15 @@ export class ReportBuilder {
       },
       warnings: this.#warnings,
       notes,
-      tensors: plan.tensors.flatMap(({ source: { name } }) => this.#tensors.get(name) ?? []),
+      tensors: plan.tensors.flatMap((tensor) => this.#final(tensor)),
     };
+  }
+
+  /** What was planned for a kept tensor first may not have come about: a bias is not corrected where its weight had to be kept after all. */
+  #final({ source: { name }, correction, reason }: PlannedTensor): readonly TensorReport[] {
+    const report = this.#tensors.get(name);
+    if (report === undefined) return [];
+    return [report.action === 'keep' && correction === undefined ? { ...report, reason } : report];
   }
 
   #add(report: TensorReport): TensorReport {

@@ -8,6 +8,7 @@ import { outputParts } from '../plan/outputForm';
 import { modelFamily } from '../plan/modelFamily';
 import type { Plan, PlannedTensor } from '../plan/plan';
 import { steeringOfPlan } from '../plan/steering';
+import { NOTHING_TO_QUANTIZE } from '../plan/warnings';
 import { planRequest, type LaterKnown } from './planRequest';
 import type { ModelSource } from '../safetensors/modelSource';
 import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
@@ -83,8 +84,8 @@ async function* convert(
 
     const using = { quantizer, device: device.id, statisticsPath, signal };
     const layerStatistics = yield* prepareStatistics(plan, request, source, checked?.calibration, using);
-    if (layerStatistics.reachedByZeros.size > 0) {
-      known = { ...known, reachedByZeros: layerStatistics.reachedByZeros };
+    if (layerStatistics.lostSignals.size > 0) {
+      known = { ...known, lostSignals: layerStatistics.lostSignals };
       plan = asked.replan(known);
       shape = outputParts(plan, source, request.output, request.maxShardBytes);
       await output.discard();
@@ -133,7 +134,7 @@ async function* convert(
       source: request.source,
       output: request.output,
       model: modelSeen(modelFamily(source.header).recognition),
-      notes: [...notesOf(finalPlan), ...fallbackNotes(report.tensors), ...carriedNotes(carried)],
+      notes: [...notesOf(finalPlan, checked?.calibration), ...fallbackNotes(report.tensors), ...carriedNotes(carried)],
       bytesIn: source.header.fileSize,
       bytesOut: bytesOf(finalPlans),
       device: device.id,
@@ -211,6 +212,6 @@ function warning(message: string, report: ReportBuilder): JobEvent {
 
 function requireSomethingToQuantize(plan: Plan, { path }: ModelSource): void {
   if (plan.tensors.some(({ action }) => action === 'quantize')) return;
-  const why = plan.warnings.find((message) => message.startsWith('Nothing to quantize')) ?? 'Nothing to quantize: it has no tensors.';
+  const why = plan.warnings.find((message) => message.startsWith(NOTHING_TO_QUANTIZE)) ?? `${NOTHING_TO_QUANTIZE}: it has no tensors.`;
   throw new EngineError('NothingToQuantize', `${path}: ${why}`, { path });
 }

@@ -21,6 +21,8 @@ export interface LayerCalibration {
   readonly inputs?: CalibratedSide;
   readonly outputs?: CalibratedSide;
   readonly inputMean?: TensorInfo;
+  /** A convolution whose rows see different channels: vectors of all groups together have a mean that is no row's. */
+  readonly groups?: 'several';
   /** Sides that the file has, and of which it says nothing: all is zero. */
   readonly silent?: readonly Side[];
 }
@@ -67,10 +69,10 @@ export function readCalibration(path: string, calibration: Header, model: Header
     if (before !== undefined)
       return fail(path, undefined, `has two names for "${weight.name}": "${before}" and "${layer}". Remove one of them`);
     named.set(weight.name, layer);
-    byWeight.set(
-      weight.name,
-      layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)),
-    );
+    byWeight.set(weight.name, {
+      ...layerCalibration(path, tensors, weight, (what) => samplesTold(path, calibration, layer, what)),
+      ...groupsTold(path, calibration, layer),
+    });
   }
   if (byWeight.size === 0) {
     const example = unmatched[0] ?? '';
@@ -91,16 +93,17 @@ export function calibrationWarnings(calibration: Calibration | undefined): reado
 
 /** What there is for one weight, in the words of a choice. */
 export function calibrationOf(calibration: Calibration | undefined, weight: string): KnownStatistics['calibration'] {
-  const layer = calibration?.byWeight.get(weight);
-  if (layer === undefined) return 'none';
-  if (layer.inputs !== undefined) return layer.outputs === undefined ? 'inputs' : 'both';
-  return layer.outputs === undefined ? 'none' : 'outputs';
+  if (calibration === undefined) return 'none';
+  const { inputs, outputs } = calibration.byWeight.get(weight) ?? {};
+  if (inputs !== undefined) return outputs === undefined ? 'inputs' : 'both';
+  return outputs === undefined ? 'no layer' : 'outputs';
 }
 
-/** Vectors whose mean is the layer's mean input: the mean itself, or samples. */
+/** Vectors whose mean is the layer's mean input: samples, else the mean itself. */
 export function calibratedMeanOf(calibration: Calibration | undefined, weight: string): TensorInfo | undefined {
   const layer = calibration?.byWeight.get(weight);
-  return layer?.inputMean ?? (layer?.inputs?.kind === 'samples' ? layer.inputs.values : undefined);
+  if (layer === undefined || layer.groups === 'several') return undefined;
+  return layer.inputs?.kind === 'samples' ? layer.inputs.values : layer.inputMean;
 }
 
 function kindOf(name: string): Kind | undefined {
@@ -174,6 +177,14 @@ function requireShape(
     name,
     `has shape [${shape.join(', ')}] instead of [${told}]: "${weight.name}" is [${weight.shape.join(', ')}], and ${what} go by its ${wantedSize}`,
   );
+}
+
+/** From the metadata: whether the rows of a convolution's weight see channels of their own. One group where it is not told. */
+function groupsTold(path: string, { metadata }: Header, layer: string): Pick<LayerCalibration, 'groups'> {
+  const key = `${layer}.groups`;
+  const told = metadata.get(key) ?? '1';
+  if (/^[1-9]\d{0,14}$/.test(told)) return Number(told) === 1 ? {} : { groups: 'several' };
+  return fail(path, undefined, `says "${told}" for "${key}" in its metadata; a number of groups is a whole number, 1 or more`);
 }
 
 /** From the metadata: how many samples stand behind a moment or diagonal. 512 where it is not told. */

@@ -19,18 +19,22 @@ export interface Wish {
   readonly layout: Layout;
   readonly target: Target;
   readonly granularity: GranularityName;
-  readonly blockSize: BlockSize;
+  /** Absent where nobody chose blocks: those that `auto` stands for have the usual size. */
+  readonly blockSize?: BlockSize;
   readonly rounding: Rounding;
 }
 
 export function wishOf(recipe: Recipe, override: Partial<Omit<Wish, 'layout'>> = {}): Wish {
   const target = override.target ?? recipe.target;
+  // What was chosen for one target need not be there for another.
+  const granularity = override.granularity ?? (target === recipe.target ? recipe.granularity : 'auto');
+  // A recipe has a size also where it asks for no blocks; an override only where somebody wants it.
+  const blockSize = override.blockSize ?? (granularity === 'block' ? recipe.blockSize : undefined);
   return {
     layout: recipe.layout,
     target,
-    // What was chosen for one target need not be there for another.
-    granularity: override.granularity ?? (target === recipe.target ? recipe.granularity : 'auto'),
-    blockSize: override.blockSize ?? recipe.blockSize,
+    granularity,
+    ...(blockSize === undefined ? {} : { blockSize }),
     rounding: override.rounding ?? recipe.rounding,
   };
 }
@@ -48,7 +52,7 @@ export function chooseEncoding(wish: Wish): Encoding {
   return encoding;
 }
 
-function granularityOf({ layout, target, granularity, blockSize: [rows, columns] }: Wish): Granularity {
+function granularityOf({ layout, target, granularity, blockSize: [rows, columns] = DEFAULT_BLOCK_SIZE }: Wish): Granularity {
   const prescribed = TARGET_FACTS[target].block;
   if (prescribed !== undefined) {
     const block = { kind: 'block', ...prescribed } as const;
@@ -86,15 +90,23 @@ function holds(layout: Layout, { target, granularity }: Encoding): boolean {
   return FORMATS[layout].holds[target]?.includes(granularity.kind) ?? false;
 }
 
+/** Which layouts are the most like each, for whoever reads them: those of the same loader, then those with the same names. */
+const NEAREST: Readonly<Record<Layout, readonly Layout[]>> = {
+  comfyui: ['comfyui-legacy', 'plain'],
+  'comfyui-legacy': ['comfyui', 'plain'],
+  'compressed-tensors': ['huggingface', 'plain'],
+  huggingface: ['compressed-tensors', 'plain'],
+  plain: [],
+};
+
 /** The nearest thing that can be had: another granularity in the same layout, the same in another layout, or another target. */
 function insteadOf(layout: Layout, encoding: Encoding): string {
   const { target, granularity } = encoding;
-  const layouts = (Object.keys(FORMATS) as readonly Layout[]).filter((other) => holds(other, encoding));
-  const elsewhere =
-    layouts.length === 0 ? undefined : `the layout ${layouts.join(' or ')} for ${target} with ${granularityText(granularity)}`;
+  const other = NEAREST[layout].find((nearest) => holds(nearest, encoding));
+  const elsewhere = other === undefined ? undefined : `the layout ${other} for ${target} with ${granularityText(granularity)}`;
   const [best] = FORMATS[layout].holds[target] ?? [];
-  const targets = Object.keys(FORMATS[layout].holds);
-  const here = best === undefined ? `the target ${targets.join(' or ')}` : `granularity ${best}`;
+  const [nearestTarget = ''] = Object.keys(FORMATS[layout].holds);
+  const here = best === undefined ? `the target ${nearestTarget}` : `granularity ${best}`;
   return `Choose ${[here, elsewhere].filter((choice) => choice !== undefined).join(', or ')}.`;
 }
 

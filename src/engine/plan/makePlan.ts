@@ -10,7 +10,8 @@ import { withCorrections } from './biasCorrection';
 import { calibratedMeanOf, calibrationOf, calibrationWarnings, type Calibration } from './calibration';
 import { withFusedSets } from './fusedDecisions';
 import { FORMATS } from './formats/formats';
-import { matrixOf } from './matrix';
+import { isConvolution, matrixOf } from './matrix';
+import { paddedFrom } from './matrixStorage';
 import { modelFamily } from './modelFamily';
 import { NOTHING_MORE, type LiteralTensor, type OutputFormat, type QuantizedLayer, type StoredTensor } from './outputFormat';
 import { outputMetadata } from './outputMetadata';
@@ -18,7 +19,8 @@ import type { OutputOrigin, Plan, PlannedTensor, TensorQuantization } from './pl
 import type { RuleId } from './decision';
 import type { Recipe, Rounding } from './recipe';
 import { decide, ruleContext } from './rules';
-import { calibratedInputsOf, chooseStatistics, type DeviceKind, type KnownStatistics } from './statistics';
+import { calibratedInputsOf, chooseStatistics, type DeviceKind, type KnownStatistics, type LostSignal } from './statistics';
+import { paddingWarnings } from './stored/paddedSize';
 import { sourceCodes, type StoredSource } from './stored/sourceCodes';
 import { tensorEncodings, type TensorEncodings } from './tensorEncodings';
 import { byteLengthOf, plannedBytes } from './plannedBytes';
@@ -32,8 +34,8 @@ export interface PlanOptions {
   readonly calibration?: Calibration;
   /** Which device shall do it, as far as that decides anything; the CPU where it is not told. */
   readonly device?: DeviceKind;
-  /** Weights that samples sent through the model reach as zeros. */
-  readonly reachedByZeros?: ReadonlySet<string>;
+  /** Weights of which the samples that are sent through the model say nothing after all. */
+  readonly lostSignals?: ReadonlyMap<string, LostSignal>;
   /** Weights that the source has as codes; the header is then what dequantizedHeader makes of it. */
   readonly stored?: StoredSource;
 }
@@ -66,7 +68,8 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
   refuseConvolutions(tensors, recipe);
   const layers = yield* slicedFlatMap(tensors, ({ source, quantization }): readonly QuantizedLayer[] => {
     const layer = layerOfWeight(source.name);
-    return quantization === undefined || layer === undefined ? [] : [{ layer, encoding: quantization.encoding }];
+    if (quantization === undefined || layer === undefined) return [];
+    return [{ layer, encoding: quantization.encoding, ...paddedFrom(quantization.stored.storage, quantization) }];
   });
   const refusal = format.refusal(layers, recipe);
   if (refusal !== undefined) throw new EngineError('InvalidRecipe', refusal);
@@ -82,7 +85,8 @@ export function* planInSlices(header: Header, recipe: Recipe, options: PlanOptio
   const output = yield* layOutInSlices(outputs, metadata);
   const warnings = [
     ...(options.stored?.warnings ?? []),
-    ...planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition.family),
+    ...paddingWarnings(options.stored?.byName.values() ?? []),
+    ...planWarnings(tensors, recipe, context.familyRuleOf, modelFamily(header).recognition),
     ...calibrationWarnings(options.calibration),
   ];
   return { recipe, tensors, output, warnings };
@@ -123,13 +127,14 @@ function roundingOf(rule: RuleId, asked: Rounding): Rounding {
 /** Who asks for convolutions and gets none should hear of it before the work, not after it. */
 function refuseConvolutions(tensors: readonly PlannedTensor[], { convolutions, layout }: Recipe): void {
   if (convolutions !== 'quantize') return;
-  const stopped = tensors.filter(({ rule, source: { shape } }) => rule === 'layout' && shape.length > 2);
+  const stopped = tensors.filter(({ rule, source }) => rule === 'layout' && isConvolution(source));
   const [first] = stopped;
   if (first === undefined) return;
   const others = stopped.length === 1 ? '' : ` and ${formatQuantity(stopped.length - 1, 'other')}`;
+  const instead = layout === 'plain' ? 'another target' : `the layout plain instead of ${layout}`;
   throw new EngineError(
     'InvalidRecipe',
-    `"${first.source.name}"${others} cannot be quantized. ${first.reason.replace(/^Layout: /, '')} Keep the convolutions, or choose the layout plain instead of ${layout}.`,
+    `"${first.source.name}"${others} cannot be quantized. ${first.reason.replace(/^Layout: /, '')} Keep the convolutions, or choose ${instead}.`,
     { tensor: first.source.name },
   );
 }
@@ -139,7 +144,7 @@ function statisticsOf(
   header: Header,
   { rounding, columns }: Pick<TensorQuantization, 'rounding' | 'columns'>,
   recipe: Recipe,
-  { calibration, device = 'cpu', reachedByZeros }: PlanOptions,
+  { calibration, device = 'cpu', lostSignals }: PlanOptions,
 ): Pick<TensorQuantization, 'statistics'> {
   if (rounding !== 'learned') return {};
   const reached = feedersOf(header, modelFamily(header).recognition).reached.has(name);
@@ -150,7 +155,7 @@ function statisticsOf(
     ...(inputs === undefined ? {} : { calibratedInputs: calibratedInputsOf(inputs, columns) }),
     calibration: calibrationOf(calibration, name),
     calibratedMean: calibratedMeanOf(calibration, name) === undefined ? 'unknown' : 'known',
-    propagation: !reached ? 'not reached' : reachedByZeros?.has(name) === true ? 'zeros' : 'reached',
+    propagation: reached ? (lostSignals?.get(name) ?? 'reached') : 'not reached',
   };
   return { statistics: chooseStatistics(recipe, known) };
 }

@@ -20,6 +20,11 @@ export function expertsOf({
   return /(^|[._])(experts?|block_sparse_moe)[._]/.test(name) ? { count, rows, columns } : undefined;
 }
 
+export function isConvolution(tensor: Pick<TensorInfo, 'name' | 'shape'>): boolean {
+  const rank = tensor.shape.length;
+  return rank >= 3 && rank <= 5 && expertsOf(tensor) === undefined;
+}
+
 export type ExpertOrder = 'outputs first' | 'inputs first' | 'unknown';
 
 /**

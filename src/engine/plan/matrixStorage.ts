@@ -36,6 +36,23 @@ export function storageOf({ target, granularity }: Encoding, columns: number): P
   }
 }
 
+/** The matrix of codes as it is written. */
+export function storedSize(
+  { storedRows, storedColumns }: Pick<MatrixStorage, 'storedRows' | 'storedColumns'>,
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+): readonly [rows: number, columns: number] {
+  return [storedRows ?? rows, storedColumns ?? columns];
+}
+
+/** The matrix itself, where it is written padded. */
+export function paddedFrom(
+  storage: Pick<MatrixStorage, 'storedRows' | 'storedColumns'>,
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+): { readonly paddedFrom?: readonly [rows: number, columns: number] } {
+  const [tall, wide] = storedSize(storage, { rows, columns });
+  return tall === rows && wide === columns ? {} : { paddedFrom: [rows, columns] };
+}
+
 /** Rows × columns of the scales, before any padding. */
 export function scaleGrid(rows: number, columns: number, block: MatrixStorage['block']): readonly [number, number] {
   return block === undefined ? [1, 1] : [Math.ceil(rows / block.rows), Math.ceil(columns / block.columns)];

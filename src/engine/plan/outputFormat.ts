@@ -40,6 +40,8 @@ export interface StoredLayer {
 export interface QuantizedLayer {
   readonly layer: string;
   readonly encoding: Encoding;
+  /** Rows × columns of the weight, where its codes are padded. */
+  readonly paddedFrom?: readonly [rows: number, columns: number];
 }
 
 export interface OutputFormat {

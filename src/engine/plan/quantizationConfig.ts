@@ -74,7 +74,8 @@ function compressedTensorsConfig(groups: readonly EncodingGroup[], kept: readonl
   };
 }
 
-function packedFormat({ target }: Encoding): string {
+/** What compressed-tensors calls the way in which codes are stored. */
+export function packedFormat({ target }: Pick<Encoding, 'target'>): string {
   switch (target) {
     case 'mxfp8':
       return 'mxfp8-quantized';

@@ -33,7 +33,7 @@ export interface Recipe {
   readonly layout: Layout;
   readonly target: Target;
   readonly granularity: GranularityName;
-  /** Of the granularity `block`, where the target does not prescribe its own. */
+  /** Of the granularity `block` alone, where the target does not prescribe its own: `auto` takes blocks of the usual size. */
   readonly blockSize: BlockSize;
   readonly rounding: Rounding;
   /** How many principal components steer the rounding; `full` uses every one. */

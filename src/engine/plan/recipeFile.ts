@@ -1,4 +1,5 @@
 /** recipeFile: a recipe as a JSON file, `*.fp8recipe.json`, for people to keep and share. Read strictly: what it does not understand it refuses. Pure. */
+import { suggest } from '../../base/suggest';
 import { EngineError } from '../errors';
 import { blockSizeProblem } from './chooseEncoding';
 import type { Action } from './decision';
@@ -57,7 +58,11 @@ export function parseRecipeFile(text: string, path: string): Partial<Recipe> {
   const entries = Object.entries(object(json(text, path), root)).filter(([key]) => key !== '$schema');
   const recipe: Partial<Recipe> = Object.fromEntries(
     entries.map(([key, value]) => {
-      if (!isRecipeKey(key)) return root.fail(`has the key "${key}", which no recipe has; the keys are ${Object.keys(READERS).join(', ')}`);
+      if (!isRecipeKey(key)) {
+        const meant = suggest(key, Object.keys(READERS));
+        const hint = meant === undefined ? '' : ` (did you mean "${meant}"?)`;
+        return root.fail(`has the key "${key}", which no recipe has${hint}; the keys are ${Object.keys(READERS).join(', ')}`);
+      }
       return [key, READERS[key](value, root.key(key))];
     }),
   );

@@ -8,7 +8,7 @@ import { DTYPES, isSourceDtype, type Dtype } from '../dtype';
 import type { FamilyRule } from '../families/familyRules';
 import type { Header, TensorInfo } from '../safetensors/header';
 import type { Action, Decision, RuleId } from './decision';
-import { expertOrder, expertsOf, type ExpertOrder } from './matrix';
+import { expertOrder, expertsOf, isConvolution, type ExpertOrder } from './matrix';
 import { modelFamily } from './modelFamily';
 import { overrideLookup, type Override, type OverrideLookup } from './overrides';
 import { PRESETS } from './presets';
@@ -300,11 +300,6 @@ function presetMatch(name: string, recipe: Recipe, list: 'remove' | 'keep'): str
 
 function isSmallFloat(dtype: Dtype): boolean {
   return DTYPES[dtype].kind === 'float' && DTYPES[dtype].bits <= 8;
-}
-
-function isConvolution(tensor: TensorInfo): boolean {
-  const rank = tensor.shape.length;
-  return rank >= 3 && rank <= 5 && expertsOf(tensor) === undefined;
 }
 
 /** A bias has an element for each output: where it has another length than the first dimension, that is not the outputs'. */

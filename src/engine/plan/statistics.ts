@@ -16,16 +16,19 @@ export interface StatisticsChoice {
   readonly reason: string;
 }
 
+/** Samples reach a weight, and say nothing: all of them are zero, or their values have left what a number can hold. */
+export type LostSignal = 'zeros' | 'overflow';
+
 /** What there is for one weight. */
 export interface KnownStatistics {
-  readonly calibration: 'none' | 'inputs' | 'outputs' | 'both';
+  /** `no layer`: there is a file, which says nothing of this one's inputs and outputs. */
+  readonly calibration: 'none' | 'no layer' | 'inputs' | 'outputs' | 'both';
   readonly calibratedMean: 'known' | 'unknown';
-  /** Whether the file's inputs say enough by themselves. */
-  readonly calibratedInputs?: 'enough' | 'few';
+  /** Whether the file's inputs say enough by themselves; `mean squares` say nothing of how inputs go together. */
+  readonly calibratedInputs?: 'enough' | 'few' | 'mean squares';
   /** Sides that the calibration file has, and that are all zero there. */
   readonly silent?: readonly ('inputs' | 'outputs')[];
-  /** `zeros`: samples reach it, and none of them says anything. */
-  readonly propagation: 'reached' | 'not reached' | 'zeros';
+  readonly propagation: 'reached' | 'not reached' | LostSignal;
   readonly device: DeviceKind;
 }
 
@@ -36,7 +39,8 @@ export function calibratedInputsOf(
   { kind, samples }: { readonly kind: 'samples' | 'secondMoment' | 'diagonal'; readonly samples: number },
   columns: number,
 ): NonNullable<KnownStatistics['calibratedInputs']> {
-  return kind !== 'diagonal' && samples >= ENOUGH_SAMPLES * columns ? 'enough' : 'few';
+  if (kind === 'diagonal') return 'mean squares';
+  return samples >= ENOUGH_SAMPLES * columns ? 'enough' : 'few';
 }
 
 /**
@@ -44,21 +48,35 @@ export function calibratedInputsOf(
  * rest, so they are done where they are asked for. Recorded output gradients are asked for by the file.
  */
 export function chooseStatistics(recipe: Recipe, known: KnownStatistics): StatisticsChoice {
-  const { inputs, beside, reason } = chooseInputs(recipe, known);
+  const outputs = chooseOutputs(recipe, known);
+  const { inputs, beside, reason } = chooseInputs(recipe, known, outputs);
   const silent = known.silent?.includes('outputs') === true ? ' Its outputs are all zero in the calibration file.' : '';
-  const common = { inputs, outputs: chooseOutputs(recipe, known), mean: meanOf(recipe, inputs, known), reason: `${reason}${silent}` };
+  const common = { inputs, outputs, mean: meanOf(recipe, inputs, known), reason: `${reason}${silent}` };
   return beside === undefined ? common : { ...common, beside };
 }
 
-function chooseInputs({ statistics }: Recipe, known: KnownStatistics): Pick<StatisticsChoice, 'inputs' | 'beside' | 'reason'> {
+function chooseInputs(
+  { statistics }: Recipe,
+  known: KnownStatistics,
+  outputs: OutputStatistics,
+): Pick<StatisticsChoice, 'inputs' | 'beside' | 'reason'> {
   const calibrated = known.calibration === 'inputs' || known.calibration === 'both';
   const propagated = known.propagation === 'reached';
   if (calibrated && (statistics === 'auto' || statistics === 'calibrated')) {
+    if (known.calibratedInputs === 'mean squares') {
+      const squares = "Calibrated: the calibration file has only mean squares of this layer's inputs";
+      if (!propagated) return { inputs: 'calibrated', reason: `${squares}, so the weights count beside them.` };
+      return { inputs: 'calibrated', beside: 'propagated', reason: `${squares}, so propagated samples count beside them.` };
+    }
     const reason = 'Calibrated: the calibration file has inputs of this layer';
     if (!propagated || known.calibratedInputs === 'enough') return { inputs: 'calibrated', reason: `${reason}.` };
     return { inputs: 'calibrated', beside: 'propagated', reason: `${reason}; they are few, so propagated samples count beside them.` };
   }
-  if (statistics === 'gram') return { inputs: 'gram', reason: 'Gram: the recipe asks for the weights alone.' };
+  if (statistics === 'gram') {
+    const reason =
+      outputs === 'calibrated' ? 'Gram: of inputs, the recipe asks for the weights alone.' : 'Gram: the recipe asks for the weights alone.';
+    return { inputs: 'gram', reason };
+  }
   if (propagated) {
     const missing = missingInputs(statistics, known);
     return {
@@ -66,11 +84,21 @@ function chooseInputs({ statistics }: Recipe, known: KnownStatistics): Pick<Stat
       reason: `Propagated: ${missing === undefined ? '' : `${missing}; `}samples reach it through the layers before it.`,
     };
   }
-  const unreached =
-    known.propagation === 'zeros' ? 'samples that go through the model reach it as zeros' : 'what stands before this layer is not known';
+  const unreached = unreachedText(known.propagation);
   const missing = missingInputs(statistics, known);
-  const both = missing !== undefined && known.propagation === 'zeros' ? `${missing}, and ${unreached}` : (missing ?? unreached);
+  const both = missing !== undefined && known.propagation !== 'not reached' ? `${missing}, and ${unreached}` : (missing ?? unreached);
   return { inputs: 'gram', reason: `Gram: ${both}.` };
+}
+
+function unreachedText(propagation: Exclude<KnownStatistics['propagation'], 'reached'>): string {
+  switch (propagation) {
+    case 'zeros':
+      return 'samples that go through the model reach it as zeros';
+    case 'overflow':
+      return 'samples that go through the model overflow on the way to it';
+    case 'not reached':
+      return 'what stands before this layer is not known';
+  }
 }
 
 /** Why a calibration file does not tell the inputs, where that is worth a word. */
@@ -78,7 +106,7 @@ function missingInputs(statistics: Recipe['statistics'], { calibration, silent }
   if (statistics !== 'auto' && statistics !== 'calibrated') return undefined;
   if (silent?.includes('inputs') === true) return 'its inputs are all zero in the calibration file';
   if (calibration === 'outputs') return 'the calibration file has only outputs of this layer';
-  return statistics === 'calibrated' ? 'the calibration file does not have inputs of this layer' : undefined;
+  return calibration === 'no layer' || statistics === 'calibrated' ? 'the calibration file does not have inputs of this layer' : undefined;
 }
 
 /** A mean that was recorded, even alone, before one of propagated samples. */

@@ -37,9 +37,14 @@ export function wholeReason({ reason, quantization }: Pick<PlannedTensor, 'reaso
   return choice === undefined ? reason : `${reason} ${choiceText(choice)}`;
 }
 
+const OUTPUT_SOURCES: Readonly<Record<Exclude<OutputStatistics, 'none'>, string>> = {
+  gram: 'the weights alone',
+  calibrated: 'the calibration file',
+};
+
 /** Of one tensor. */
 export function choiceText({ outputs, reason }: Pick<StatisticsChoice, 'outputs' | 'reason'>): string {
-  return outputs === 'none' ? reason : `${reason} Outputs: ${outputs}.`;
+  return outputs === 'none' ? reason : `${reason} Which outputs matter: by ${OUTPUT_SOURCES[outputs]} (${outputs}).`;
 }
 
 function outputsText(outputs: OutputStatistics): string {

@@ -1,13 +1,16 @@
 /** What a user should know of a plan before running it. Pure. */
-import { formatQuantity } from '../../base/format';
-import type { Recognition } from '../families/recognise';
+import { formatQuantity, formatShape } from '../../base/format';
+import { isSourceDtype } from '../dtype';
+import { familyOf } from '../families/families';
 import type { FamilyRule } from '../families/familyRules';
+import type { Recognition } from '../families/recognise';
+import { paddedFrom, storedSize } from './matrixStorage';
 import type { PlannedTensor } from './plan';
-import type { Override } from './overrides';
+import { overrideLookup, type Override } from './overrides';
 import { PRESETS } from './presets';
 import type { Recipe } from './recipe';
 import type { RuleId } from './decision';
-import { DIFFUSION_MODEL_PREFIX } from './tensorNames';
+import { DIFFUSION_MODEL_PREFIX, isScaledFp8Marker, layerOfCompanion, layerOfWeight } from './tensorNames';
 import { parsePattern } from './tensorPattern';
 import { unevenBlocks } from './unevenBlocks';
 
@@ -15,29 +18,56 @@ export function planWarnings(
   tensors: readonly PlannedTensor[],
   recipe: Recipe,
   familyRuleOf: (tensorName: string) => FamilyRule | undefined,
-  family: Recognition['family'],
+  recognition: Pick<Recognition, 'family' | 'naming'>,
 ): readonly string[] {
   return [
-    nothingToQuantize(tensors),
+    nothingToQuantize(tensors, recipe.overrides),
     unevenBlocks(tensors, recipe)?.sentence,
-    unknownModel(tensors, recipe, family),
+    unknownModel(tensors, recipe, recognition.family),
     ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
     idleOverrides(tensors, recipe.overrides),
+    refusedOverrides(tensors, recipe.overrides),
     unusedParts(tensors, familyRuleOf),
     quantizedConvolutions(tensors),
     outsideModel(tensors, recipe),
+    paddedWeights(tensors),
     legacyCasts(tensors, recipe),
-    diffusersNamed(tensors.filter(({ action }) => action === 'quantize').map(({ source: { name } }) => name)),
+    renamedOnLoading(tensors, recipe, recognition),
   ].filter((warning) => warning !== undefined);
 }
 
-function nothingToQuantize(tensors: readonly PlannedTensor[]): string | undefined {
+/** With this begins the warning of a plan that is refused when it is to be carried out. */
+export const NOTHING_TO_QUANTIZE = 'Nothing to quantize';
+
+function nothingToQuantize(tensors: readonly PlannedTensor[], overrides: readonly Override[]): string | undefined {
   if (tensors.some(({ action }) => action === 'quantize')) return undefined;
-  const already = count(tensors, 'quantized');
-  if (already > 0) return `Nothing to quantize: the model is quantized already (${formatQuantity(already, 'tensor')}).`;
+  const already = nothingLeftToQuantize(tensors);
+  if (already !== undefined) return already;
   const convolutions = count(tensors, 'convolution');
-  if (convolutions > 0) return `Nothing to quantize but ${formatQuantity(convolutions, 'convolution')}, done only on request.`;
-  return 'Nothing to quantize: no tensor is the weight of a linear layer in F32, F16 or BF16.';
+  if (convolutions > 0) return `${NOTHING_TO_QUANTIZE} but ${formatQuantity(convolutions, 'convolution')}, done only on request.`;
+  const overridden = tensors.filter(
+    ({ rule, source: { name, dtype, shape } }) =>
+      rule === 'override' && isSourceDtype(dtype) && shape.length >= 2 && layerOfWeight(name) !== undefined,
+  );
+  const [first] = overridden;
+  if (first !== undefined) {
+    const override = overrideLookup(overrides)(first.source.name);
+    const which = override === undefined ? '' : ` (e.g. "${override.match}" → ${override.action})`;
+    return `${NOTHING_TO_QUANTIZE}: overrides keep or remove ${formatQuantity(overridden.length, 'weight')}${which}, and nothing else could be quantized.`;
+  }
+  return `${NOTHING_TO_QUANTIZE}: no tensor is the weight of a linear layer in F32, F16 or BF16.`;
+}
+
+/** A sentence; `undefined` where something would be quantized, or nothing is yet. */
+export function nothingLeftToQuantize(tensors: readonly PlannedTensor[]): string | undefined {
+  const already = tensors.filter(({ rule, source: { name } }) => rule === 'quantized' && isWeight(name)).length;
+  if (already === 0 || tensors.some(({ action }) => action === 'quantize')) return undefined;
+  return `${NOTHING_TO_QUANTIZE}: the model is quantized already (${formatQuantity(already, 'weight')}).`;
+}
+
+/** Of what is stored quantized, as against the scales and markers beside it. */
+function isWeight(name: string): boolean {
+  return name.endsWith('.weight_packed') || (layerOfCompanion(name) === undefined && !isScaledFp8Marker(name));
 }
 
 /** Small files are parts and trials of people who know them. */
@@ -74,6 +104,24 @@ function idleOverrides(tensors: readonly PlannedTensor[], overrides: readonly Ov
   return `The override "${first.match}" ${more} no tensor.`;
 }
 
+/** Those that would quantize what cannot be quantized. */
+function refusedOverrides(tensors: readonly PlannedTensor[], overrides: readonly Override[]): string | undefined {
+  if (!overrides.some(({ action }) => action === 'quantize')) return undefined;
+  const lookup = overrideLookup(overrides);
+  const decided = tensors.flatMap((tensor) => {
+    const override = lookup(tensor.source.name);
+    return override?.action === 'quantize' ? [{ tensor, override }] : [];
+  });
+  const refused = decided.filter(({ tensor: { action, rule } }) => action === 'keep' && rule !== 'override');
+  const [first] = refused;
+  if (first === undefined) return undefined;
+  const concerned = new Set(refused.map(({ override }) => override));
+  const all = decided.filter(({ override }) => concerned.has(override)).length;
+  const others = concerned.size === 1 ? '' : ` and ${formatQuantity(concerned.size - 1, 'other')}`;
+  const whose = concerned.size === 1 ? 'its' : 'their';
+  return `The override "${first.override.match}"${others}: ${refused.length} of ${whose} ${formatQuantity(all, 'tensor')} cannot be quantized, e.g. "${first.tensor.source.name}".`;
+}
+
 /** A family takes nothing away by itself: the whole model may be wanted. */
 function unusedParts(tensors: readonly PlannedTensor[], familyRuleOf: (tensorName: string) => FamilyRule | undefined): string | undefined {
   const rules = tensors.flatMap(({ action, source: { name } }) => {
@@ -102,6 +150,19 @@ function outsideModel(tensors: readonly PlannedTensor[], { layout }: Recipe): st
   return `"${first.source.name}"${others} quantized outside "${DIFFUSION_MODEL_PREFIX}", where ComfyUI reads no scales and would take the codes for weights: keep them, or convert that part as a file of its own.`;
 }
 
+/** ComfyUI tells models apart by the shapes of their weights, as they are stored. */
+function paddedWeights(tensors: readonly PlannedTensor[]): string | undefined {
+  const padded = tensors.filter(
+    ({ quantization }) => quantization !== undefined && paddedFrom(quantization.stored.storage, quantization).paddedFrom !== undefined,
+  );
+  const [first] = padded;
+  if (first?.quantization === undefined) return undefined;
+  const { quantization, source } = first;
+  const stored = storedSize(quantization.stored.storage, quantization);
+  const others = padded.length === 1 ? ' is' : ` and ${formatQuantity(padded.length - 1, 'other')} are`;
+  return `"${source.name}"${others} stored padded (${formatShape(source.shape)} as ${formatShape(stored)}), and ComfyUI tells models apart by shapes: it may take this one for another, or fail to load it. Keep what is padded with overrides, or choose float8_e4m3fn or int8, which leave shapes as they are.`;
+}
+
 function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string | undefined {
   if (recipe.layout !== 'comfyui-legacy' || !tensors.some(({ action }) => action === 'quantize')) return undefined;
   const kept = tensors.filter(
@@ -111,10 +172,25 @@ function legacyCasts(tensors: readonly PlannedTensor[], recipe: Recipe): string 
   return `ComfyUI before December 2025 casts every linear weight of this layout to FP8, also the ${formatQuantity(kept, 'matrix', 'matrices')} kept here.`;
 }
 
-/** Their loaders rename and fuse weights, and leave the scales behind. */
-export function diffusersNamed(quantized: readonly string[]): string | undefined {
+function renamedOnLoading(
+  tensors: readonly PlannedTensor[],
+  { layout }: Recipe,
+  recognition: Pick<Recognition, 'family' | 'naming'>,
+): string | undefined {
+  if (layout !== 'comfyui' && layout !== 'comfyui-legacy') return undefined;
+  if (!tensors.some(({ action }) => action === 'quantize')) return undefined;
+  return diffusersNamed(
+    tensors.map(({ source: { name } }) => name),
+    recognition,
+  );
+}
+
+/** Of a quantized model: ComfyUI renames and fuses such weights, and leaves their scales behind. `names` are those of all its tensors. */
+export function diffusersNamed(names: readonly string[], { family, naming }: Pick<Recognition, 'family' | 'naming'>): string | undefined {
   const pattern = /(^|\.)(single_transformer_blocks|joint_transformer_blocks)\.|(^|\.)transformer_blocks\.0\.norm1_context\.linear\./;
-  const named = quantized.find((name) => pattern.test(name));
+  const isRenamed = family !== 'unknown' && familyOf(family).notes?.some((note) => note.naming === 'diffusers' && naming === 'diffusers');
+  const named =
+    names.find((name) => pattern.test(name)) ?? (isRenamed === true ? names.find((name) => name.endsWith('.weight')) : undefined);
   if (named === undefined) return undefined;
   return `The tensors are named as in diffusers (e.g. "${named}"): ComfyUI renames them on loading and loses the scales. Convert the model in its original naming.`;
 }

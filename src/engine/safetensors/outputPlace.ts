@@ -1,9 +1,9 @@
 /** May an output be written here? Everything that can be known before its first byte, as errors with a remedy. */
-import { lstat, realpath, stat, statfs } from 'node:fs/promises';
+import { access, constants, lstat, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { formatBytes } from '../../base/format';
 import { EngineError } from '../errors';
-import { errnoOf, outputExists } from './outputErrors';
+import { errnoOf, explainWriteError, outputExists } from './outputErrors';
 
 export type Overwrite = 'refuse' | 'replace';
 
@@ -37,20 +37,21 @@ export async function checkFreeSpace(path: string, fileSize: number): Promise<vo
   );
 }
 
-/** The folder that a path is in exists. Throws EngineError: FileNotFound, NotAFile. */
+/** The folder that a path is in exists, and may be written. Throws EngineError: FileNotFound, NotAFile, PermissionDenied. */
 export async function checkFolder(path: string): Promise<void> {
   const folder = dirname(path);
   const status = await stat(folder).catch(ignoreMissing);
   if (status === undefined)
     throw new EngineError('FileNotFound', `The folder ${folder} does not exist. Create it, or choose another output path.`, { path });
   if (!status.isDirectory()) throw new EngineError('NotAFile', `${folder} is not a folder. Choose another output path.`, { path });
+  await access(folder, constants.W_OK).catch((error: unknown) => Promise.reject(explainWriteError(error, path, 0)));
 }
 
 /**
  * The same file through any path, symbolic link, hard link, mount or spelling: the file system's own identity decides. Where that
  * says nothing (some network drives have no inode numbers), the resolved paths do.
  */
-async function isSameFile(output: string, source: string): Promise<boolean> {
+export async function isSameFile(output: string, source: string): Promise<boolean> {
   const a = await stat(output, { bigint: true }).catch(ignoreMissing);
   if (a === undefined) return (await resolved(output)) === (await resolved(source));
   const b = await stat(source, { bigint: true }).catch(ignoreMissing);

@@ -3,6 +3,7 @@ import { formatPercent } from '../../base/format';
 import { element, setText } from '../dom';
 import type { CompareStateName, ComparisonColumn, ComparisonRow } from '../protocol/comparisonApi';
 import type { SortColumn } from '../table/sortOrder';
+import { makeNameText } from '../table/nameText';
 import { splitName } from '../table/splitName';
 import type { RowCells } from '../table/virtualTable';
 import { formatValue } from '../tensor/numbers';
@@ -30,10 +31,8 @@ export const STATE_LABELS: Readonly<Record<CompareStateName, string>> = {
 export function makeComparisonRow(): RowCells<ComparisonRow> {
   const cell = (name: string): HTMLElement => element('div', { class: `cell ${name}`, role: 'gridcell' });
   const name = cell('name');
-  const path = element('bdi');
-  path.dir = 'ltr';
-  const leaf = element('span', { class: 'name-leaf' });
-  name.append(element('span', { class: 'name-path' }, [path]), leaf);
+  const text = makeNameText();
+  name.append(...text.nodes);
   const dtypes = cell('dtype');
   const shapes = cell('shape end');
   const relative = cell('relative end');
@@ -49,9 +48,7 @@ export function makeComparisonRow(): RowCells<ComparisonRow> {
     root,
     show(row) {
       root.dataset['state'] = row?.state ?? '';
-      const [before, after] = splitName(row?.name ?? '');
-      setText(path, before);
-      setText(leaf, after);
+      text.show(...splitName(row?.name ?? ''));
       name.title = row?.name ?? '';
       setText(dtypes, row?.dtypes ?? '');
       dtypes.title = row?.dtypes ?? '';

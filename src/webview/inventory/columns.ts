@@ -4,6 +4,7 @@ import { element, setText } from '../dom';
 import { icon } from '../icons';
 import type { GroupRow, TableRow, TensorRow } from '../protocol/query';
 import type { ActionName, Order } from '../protocol/views';
+import { makeNameText } from '../table/nameText';
 import { splitName } from '../table/splitName';
 import type { SortColumn } from '../table/sortOrder';
 import type { RowCells } from '../table/virtualTable';
@@ -35,11 +36,9 @@ interface Cells {
 }
 
 export function makeInventoryRow(): RowCells<TableRow> {
-  const prefix = element('bdi');
-  prefix.dir = 'ltr';
-  const leaf = element('span', { class: 'name-leaf' });
+  const text = makeNameText();
   const twistie = element('span', { class: TWISTIE, aria: { hidden: 'true' } }, [icon('chevron')]);
-  const name = element('div', { class: 'cell name', role: 'gridcell' }, [twistie, element('span', { class: 'name-path' }, [prefix]), leaf]);
+  const name = element('div', { class: 'cell name', role: 'gridcell' }, [twistie, ...text.nodes]);
   const dtype = element('div', { class: 'cell dtype', role: 'gridcell' });
   const shape = element('div', { class: 'cell shape end', role: 'gridcell' });
   const size = element('div', { class: 'cell size end', role: 'gridcell' });
@@ -53,8 +52,7 @@ export function makeInventoryRow(): RowCells<TableRow> {
   const root = element('div', { class: 'row', role: 'row' }, [name, dtype, shape, size, action]);
 
   const show = (cells: Cells): void => {
-    setText(prefix, cells.path);
-    setText(leaf, cells.leaf);
+    text.show(cells.path, cells.leaf);
     name.title = cells.title;
     setText(dtype, cells.dtype);
     dtype.title = cells.dtype;

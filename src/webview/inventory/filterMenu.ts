@@ -62,6 +62,7 @@ export function makeFilterMenu(onFilter: (filters: Filters) => void): FilterMenu
     const active = choices.filter((choice) => isOn(current, choice));
     count.textContent = active.length === 0 ? '' : String(active.length);
     popup.replaceChildren(...groups(choices, current, (choice) => onFilter(toggled(current, choice))));
+    const place = [...chips.children].findIndex((chip) => chip === document.activeElement);
     chips.replaceChildren(
       ...active.map((choice) => {
         const chip = element('button', { class: 'chip', title: 'Remove this filter' }, [
@@ -72,8 +73,11 @@ export function makeFilterMenu(onFilter: (filters: Filters) => void): FilterMenu
         chip.addEventListener('click', () => onFilter(toggled(current, choice)));
         return chip;
       }),
+      ...(active.length > 1 ? [clearAll(() => onFilter(NO_FILTERS))] : []),
     );
     chips.hidden = active.length === 0;
+    // Whoever took a filter back by keyboard comes to the one that is there now.
+    if (place >= 0) (chips.querySelectorAll<HTMLElement>('.chip')[Math.min(place, active.length - 1)] ?? button).focus();
   };
 
   return {
@@ -85,6 +89,8 @@ export function makeFilterMenu(onFilter: (filters: Filters) => void): FilterMenu
       draw();
     },
     show(filters) {
+      // As it is with every key of a search.
+      if (filters === current) return;
       const focused =
         document.activeElement instanceof HTMLInputElement && popup.contains(document.activeElement) ? document.activeElement.id : '';
       current = filters;
@@ -92,6 +98,13 @@ export function makeFilterMenu(onFilter: (filters: Filters) => void): FilterMenu
       if (focused !== '') document.getElementById(focused)?.focus();
     },
   };
+}
+
+function clearAll(onPress: () => void): HTMLElement {
+  const made = element('button', { class: 'chips-clear link', text: 'Clear All', title: 'Remove all filters' });
+  made.type = 'button';
+  made.addEventListener('click', onPress);
+  return made;
 }
 
 function choicesOf(view: InventoryView): readonly Choice[] {

@@ -23,7 +23,7 @@ export function makeTotals(onToggle: (action: ActionName) => void): Totals {
     showFile(actions) {
       buttons.clear();
       root.replaceChildren(
-        ...ACTIONS.filter((action) => action !== 'remove' || actions.remove.tensors > 0).map((action) => {
+        ...ACTIONS.filter((action) => actions[action].tensors > 0 || pressed.includes(action)).map((action) => {
           const button = element('button', { class: 'total', title: `Show only what is to ${ACTION_LABELS[action].toLowerCase()}` }, [
             element('span', { class: 'mark', aria: { hidden: 'true' } }),
             element('span', { class: 'total-label', text: ACTION_LABELS[action] }),

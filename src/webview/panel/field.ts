@@ -55,6 +55,7 @@ export function field<Value>(label: string, control: Control<Value>, binding: Bi
     control.root,
     help,
   ]);
+  root.dataset['field'] = label;
   return {
     root,
     show(view) {
@@ -70,7 +71,7 @@ export function field<Value>(label: string, control: Control<Value>, binding: Bi
   };
 }
 
-const CONTROLS = 'vscode-dropdown, vscode-text-field, vscode-button, input';
+export const CONTROLS = 'vscode-dropdown, vscode-text-field, vscode-button, input';
 
 function setUse(root: HTMLElement, use: 'on' | 'off'): void {
   const parts = root.matches(CONTROLS) ? [root] : [...root.querySelectorAll<HTMLElement>(CONTROLS)];

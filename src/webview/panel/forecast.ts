@@ -9,12 +9,16 @@ const ACTIONS: readonly ActionName[] = ['quantize', 'keep', 'remove'];
 
 /** `remediesOf` are the ways out of a notice. */
 export function makeForecast(
-  { forecast, warnings, problem }: PanelView,
+  { forecast, warnings, problem, outputProblem }: PanelView,
   remediesOf: (notice: Notice) => HTMLElement,
 ): readonly HTMLElement[] {
-  const notices = warnings.flatMap((warning) => [note('warning', warning.text), remediesOf(warning)]);
+  const told = (kind: 'warning' | 'error', notice: Notice): readonly HTMLElement[] => [note(kind, notice.text), remediesOf(notice)];
+  const notices = [
+    ...(outputProblem === undefined ? [] : told('error', outputProblem)),
+    ...warnings.flatMap((warning) => told('warning', warning)),
+  ];
   // What another recipe would come to is none of it.
-  if (problem !== undefined) return [note('error', problem.text), remediesOf(problem), ...notices];
+  if (problem !== undefined) return [...told('error', problem), ...notices];
   const { bytesIn, bytesOut } = forecast;
   const saved = bytesIn > 0 ? 1 - bytesOut / bytesIn : 0;
   return [

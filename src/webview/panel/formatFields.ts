@@ -1,23 +1,24 @@
 /** The fields that say what is written, and for whom. */
+import { LAYOUT_LABELS, TARGET_LABELS } from '../protocol/labels';
 import type { Options, PanelView } from '../protocol/panelApi';
 import type { DropdownChoice } from '../ui';
 import { dropdownField, type Field, type FieldEvents } from './field';
-import { helpOf, labelOf, type Offer } from './offer';
+import { helpOf, type Offer } from './offer';
 
 const TARGET_OFFERS: readonly Offer<Options['target']>[] = [
-  { value: 'float8_e4m3fn', label: 'FP8 E4M3', help: 'Eight bits with three of fraction: the usual FP8.' },
-  { value: 'float8_e5m2', label: 'FP8 E5M2', help: 'Eight bits with two of fraction: coarser, wider.' },
-  { value: 'int8', label: 'INT8', help: 'Whole numbers within ±127.' },
-  { value: 'mxfp8', label: 'MXFP8', help: 'E4M3 in blocks of 32: Blackwell GPUs.' },
-  { value: 'nvfp4', label: 'NVFP4', help: 'Four bits in blocks of 16: Blackwell GPUs.' },
+  { value: 'float8_e4m3fn', label: TARGET_LABELS.float8_e4m3fn, help: 'Eight bits with three of fraction: the usual FP8.' },
+  { value: 'float8_e5m2', label: TARGET_LABELS.float8_e5m2, help: 'Eight bits with two of fraction: coarser, wider.' },
+  { value: 'int8', label: TARGET_LABELS.int8, help: 'Whole numbers within ±127.' },
+  { value: 'mxfp8', label: TARGET_LABELS.mxfp8, help: 'E4M3 in blocks of 32: Blackwell GPUs.' },
+  { value: 'nvfp4', label: TARGET_LABELS.nvfp4, help: 'Four bits in blocks of 16: Blackwell GPUs.' },
 ];
 
 const LAYOUT_OFFERS: readonly Offer<Options['layout']>[] = [
-  { value: 'comfyui', label: 'ComfyUI', help: 'weight_scale and comfy_quant: ComfyUI since December 2025.' },
-  { value: 'comfyui-legacy', label: 'ComfyUI, legacy', help: 'scale_weight and scaled_fp8: older ComfyUI.' },
-  { value: 'compressed-tensors', label: 'compressed-tensors', help: 'vLLM, and transformers with compressed-tensors.' },
-  { value: 'huggingface', label: 'Hugging Face', help: 'weight_scale_inv: the fine-grained FP8 of transformers.' },
-  { value: 'plain', label: 'Plain', help: 'weight and weight_scale alone, for your own programs.' },
+  { value: 'comfyui', label: LAYOUT_LABELS.comfyui, help: 'weight_scale and comfy_quant: ComfyUI since December 2025.' },
+  { value: 'comfyui-legacy', label: LAYOUT_LABELS['comfyui-legacy'], help: 'scale_weight and scaled_fp8: older ComfyUI.' },
+  { value: 'compressed-tensors', label: LAYOUT_LABELS['compressed-tensors'], help: 'vLLM, and transformers with compressed-tensors.' },
+  { value: 'huggingface', label: LAYOUT_LABELS.huggingface, help: 'weight_scale_inv: the fine-grained FP8 of transformers.' },
+  { value: 'plain', label: LAYOUT_LABELS.plain, help: 'weight and weight_scale alone, for your own programs.' },
 ];
 
 const GRANULARITY_HELP: Readonly<Record<Options['granularity'], string>> = {
@@ -54,15 +55,7 @@ export function formatFields({ onOptions }: FieldEvents): readonly Field[] {
 }
 
 export function formatSummary({ options }: PanelView): string {
-  return `${targetLabel(options.target)} · ${layoutLabel(options.layout)}`;
-}
-
-export function targetLabel(target: Options['target']): string {
-  return labelOf(TARGET_OFFERS, target);
-}
-
-export function layoutLabel(layout: Options['layout']): string {
-  return labelOf(LAYOUT_OFFERS, layout);
+  return `${TARGET_LABELS[options.target]} · ${LAYOUT_LABELS[options.layout]}`;
 }
 
 function presetHelp({ options, recognised }: PanelView): string {

@@ -41,7 +41,8 @@ function outputField({ onOptions, onBrowse }: FieldEvents): Field {
       },
     },
     {
-      value: ({ options, output }) => (options.output === '' ? output.fileName : inFolder(options.output, output)),
+      value: ({ output }) => output.text,
+      before: ({ output }) => text.root.setAttribute('placeholder', output.defaultName),
       help: ({ output: { form, directory } }) => (form === '' ? `In ${directory}` : `${form}, in ${directory}`),
     },
     'wide',
@@ -54,8 +55,4 @@ function threadChoices(cores: number, chosen: number): readonly DropdownChoice[]
   );
   const some = [...counts].sort((a, b) => a - b).map((count) => ({ value: String(count), label: String(count) }));
   return [{ value: '0', label: `All (${cores})` }, ...some];
-}
-
-function inFolder(path: string, { directory, fileName }: PanelView['output']): string {
-  return path.startsWith(directory) ? fileName : path;
 }

@@ -54,7 +54,7 @@ export class Panel {
   show(view: PanelView): void {
     this.#quantized = view.forecast.actions.quantize.tensors;
     const { root, parts, sections, reset } = (this.#controls ??= this.#makeControls());
-    this.#showForecast(view, root);
+    this.#showForecast(view, sections, root);
     root.append(...parts.slice(root.childElementCount));
     root.hidden = false;
     // Options from before the last change would take it back, and the next press of a key would begin from them.
@@ -66,20 +66,22 @@ export class Panel {
     );
   }
 
-  /** Whoever pressed a way out comes to the one that is left, or to what is chosen below. */
-  #showForecast(view: PanelView, below: HTMLElement): void {
+  /** Whoever takes a way out comes to the field that it changes, before the way out goes. */
+  #showForecast(view: PanelView, sections: Sections, below: HTMLElement): void {
     const remedies = (notice: Notice): HTMLElement =>
       makeRemedies(notice, {
         onOptions: (patch) => this.#change(patch),
-        onBrowse: (command) => void this.host.request('panelCommand', command),
+        onCommand: (command) => void this.host.request('panelCommand', command),
+        onTaken: (field) => sections.focus(field),
       });
-    const pressed = document.activeElement?.textContent;
+    const focused = document.activeElement?.textContent;
     keepFocus(
       this.#forecast,
       () => this.#forecast.replaceChildren(...makeForecast(view, remedies)),
       () => {
         const ways = [...this.#forecast.querySelectorAll<HTMLElement>('.remedies vscode-button')];
-        return [ways.find(({ textContent }) => textContent === pressed), ...ways, below.querySelector('summary')];
+        // The same one, drawn anew; never another one, which an impatient Enter would take.
+        return [ways.find(({ textContent }) => textContent === focused), below.querySelector('summary')];
       },
     );
   }

@@ -15,6 +15,7 @@ import {
   sidesHelp,
   STATISTICS_OFFERS,
   statisticsHelp,
+  statisticsWords,
 } from './statistics';
 
 const ROUNDING_OFFERS: readonly Offer<Options['rounding']>[] = [
@@ -82,10 +83,7 @@ export function statisticsFields(events: FieldEvents): readonly Field[] {
 }
 
 export function statisticsSummary({ options }: PanelView): string {
-  if (options.rounding !== 'learned') return 'without effect';
-  const file = options.calibration.split(/[\\/]/).at(-1) ?? '';
-  const parts = [labelOf(STATISTICS_OFFERS, options.statistics), file, options.biasCorrection === 'off' ? 'no bias correction' : ''];
-  return parts.filter((part) => part !== '').join(' · ');
+  return statisticsWords(options);
 }
 
 function calibrationField({ onOptions, onBrowse }: FieldEvents): Field {

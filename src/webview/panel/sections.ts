@@ -2,7 +2,7 @@
 import { element, setText } from '../dom';
 import { icon } from '../icons';
 import type { PanelView, SectionName } from '../protocol/panelApi';
-import type { Field, FieldEvents } from './field';
+import { CONTROLS, type Field, type FieldEvents } from './field';
 import { formatFields, formatSummary } from './formatFields';
 import { outputFields, outputSummary } from './outputFields';
 import { roundingFields, roundingSummary, statisticsFields, statisticsSummary } from './roundingFields';
@@ -15,6 +15,8 @@ export interface SectionEvents extends FieldEvents {
 export interface Sections {
   readonly roots: readonly HTMLElement[];
   show(view: PanelView): void;
+  /** To the control with this label or, where its section is folded, to the heading that says what is chosen in it. */
+  focus(label: string): void;
 }
 
 interface Section {
@@ -49,6 +51,14 @@ export function makeSections(
     roots: folding.map(({ root }) => root),
     show(view) {
       for (const section of folding) section.show(view);
+    },
+    focus(label) {
+      for (const { root } of folding) {
+        const found = [...root.querySelectorAll<HTMLElement>('.field')].find(({ dataset }) => dataset['field'] === label);
+        if (found === undefined) continue;
+        const control = root.open && !found.hidden ? found.querySelector<HTMLElement>(CONTROLS) : undefined;
+        (control ?? root.querySelector('summary'))?.focus();
+      }
     },
   };
 }

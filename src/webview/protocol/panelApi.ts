@@ -35,6 +35,10 @@ export type SectionName = 'format' | 'rounding' | 'statistics' | 'tensors' | 'ov
 export type Remedy =
   /** `calibration`: without a calibration file; `browse`: with one; `statistics`: by what is there. */
   | { readonly kind: 'granularity' | 'rounding' | 'calibration' | 'browse' | 'statistics' }
+  /** Codes that are there are rounded anew. */
+  | { readonly kind: 'requantize' }
+  /** Of the output. */
+  | { readonly kind: 'defaultName' | 'browseOutput' | 'createFolder' }
   | { readonly kind: 'layout'; readonly layout: Options['layout'] }
   | { readonly kind: 'target'; readonly target: Options['target'] }
   | { readonly kind: 'block'; readonly edge: number };
@@ -64,17 +68,29 @@ export interface PanelView {
   readonly devices: readonly Choice[];
   readonly deviceHelp: string;
   readonly cores: number;
-  /** `form` is empty where it is one file. */
-  readonly output: { readonly fileName: string; readonly directory: string; readonly form: string };
+  readonly output: PanelOutput;
   readonly overrides: readonly OverrideView[];
   readonly forecast: ForecastView;
   readonly warnings: readonly Notice[];
   /** Why the recipe cannot be carried out as it is. */
   readonly problem?: Notice;
-  /** E.g. `At most 4 sweeps ran last time.` */
+  /** Why nothing can be written where the output is to be. */
+  readonly outputProblem?: Notice;
+  /** E.g. `On the last model 5 sweeps ran.` */
   readonly lastSweeps?: string;
   /** Whether anything differs from the settings. */
   readonly choices: 'none' | 'some';
+}
+
+export interface PanelOutput {
+  readonly fileName: string;
+  readonly directory: string;
+  /** Empty where it is one file. */
+  readonly form: string;
+  /** As the field reads it: the name alone where it is beside the default. */
+  readonly text: string;
+  /** Of what is written where nothing is chosen. */
+  readonly defaultName: string;
 }
 
 export interface OverrideView {
@@ -107,7 +123,7 @@ export interface OverrideRequest {
 
 /** Each opens a dialog of the editor, or changes everything at once. */
 export type PanelCommand =
-  'browseOutput' | 'browseCalibration' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'resetOverrides' | 'open' | 'close';
+  'browseOutput' | 'createOutputFolder' | 'browseCalibration' | 'saveRecipe' | 'loadRecipe' | 'reset' | 'resetOverrides' | 'open' | 'close';
 
 export interface FoldChange {
   readonly section: SectionName;

@@ -9,6 +9,7 @@ import { button } from '../ui';
 import { makeVerification } from './verification';
 
 const WORST = 10;
+const AXIS = 'tensors, in the order of the file →';
 const WHY_LARGER =
   'The error of the weights may be larger than that of nearest rounding: learned rounding arranges the errors so that they cancel in the output of the ' +
   'layer. That is what the objective measures, and what counts.';
@@ -60,8 +61,8 @@ function headline({ bytesIn, bytesOut, relativeError, objectiveRatio, seconds }:
       `${formatBytes(bytesIn)} → ${formatBytes(bytesOut)}`,
       saved >= 0 ? `${formatPercent(saved)} smaller` : `${formatPercent(-saved)} larger`,
     ),
-    figure('Error', formatPercent(relativeError), 'of the quantized weights’ norm'),
     ...(objectiveRatio === undefined ? [] : [figure('Objective', formatPercent(objectiveRatio), 'of nearest rounding')]),
+    figure('Error', formatPercent(relativeError), 'of the quantized weights’ norm'),
     figure('Time', formatSeconds(seconds), ''),
   ]);
 }
@@ -78,7 +79,7 @@ function plots({ tensors }: ReportView): readonly HTMLElement[] {
   const error = makePlot();
   error.show(
     tensors.map(({ name, relativeError }) => ({ name, value: relativeError })),
-    { title: 'Error of each weight' },
+    { title: 'Error of each weight', axis: AXIS },
   );
   const weighed = tensors.flatMap(({ name, outputError, outputErrorNearest }) =>
     outputError === undefined || outputErrorNearest === undefined ? [] : [{ name, value: outputError, nearest: outputErrorNearest }],
@@ -86,10 +87,11 @@ function plots({ tensors }: ReportView): readonly HTMLElement[] {
   const shares = tensors.flatMap(({ name, objectiveShare }) => (objectiveShare === undefined ? [] : [{ name, value: objectiveShare }]));
   if (shares.length === 0) return [element('div', { class: 'report-plots' }, [error.root])];
   const objective = makePlot();
-  objective.show(shares, { title: 'Objective, learned', reference: { value: 1, label: 'nearest' } });
+  objective.show(shares, { title: 'Objective, learned', axis: AXIS, reference: { value: 1, label: 'nearest' } });
   const output = makePlot();
   output.show(weighed, {
     title: 'Error in the output of each layer',
+    axis: AXIS,
     second: { values: weighed.map(({ nearest }) => nearest), label: 'nearest', firstLabel: 'as written' },
   });
   return [

@@ -2,6 +2,7 @@
 import type { RpcClient } from '../../rpc/client';
 import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
 import { element } from '../dom';
+import { keepFocus } from '../keepFocus';
 import { ACTION_LABELS } from '../inventory/columns';
 import { tool } from '../inventory/toolbar';
 import type { EditorApi } from '../protocol/editorApi';
@@ -60,10 +61,14 @@ export class Details {
     }
     const request = { revision, tensor: row.tensor };
     const statistics = isSame ? shown.statistics : element('div', { class: 'details-statistics' });
-    const preview = element('section', { class: 'details-preview', aria: { label: 'Rounding' } });
+    statistics.tabIndex = -1;
+    const preview = this.#makePreview(request);
     this.#shown = { reading, tensor: row.tensor, request, statistics };
+    // It was of the recipe before.
+    this.#previewing.abort();
+    this.#previewing = new AbortController();
     const { scrollTop } = this.root;
-    this.root.replaceChildren(
+    const parts = [
       this.#head(row.name, row.name),
       facts([
         ['Type', row.targetDtype === undefined ? row.dtype : `${row.dtype} → ${row.targetDtype}`],
@@ -76,14 +81,16 @@ export class Details {
       element('div', { class: 'details-actions' }, [
         link('Copy Name', () => void this.host.request('copyNames', { revision, tensors: [row.tensor] })),
         link('Show as Hex', () => void this.host.request('openHex', request)),
+        ...(row.action === 'quantize' ? [preview.start] : []),
       ]),
+      ...(row.action === 'quantize' ? [preview.result] : []),
       statistics,
-      ...(row.action === 'quantize' ? [preview] : []),
+    ];
+    keepFocus(
+      this.root,
+      () => this.root.replaceChildren(...parts),
+      () => [preview.start, this.root.querySelector<HTMLElement>('.tool')],
     );
-    // It was of the recipe before.
-    this.#previewing.abort();
-    this.#previewing = new AbortController();
-    this.#offerPreview(preview, request);
     if (isSame) this.root.scrollTop = scrollTop;
     else this.#settling = window.setTimeout(() => void this.#inspect(statistics), SETTLE_MILLISECONDS);
   }
@@ -109,50 +116,70 @@ export class Details {
     if (request === undefined) return;
     const stop = new AbortController();
     const status = makeTaskStatus('Reading the values', () => stop.abort());
-    into.replaceChildren(status.root);
+    const show = (...parts: readonly HTMLElement[]): void =>
+      keepFocus(
+        into,
+        () => into.replaceChildren(...parts),
+        () => [into.querySelector<HTMLElement>(':scope > .link, .task-status > .link'), into],
+      );
+    show(status.root);
     try {
       for await (const view of this.host.stream('inspect', request, AbortSignal.any([signal, stop.signal]))) {
         if (view.phase === 'running') status.show(view.fraction);
-        else if (view.phase === 'failed') into.replaceChildren(message(view.message));
-        else into.replaceChildren(...statisticsParts(view.statistics));
+        else if (view.phase === 'failed') show(message(view.message));
+        else show(...statisticsParts(view.statistics));
       }
-      if (stop.signal.aborted) into.replaceChildren(link('Read the values', () => void this.#inspect(into)));
+      if (stop.signal.aborted) show(link('Read the values', () => void this.#inspect(into)));
     } catch (error) {
-      if (!signal.aborted) into.replaceChildren(message(String(error)));
+      if (!signal.aborted) show(message(String(error)));
     }
   }
 
-  #offerPreview(into: HTMLElement, request: TensorRequest): void {
-    into.replaceChildren(
-      element('h3', { text: 'Rounding' }),
-      button({
-        label: 'Preview Rounding',
-        appearance: 'secondary',
-        title: 'Round this tensor to FP8, nearest and learned, and compare; nothing is written',
-        onPress: () => void this.#preview(into, request),
-      }),
-    );
+  /** The button stands beside the other actions; what comes of it, below them. */
+  #makePreview(request: TensorRequest): Preview {
+    const start = button({
+      label: 'Preview Rounding',
+      appearance: 'secondary',
+      title: 'Round this tensor to FP8, nearest and learned, and compare; nothing is written',
+      onPress: () => void this.#preview(preview, request),
+    });
+    const result = element('section', { class: 'details-preview', aria: { label: 'Rounding' } });
+    result.hidden = true;
+    result.tabIndex = -1;
+    const preview = { start, result };
+    return preview;
   }
 
-  async #preview(into: HTMLElement, request: TensorRequest): Promise<void> {
+  async #preview({ start, result }: Preview, request: TensorRequest): Promise<void> {
     const { signal } = this.#previewing;
     const stop = new AbortController();
     const status = makeTaskStatus('Rounding', () => stop.abort());
-    into.replaceChildren(element('h3', { text: 'Rounding' }), status.root);
+    const draw = (state: 'running' | 'ended', parts: readonly HTMLElement[]): void =>
+      keepFocus(
+        this.root,
+        () => {
+          start.hidden = state === 'running';
+          result.hidden = parts.length === 0;
+          result.replaceChildren(element('h3', { text: 'Rounding' }), ...parts);
+        },
+        () => [status.stop, result, start],
+      );
+    draw('running', [status.root]);
     try {
       for await (const view of this.host.stream('previewRounding', request, AbortSignal.any([signal, stop.signal]))) {
         if (view.phase === 'running') status.show(view.fraction);
-        else if (view.phase === 'failed') into.replaceChildren(element('h3', { text: 'Rounding' }), message(view.message));
-        else {
-          into.replaceChildren(element('h3', { text: 'Rounding' }), ...previewParts(view.preview));
-          into.scrollIntoView({ block: 'nearest' });
-        }
+        else draw('ended', view.phase === 'failed' ? [message(view.message)] : previewParts(view.preview));
       }
-      if (stop.signal.aborted) this.#offerPreview(into, request);
+      if (stop.signal.aborted) draw('ended', []);
     } catch (error) {
-      if (!signal.aborted) into.replaceChildren(message(String(error)));
+      if (!signal.aborted) draw('ended', [message(String(error))]);
     }
   }
+}
+
+interface Preview {
+  readonly start: HTMLElement;
+  readonly result: HTMLElement;
 }
 
 function statisticsParts(view: StatisticsView): readonly HTMLElement[] {
@@ -173,13 +200,15 @@ function statisticsParts(view: StatisticsView): readonly HTMLElement[] {
       ...(view.scales === undefined ? [] : [['Multiplied by', `scales of ${formatShape(view.scales.shape)}`] as const]),
     ]),
     ...(view.columnEnergies.length > 1 ? [energyChart(view)] : []),
-    element('h3', { text: 'As FP8 (E4M3)' }),
-    facts([
-      ['Scale', formatValue(view.fp8Scale)],
-      ['Subnormal', loss(view.atScale, 'subnormal', view)],
-      ['Become zero', loss(view.atScale, 'underflow', view)],
-      ['Saturate', loss(view.atScale, 'saturated', view)],
-      ['Without a scale', `${loss(view.unscaled, 'saturated', view)} saturate, ${loss(view.unscaled, 'underflow', view)} become zero`],
+    element('section', {}, [
+      element('h3', { text: 'As FP8 (E4M3)' }),
+      facts([
+        ['Scale', formatValue(view.fp8Scale)],
+        ['Subnormal', loss(view.atScale, 'subnormal', view)],
+        ['Become zero', loss(view.atScale, 'underflow', view)],
+        ['Saturate', loss(view.atScale, 'saturated', view)],
+        ['Without a scale', `${loss(view.unscaled, 'saturated', view)} saturate, ${loss(view.unscaled, 'underflow', view)} become zero`],
+      ]),
     ]),
   ];
 }
@@ -201,10 +230,12 @@ function previewParts(view: PreviewResultView): readonly HTMLElement[] {
     facts([
       ['Weight error, nearest', formatPercent(view.nearestError)],
       [`Weight error, ${name.toLowerCase()}`, formatPercent(view.error)],
-      ...(view.objectiveRatio === undefined ? [] : [['Output error, of nearest', formatPercent(view.objectiveRatio)] as const]),
+      ...(view.objectiveRatio === undefined
+        ? []
+        : [['Output error', `${formatPercent(view.objectiveRatio)} of nearest rounding’s`] as const]),
       ['Codes changed', formatPercent(view.changedShare)],
       ['Sweeps', formatInteger(view.sweeps)],
-      ['Time', `${formatSeconds(view.seconds)} on ${view.device}`],
+      ['Time', `${formatSeconds(view.seconds)} on the ${view.device === 'cpu' ? 'CPU' : 'GPU'}`],
     ]),
   ];
 }
@@ -219,7 +250,7 @@ function facts(rows: readonly (readonly [label: string, value: string])[]): HTML
   return element(
     'dl',
     { class: 'details-facts' },
-    rows.flatMap(([label, value]) => [element('dt', { text: label }), element('dd', { text: value })]),
+    rows.map(([label, value]) => element('div', {}, [element('dt', { text: label }), element('dd', { text: value })])),
   );
 }
 

@@ -3,6 +3,7 @@ import { element, setText } from '../dom';
 
 export interface TaskStatus {
   readonly root: HTMLElement;
+  readonly stop: HTMLElement;
   /** 0–1. */
   show(fraction: number): void;
   say(words: string): void;
@@ -17,6 +18,7 @@ export function makeTaskStatus(label: string, onStop: () => void): TaskStatus {
   stop.addEventListener('click', onStop);
   return {
     root: element('div', { class: 'task-status' }, [words, stop, bar]),
+    stop,
     show(fraction) {
       bar.classList.remove('indeterminate');
       bar.setAttribute('aria-valuenow', String(Math.floor(fraction * 100)));

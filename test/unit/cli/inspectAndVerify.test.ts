@@ -125,7 +125,7 @@ describe('fp8 verify', () => {
     ['a scale that is zero', 'layers.0.attn.qkv.weight_scale', [0, 0, 0, 0], 'Its scale layers.0.attn.qkv.weight_scale is 0'],
     ['a scale that is NaN', 'layers.0.attn.qkv.weight_scale', [0, 0, 0xc0, 0x7f], 'weight_scale is NaN'],
     ['a scale of something else', 'layers.0.attn.qkv.weight_scale', [0, 0, 0x80, 0x3f], 'so its codes or its scale are not its own'],
-    ['a code that is NaN', 'layers.0.mlp.fc2.weight', [0x7f], 'layers.0.mlp.fc2.weight: 1 of its values are NaN'],
+    ['a code that is NaN', 'layers.0.mlp.fc2.weight', [0x7f], 'layers.0.mlp.fc2.weight: One of its values is NaN'],
     [
       'a description that loaders do not know',
       'layers.0.mlp.fc1.comfy_quant',

@@ -45,6 +45,10 @@ describe('the progress line', () => {
     }
   });
 
+  it('has room for a name on a terminal of 80 columns', () => {
+    expect(progressLine(progress, 79, plainStyle)).toMatch(/^ 42 % ━+─+ {2}12\/35 · 1\.23 GB\/s · ETA 1 min 05 s · \S{12,}$/);
+  });
+
   it('does not say 100 % before the end', () => {
     expect(progressLine({ ...progress, fraction: 0.999 }, 100, plainStyle)).toMatch(/^ 99 %/);
   });

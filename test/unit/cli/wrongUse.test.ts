@@ -1,5 +1,7 @@
 // What people type by mistake, and machines where something is missing.
-import { writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { TOY_MODEL, writeModel } from '../../support/modelFile';
@@ -20,6 +22,11 @@ describe('a wrong command line', () => {
     [['convert', 'a', '--top_k', 'all'], '--top_k must be full or a whole number'],
     [['convert', 'a', '--device', 'gpu'], '--device cannot be "gpu"'],
     [['convert', 'a', '--layout', 'comfy'], 'did you mean comfyui?'],
+    [['convert', 'a', '--layout', 'vLLM'], 'did you mean compressed-tensors?'],
+    [['migrate', 'a', '--to', 'transformers'], 'did you mean huggingface?'],
+    [['convert', 'a', '--max-shard-size', '5'], '"5" is 5 bytes: did you mean 5GB?'],
+    [['convert', 'a', '--ouput', 'b'], '(fp8 convert --help shows how)'],
+    [['verify', '--input', 'a', 'b'], '(fp8 verify --help shows how)'],
     [['convert', 'a', '--threads=-1'], '--threads must be a whole number'],
     [['inspect'], 'which file? fp8 inspect FILE'],
     [['verify'], 'which file? fp8 verify FILE'],
@@ -29,6 +36,22 @@ describe('a wrong command line', () => {
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^fp8: error: [^\n]*\n$/);
     expect(stderr).toContain(message);
+  });
+
+  it('an output of another kind is refused, and one of a folder gets its usual name there', async () => {
+    const model = join(scene.folder, 'model.safetensors');
+    await writeModel(model, TOY_MODEL);
+    const wrong = await fp8(scene.program, ['convert', model, '-o', join(scene.folder, 'x.gguf')]);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/--output names a \.gguf file, and what is written is \.safetensors/);
+    const out = `${join(scene.folder, 'out')}/`;
+    const words = ['convert', model, '--rounding', 'nearest', '--device', 'cpu', '-o', out];
+    const missing = await fp8(scene.program, words);
+    expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/The folder .*out does not exist/)]);
+    await mkdir(out);
+    expect((await fp8(scene.program, words)).code).toBe(0);
+    expect(await readdir(out)).toEqual(['model_fp8_e4m3fn_scaled.safetensors']);
+    expect((await fp8(scene.program, ['inspect', '--input', model])).stdout).toContain('layers.0.mlp.fc1.weight');
   });
 
   it('help is help, and names every option', async () => {
@@ -41,6 +64,18 @@ describe('a wrong command line', () => {
     expect((await fp8(scene.program, ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await fp8(scene.program, [])).code).toBe(2);
   });
+});
+
+it('fails where what it prints cannot be written', async (context) => {
+  if (process.platform !== 'linux') context.skip('there is no /dev/full');
+  const full = await open('/dev/full', 'w');
+  const child = spawn(process.execPath, [scene.program.commandLine, '--help'], { stdio: ['ignore', full.fd, 'pipe'] });
+  let stderr = '';
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  await full.close();
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^fp8: error: what is printed could not be written: .*ENOSPC/);
 });
 
 it('says how to build the native part where it is missing, and what is wrong where it does not load', async () => {

@@ -45,6 +45,14 @@ describe('choices', () => {
     expect(withOptions(ranked, { threads: 1 }).output).toBe('/a');
   });
 
+  it('let go of the size of blocks with the blocks', () => {
+    const blocks = withOptions(NO_CHOICES, { granularity: 'block', blockSize: [256, 256] });
+    expect(recipeOf({}, withOptions(blocks, { layout: 'huggingface' })).blockSize).toEqual([256, 256]);
+    expect(recipeOf({}, withOptions(blocks, { granularity: 'auto' })).blockSize).toEqual([128, 128]);
+    expect(recipeOf({}, withOptions(blocks, { target: 'int8', granularity: 'auto' })).blockSize).toEqual([128, 128]);
+    expect(recipeOf({}, withOptions(blocks, { granularity: 'block', blockSize: [64, 64] })).blockSize).toEqual([64, 64]);
+  });
+
   it('keep what steers the rounding with the workspace, and in a recipe file', () => {
     const steered = { statistics: 'propagated', sides: 'both', biasCorrection: 'off', calibSamples: 512 } as const;
     const choices = withOptions(NO_CHOICES, { ...steered, calibration: '/models/calibration.safetensors' });
@@ -138,7 +146,7 @@ describe('a forecast', () => {
   });
 
   it('says how far the optimiser went', () => {
-    expect(sweepsSentence(report)).toBe('Last time 5 sweeps ran.');
+    expect(sweepsSentence(report)).toBe('On the last model 5 sweeps ran.');
     expect(sweepsSentence({ ...report, recipe: defaultRecipe({ rounding: 'nearest' }) })).toBeUndefined();
   });
 });

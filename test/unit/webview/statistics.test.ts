@@ -1,6 +1,6 @@
 /** The panel's fields for statistics: what they offer, and what they say of it. */
 import { describe, expect, it } from 'vitest';
-import { BIAS_CORRECTIONS, SIDES, STATISTICS } from '../../../src/engine/plan/recipe';
+import { BIAS_CORRECTIONS, defaultRecipe, SIDES, STATISTICS } from '../../../src/engine/plan/recipe';
 import {
   BIAS_OFFERS,
   biasHelp,
@@ -10,6 +10,7 @@ import {
   sidesHelp,
   STATISTICS_OFFERS,
   statisticsHelp,
+  statisticsWords,
 } from '../../../src/webview/panel/statistics';
 import type { Options } from '../../../src/webview/protocol/panelApi';
 
@@ -54,10 +55,27 @@ describe('the fields for statistics', () => {
   });
 
   it('say that nothing comes of them where rounding is not learned', () => {
-    for (const help of HELP) {
-      expect(help({ ...OPTIONS, rounding: 'nearest' })).toBe('Nearest rounding goes by no statistics.');
-      expect(help({ ...OPTIONS, rounding: 'tpec' })).toBe('TPEC rounding goes by no statistics.');
-    }
+    const lines = (rounding: Options['rounding']): readonly string[] =>
+      HELP.map((help) => help({ ...OPTIONS, rounding })).filter((line) => line !== '');
+    expect(lines('nearest')).toEqual(['Nearest rounding goes by no statistics.']);
+    expect(lines('tpec')).toEqual(['TPEC rounding goes by no statistics.']);
+  });
+
+  it('are told beside the heading where they differ from the default', () => {
+    expect(statisticsWords(OPTIONS)).toBe('Automatic');
+    expect(statisticsWords({ ...OPTIONS, rounding: 'nearest' })).toBe('without effect');
+    expect(
+      statisticsWords({
+        ...OPTIONS,
+        statistics: 'calibrated',
+        sides: 'both',
+        calibSamples: 1024,
+        calibration: '/models/inputs.gguf',
+        biasCorrection: 'off',
+      }),
+    ).toBe('Real inputs from a file · inputs and outputs · 1,024 samples · inputs.gguf · no bias correction');
+    expect(statisticsWords({ ...OPTIONS, statistics: 'gram', calibSamples: 1024 })).toBe('Weights alone');
+    expect(statisticsWords({ ...OPTIONS, calibSamples: defaultRecipe().calibSamples })).toBe('Automatic');
   });
 
   it('tell what a choice lacks, and what it makes useless', () => {

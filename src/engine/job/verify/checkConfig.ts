@@ -1,6 +1,8 @@
 /** checkConfig: does quantization_config say of a file what it holds? For the layouts whose loaders go by it. Pure. */
 import { isEmbedding, isNorm, layerOfWeight } from '../../plan/tensorNames';
 import { hasCodes, type TensorCheck } from './checkTensors';
+import { checkBlockSize, checkGroups } from './configGroups';
+import { nameList, type NameList } from './configNames';
 import { layerOf, type ConvertedFile } from './convertedFile';
 
 export interface LayoutFindings {
@@ -26,37 +28,30 @@ export function checkConfig({ layout, config }: ConvertedFile, checks: readonly 
   }
   const found = config['quant_method'];
   if (found !== method) return { problems: [`quant_method in config.json is ${shown(found)} instead of "${method}".`], warnings: [] };
-  return { problems: [...keptProblems(config[kept], kept, checks), ...blockProblems(layout, config, checks)], warnings: [] };
+  const groups = layout === 'compressed-tensors' ? checkGroups(config, checks) : { problems: checkBlockSize(config, checks), unread: [] };
+  const names = nameList(config[kept]);
+  return {
+    problems: [...keptProblems(names, kept, checks), ...groups.problems],
+    warnings: [...unreadPatterns(names.unread, kept), ...unreadPatterns(groups.unread, 'config_groups')],
+  };
+}
+
+function* unreadPatterns(patterns: readonly string[], key: string): Generator<string> {
+  for (const pattern of patterns) {
+    yield `${key} in config.json has the pattern ${JSON.stringify(pattern)}, which is no regular expression here: which layers it names was not checked.`;
+  }
 }
 
 /** Loaders expect codes in every linear layer that is not named, and none in those that are. */
-function* keptProblems(list: unknown, key: string, checks: readonly TensorCheck[]): Generator<string> {
-  const named = Array.isArray(list) ? list.filter((name): name is string => typeof name === 'string') : [];
-  const isNamed = (layer: string): boolean =>
-    named.some((name) => (name.startsWith('re:') ? new RegExp(`^(?:${name.slice(3)})`).test(layer) : name === layer));
+function* keptProblems({ has, unread }: NameList, key: string, checks: readonly TensorCheck[]): Generator<string> {
   for (const check of checks) {
     const { source, state } = check;
     const layer = layerOf(source);
     const isLinear =
       source.shape.length === 2 && layerOfWeight(source.name) !== undefined && !isNorm(source.name) && !isEmbedding(source.name);
-    if (hasCodes(check) && isNamed(layer)) yield `${layer}: it is quantized, but ${key} in config.json names it.`;
-    if (state === 'kept' && isLinear && !isNamed(layer)) yield `${layer}: it is not quantized, but ${key} in config.json does not name it.`;
-  }
-}
-
-function* blockProblems(
-  layout: 'compressed-tensors' | 'huggingface',
-  config: Readonly<Record<string, unknown>>,
-  checks: readonly TensorCheck[],
-): Generator<string> {
-  if (layout !== 'huggingface') return;
-  const size = shown(config['weight_block_size']);
-  for (const { source, encoding } of checks) {
-    if (encoding?.granularity.kind !== 'block') continue;
-    const { rows, columns } = encoding.granularity;
-    if (size === `[${rows},${columns}]`) continue;
-    yield `${source.name}: its blocks are ${rows} × ${columns}, and weight_block_size in config.json is ${size}.`;
-    return;
+    if (hasCodes(check) && has(layer)) yield `${layer}: it is quantized, but ${key} in config.json names it.`;
+    if (state === 'kept' && isLinear && !has(layer) && unread.length === 0)
+      yield `${layer}: it is not quantized, but ${key} in config.json does not name it.`;
   }
 }
 

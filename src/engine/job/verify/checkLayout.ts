@@ -3,6 +3,9 @@ import { formatQuantity, formatShape } from '../../../base/format';
 import { parsedJson } from '../../../base/json';
 import type { Dtype } from '../../dtype';
 import { COMFY_FORMATS } from '../../plan/formats/comfyui';
+import { modelFamily } from '../../plan/modelFamily';
+import { dequantizedHeader } from '../../plan/stored/dequantizedHeader';
+import { NUMBERS } from '../../plan/stored/sourceForRecipe';
 import { isScaledFp8Marker, layerOfCompanion } from '../../plan/tensorNames';
 import { diffusersNamed } from '../../plan/warnings';
 import type { Header } from '../../safetensors/header';
@@ -16,20 +19,26 @@ const UNREADABLE: readonly Dtype[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8
 /** `source` is asked for names alone. */
 export function checkLayout(source: Pick<Header, 'byName'>, converted: ConvertedFile, checks: readonly TensorCheck[]): LayoutFindings {
   const quantized = new Map(checks.filter(hasCodes).map((check) => [layerOf(check.source), check]));
-  const findings = { problems: [...strangers(source, converted)], warnings: [...converted.stored.warnings] };
-  if (quantized.size === 0 && !checks.some(({ state }) => state === 'dequantized'))
-    findings.problems.push('No tensor is quantized, so this is no converted file of that source, and has no layout to check.');
+  const findings = {
+    problems: [...strangers(source, converted), ...otherShapes(checks, converted)],
+    warnings: [...converted.stored.warnings],
+  };
+  // Codes that are wrong are quantized all the same, and are told of themselves.
+  const { byName, unreadable } = converted.stored;
+  const isWrong = checks.some(({ state, source: { name } }) => state === 'wrong' && (byName.has(name) || unreadable.has(name)));
+  if (quantized.size === 0 && !isWrong && !checks.some(({ state }) => state === 'dequantized'))
+    findings.problems.push('No tensor is quantized, so this is no converted file, and it has no layout to check.');
   switch (converted.layout) {
     case 'comfyui':
       findings.problems.push(...comfyuiProblems(converted, quantized), ...unreadableDtypes(converted));
-      findings.warnings.push(...roundedScales(quantized, converted), ...diffusersWarning(quantized));
+      findings.warnings.push(...roundedScales(quantized, converted), ...diffusersWarning(quantized, converted));
       break;
     case 'comfyui-legacy':
       findings.problems.push(...legacyProblems(converted), ...inputScaleProblems(converted), ...unreadableDtypes(converted));
       findings.warnings.push(
         ...missingInputScales(quantized, converted),
         ...roundedScales(quantized, converted),
-        ...diffusersWarning(quantized),
+        ...diffusersWarning(quantized, converted),
       );
       break;
     case 'compressed-tensors':
@@ -56,6 +65,15 @@ function* strangers(source: Pick<Header, 'byName'>, { header }: ConvertedFile): 
   }
 }
 
+/** Codes that are padded look alike whatever shape they are said to be of. */
+function* otherShapes(checks: readonly TensorCheck[], { stored }: ConvertedFile): Generator<string> {
+  for (const { source } of checks.filter(hasCodes)) {
+    const weight = stored.byName.get(source.name);
+    if (weight?.storage.storedRows === undefined || weight.shape.join() === source.shape.join()) continue;
+    yield `${source.name}: without its padding it is ${formatShape(weight.shape)} by the file itself, instead of ${formatShape(source.shape)}.`;
+  }
+}
+
 function* unreadableDtypes({ header }: ConvertedFile): Generator<string> {
   const found = header.tensors.find(({ dtype }) => UNREADABLE.includes(dtype));
   if (found !== undefined) yield `${found.name}: ComfyUI's reader does not know the dtype ${found.dtype}, and refuses the whole file.`;
@@ -70,8 +88,10 @@ function* roundedScales(quantized: ReadonlyMap<string, TensorCheck>, { stored }:
   yield `${name}${others}: BF16 does not hold the scale exactly, so a loader that computes in BF16 changes it by up to 0.4 %.`;
 }
 
-function* diffusersWarning(quantized: ReadonlyMap<string, TensorCheck>): Generator<string> {
-  const named = diffusersNamed([...quantized.values()].map(({ source: { name } }) => name));
+function* diffusersWarning(quantized: ReadonlyMap<string, TensorCheck>, { header, stored }: ConvertedFile): Generator<string> {
+  if (quantized.size === 0) return;
+  const numbers = dequantizedHeader(header, stored, NUMBERS);
+  const named = diffusersNamed([...numbers.byName.keys()], modelFamily(numbers).recognition);
   if (named !== undefined) yield named;
 }
 

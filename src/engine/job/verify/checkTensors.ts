@@ -4,6 +4,7 @@ import { isSourceDtype } from '../../dtype';
 import type { Encoding } from '../../plan/encoding';
 import { FORMATS } from '../../plan/formats/formats';
 import { matrixOf } from '../../plan/matrix';
+import { storedSize } from '../../plan/matrixStorage';
 import type { Matrix, OutputFormat, StoredTensor } from '../../plan/outputFormat';
 import { defaultRecipe, type Rounding } from '../../plan/recipe';
 import { decide, ruleContext } from '../../plan/rules';
@@ -16,6 +17,7 @@ import type { Header, TensorInfo } from '../../safetensors/header';
 import type { CompareTask, DifferenceTask, FileRange, TensorValues } from '../quantizer';
 import { rangeOf, sourceValuesOf, storedCodesOf } from '../sourceValues';
 import { layerOf, type ConvertedFile } from './convertedFile';
+import type { Making } from './errorLimits';
 import type { VerifiedState } from './verifyEvent';
 
 export interface TensorCheck {
@@ -23,8 +25,7 @@ export interface TensorCheck {
   readonly state: VerifiedState;
   readonly problems: readonly string[];
   readonly encoding?: Encoding;
-  /** By which it was made, where the file tells. */
-  readonly rounding?: Rounding;
+  readonly making?: Making;
   /** Of a weight with a single one. */
   readonly scale?: number;
   /** Absent where there is nothing to compare. `id` is the check's index. */
@@ -50,12 +51,12 @@ export interface CheckedSource {
 export function checkTensors(source: CheckedSource, converted: ConvertedFile): readonly TensorCheck[] {
   const { header, fileCount: sourceFiles } = source;
   const isRemoved = removals(header, converted);
-  const roundingOf = roundings(converted);
+  const makingOf = makings(converted);
   return header.tensors.map((tensor, id) => {
     const weight = converted.stored.byName.get(tensor.name);
     const { stored } = sourceCodes(tensor, source.stored);
     if (weight !== undefined && isSourceDtype(tensor.dtype)) {
-      const facts = { id, sourceFiles, converted, rounding: roundingOf(tensor.name), stored };
+      const facts = { id, sourceFiles, converted, making: makingOf(tensor.name), stored };
       const isAnew = stored === undefined || converted.provenance?.recipe.quantized === 'requantize';
       return isAnew ? checkQuantized(tensor, weight, facts) : checkMigrated(tensor, weight, stored, facts);
     }
@@ -72,7 +73,7 @@ export function checkTensors(source: CheckedSource, converted: ConvertedFile): r
   });
 }
 
-/** What the file's own tensors say of themselves, by the numbers that its codes stand for; nothing is compared. */
+/** What the file's own tensors say of themselves, by the numbers that its codes stand for; nothing else is compared. */
 export function checkAlone(numbers: Header, converted: ConvertedFile): readonly TensorCheck[] {
   return numbers.tensors.map((tensor, id) => {
     const weight = converted.stored.byName.get(tensor.name);
@@ -81,7 +82,11 @@ export function checkAlone(numbers: Header, converted: ConvertedFile): readonly 
     // Codes that stand for themselves are weights of a smaller dtype.
     if (weight === undefined || (weight.scales === undefined && !isDescribed(layerOf(tensor), converted)))
       return withoutTask(checkKept(tensor, tensor, id, 0, converted));
-    return withoutTask(checkQuantized(tensor, weight, { id, sourceFiles: 0, converted, rounding: undefined, stored: undefined }));
+    const check = withoutTask(checkQuantized(tensor, weight, { id, sourceFiles: 0, converted, making: 'any', stored: undefined }));
+    if (check.state === 'wrong' || weight.rows * weight.columns === 0) return check;
+    // Against itself, which tells values that are no numbers.
+    const values = sourceValuesOf({ weight, ...sourceCodes(tensor, converted.stored).stored });
+    return { ...check, task: { kind: 'difference', id, name: tensor.name, reference: values, other: values } };
   });
 }
 
@@ -100,11 +105,11 @@ function removals(source: Header, { provenance }: ConvertedFile): (tensor: Tenso
   return (tensor) => decide(tensor, context).action === 'remove';
 }
 
-function roundings({ provenance }: ConvertedFile): (tensor: string) => Rounding | undefined {
-  if (provenance === undefined) return () => undefined;
-  const { rounding, overrides } = provenance.recipe;
+function makings({ provenance }: ConvertedFile): (tensor: string) => Making {
+  if (provenance === undefined) return () => 'any';
+  const { rounding, overrides, calibration } = provenance.recipe;
   const particular = tensorEncodings(defaultRecipe({ layout: 'plain', rounding, overrides: overrides.map(roundingAlone) }));
-  return (tensor) => particular.of(tensor).rounding;
+  return (tensor) => (particular.of(tensor).rounding === 'nearest' ? 'nearest' : calibration === null ? 'learned' : 'any');
 }
 
 /** Targets need a layout that holds them, and are not what is asked here. */
@@ -165,7 +170,7 @@ interface QuantizedFacts {
   readonly id: number;
   readonly sourceFiles: number;
   readonly converted: ConvertedFile;
-  readonly rounding: Rounding | undefined;
+  readonly making: Making;
   /** Where the source has codes as well. */
   readonly stored: SourceCodes | undefined;
 }
@@ -173,7 +178,7 @@ interface QuantizedFacts {
 function checkQuantized(
   tensor: TensorInfo,
   weight: StoredWeight,
-  { id, sourceFiles, converted, rounding, stored }: QuantizedFacts,
+  { id, sourceFiles, converted, making, stored }: QuantizedFacts,
 ): TensorCheck {
   const problem = problemOfStorage(tensor, weight, converted) ?? converted.scales.get(tensor.name)?.problem;
   if (problem !== undefined) return wrong(tensor, problem);
@@ -185,7 +190,7 @@ function checkQuantized(
     state: 'quantized',
     problems: [],
     encoding,
-    ...(rounding === undefined ? {} : { rounding }),
+    making,
     ...(scale === undefined ? {} : { scale }),
   };
   if (rows * columns === 0 || !isSourceDtype(tensor.dtype) || scales === undefined) return checked;
@@ -208,8 +213,8 @@ function checkQuantized(
         rows,
         columns,
         scales: rangeOf(scales, sourceFiles),
-        ...(weight.rows === rows ? {} : { storedRows: weight.rows }),
-        ...(weight.columns === columns ? {} : { storedColumns: weight.columns }),
+        ...(weight.rows === rows ? {} : { storedRows: storedSize(storage, weight)[0] }),
+        ...(weight.columns === columns ? {} : { storedColumns: storedSize(storage, weight)[1] }),
         ...(tensorScale === undefined ? {} : { tensorScale }),
       },
     },
@@ -239,6 +244,8 @@ function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, he
   if (scales === undefined) return `It is ${codes.dtype} but has no scale.`;
   const matrix = matrixOf(tensor);
   const encoding = withinOneBlock(weight.encoding, format, matrix);
+  if (format.holds[encoding.target] === undefined)
+    return `Its codes are ${codes.dtype} (${encoding.target}), which its loader does not take. ${format.limits}`;
   if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true) {
     return `Its scale ${scales.name} is ${scales.dtype} ${formatShape(scales.shape)}, which its loader does not take. ${format.limits}`;
   }

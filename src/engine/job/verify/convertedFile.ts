@@ -167,9 +167,11 @@ function provenanceOf(metadata: ReadonlyMap<string, string>): ConvertedFile['pro
     const layout = LAYOUTS.find((name) => name === recipe['layout']);
     const rounding = ROUNDINGS.find((name) => name === recipe['rounding']);
     const quantized = QUANTIZED.find((name) => name === recipe['quantized']);
+    const { calibration } = recipe;
     provenance = {
       version,
       recipe: defaultRecipe({
+        calibration: typeof calibration === 'string' ? calibration : null,
         presets: knownPresets(recipe['presets']),
         overrides: knownOverrides(recipe['overrides']),
         ...(layout === undefined ? {} : { layout }),

@@ -13,7 +13,15 @@ import { readConverted } from './convertedFile';
 import { problemOfCorrection } from './correctionLimit';
 import { problemOfError, problemOfNumbers } from './errorLimits';
 import { sourceToVerify } from './sourceToVerify';
-import type { TensorVerification, VerifyEnd, VerifyEvent, VerifyReport, VerifyRequest } from './verifyEvent';
+import {
+  MEASURED_STATES,
+  type TensorVerification,
+  type VerifiedState,
+  type VerifyEnd,
+  type VerifyEvent,
+  type VerifyReport,
+  type VerifyRequest,
+} from './verifyEvent';
 
 const PROGRESS_INTERVAL_SECONDS = 0.1;
 
@@ -39,17 +47,19 @@ async function* verify(
   signal: AbortSignal,
 ): AsyncGenerator<VerifyEvent, VerifyReport, undefined> {
   const startedAt = performance.now();
-  if (request.source === undefined) return verifyAlone(request.converted, startedAt);
+  if (request.source === undefined) return yield* verifyAlone(request, startedAt, quantizer, signal);
   const asItIs = await readModelSource(request.source);
   const file = await readConverted(request.converted);
   const { source, stored } = await sourceToVerify(asItIs, file);
   const checks = checkTensors({ header: source.header, fileCount: source.files.length, ...(stored === undefined ? {} : { stored }) }, file);
   const layout = checkLayout(source.header, file, checks);
-  const compared = yield* compare(checks, [...source.files, ...file.files], request, quantizer, signal);
+  const compared = yield* compare(checks, [...source.files, ...file.files], verificationOf, request, quantizer, signal);
   const ids = new Map(checks.map(({ source: { name } }, id) => [name, id]));
   const resultOf = (name: string): ComparedResult | undefined => compared.get(ids.get(name) ?? -1);
   const tensors = checks.map((check, id) => verificationOf(check, compared.get(id), resultOf));
-  const quantized = [...compared].filter(([id]) => checks[id]?.state === 'quantized').map(([, result]) => result);
+  const resultsOf = (state: VerifiedState): readonly ComparedResult[] =>
+    [...compared].filter(([id]) => checks[id]?.state === state).map(([, result]) => result);
+  const measured = MEASURED_STATES.map(resultsOf).find(({ length }) => length > 0);
   return {
     converted: request.converted,
     source: request.source,
@@ -58,24 +68,32 @@ async function* verify(
     ok: layout.problems.length === 0 && tensors.every(({ problems }) => problems.length === 0),
     tensors,
     ...layout,
-    relativeError: relativeError(sum(quantized, 'squaredError'), sum(quantized, 'squaredSource')),
+    ...(measured === undefined ? {} : { relativeError: relativeError(sum(measured, 'squaredError'), sum(measured, 'squaredSource')) }),
     seconds: (performance.now() - startedAt) / 1000,
   };
 }
 
-/** By its loader's rules alone. */
-async function verifyAlone(converted: string, startedAt: number): Promise<VerifyReport> {
+/** By its loader's rules alone, and whether its codes stand for numbers. */
+async function* verifyAlone(
+  request: VerifyRequest,
+  startedAt: number,
+  quantizer: Quantizer,
+  signal: AbortSignal,
+): AsyncGenerator<VerifyEvent, VerifyReport, undefined> {
+  const { converted } = request;
   const file = await readConverted(converted);
   const header = dequantizedHeader(file.header, file.stored, NUMBERS);
   const checks = checkAlone(header, file);
   const owners = [...header.byName].filter(([name]) => layerOfCompanion(name) === undefined);
   const layout = checkLayout({ byName: new Map(owners) }, file, checks);
+  const compared = yield* compare(checks, file.files, verificationAlone, request, quantizer, signal);
+  const tensors = checks.map((check, id) => verificationAlone(check, compared.get(id)));
   return {
     converted,
     layout: file.layout,
     ...(file.provenance === undefined ? {} : { writtenBy: file.provenance.version }),
-    ok: layout.problems.length === 0 && checks.every(({ problems }) => problems.length === 0),
-    tensors: checks.map((check) => verificationOf(check, undefined)),
+    ok: layout.problems.length === 0 && tensors.every(({ problems }) => problems.length === 0),
+    tensors,
     ...layout,
     seconds: (performance.now() - startedAt) / 1000,
   };
@@ -84,6 +102,7 @@ async function verifyAlone(converted: string, startedAt: number): Promise<Verify
 async function* compare(
   checks: readonly TensorCheck[],
   files: readonly string[],
+  tell: (check: TensorCheck, result: ComparedResult | undefined) => TensorVerification,
   request: VerifyRequest,
   quantizer: Quantizer,
   signal: AbortSignal,
@@ -94,7 +113,7 @@ async function* compare(
     .map((task) => ({ task, range: task.kind === 'compare' ? task.source : task.reference.range }))
     .sort((a, b) => a.range.file - b.range.file || a.range.offset - b.range.offset);
   for (const check of checks) {
-    if (check.task === undefined) yield { type: 'tensorVerified', tensor: verificationOf(check, undefined) };
+    if (check.task === undefined) yield { type: 'tensorVerified', tensor: tell(check, undefined) };
   }
   if (tasks.length === 0) return compared;
   const meter = new ProgressMeter(
@@ -111,7 +130,7 @@ async function* compare(
       if (check === undefined) throw new EngineError('Internal', `the quantizer told of task ${id}, which the job does not have`);
       compared.set(id, event);
       meter.finished(id);
-      yield { type: 'tensorVerified', tensor: verificationOf(check, event) };
+      yield { type: 'tensorVerified', tensor: tell(check, event) };
     }
     const now = performance.now() / 1000;
     if (now - lastProgress < PROGRESS_INTERVAL_SECONDS) continue;
@@ -137,7 +156,7 @@ function verificationOf(
   if (corrects !== undefined && !result.equal) {
     const problem = problemOfCorrection(result, resultOf(corrects.weight), corrects.columns);
     if (problem !== undefined) return { ...common, state: 'wrong', problems: [...problems, problem] };
-    return { ...common, state, problems, maxAbsoluteError: result.maxAbsoluteError };
+    return { ...common, state: 'corrected', problems, maxAbsoluteError: result.maxAbsoluteError };
   }
   if (state === 'kept') {
     return result.equal
@@ -151,9 +170,9 @@ function verificationOf(
   } else if (state === 'dequantized') {
     const problem = check.task?.kind === 'difference' ? problemOfNumbers(result, check.task.other.dtype, source.shape) : undefined;
     if (problem !== undefined) found.push(problem);
-  } else if (result.nonFiniteCount > 0) found.push(`${result.nonFiniteCount} of its values are NaN or infinite.`);
+  } else if (result.nonFiniteCount > 0) found.push(nonFinite(result));
   else {
-    const problem = encoding === undefined ? undefined : problemOfError(result, encoding, check.rounding);
+    const problem = encoding === undefined ? undefined : problemOfError(result, encoding, check.making ?? 'any');
     if (problem !== undefined) found.push(problem);
   }
   return {
@@ -163,6 +182,17 @@ function verificationOf(
     relativeError: error,
     maxAbsoluteError: result.maxAbsoluteError,
   };
+}
+
+/** Of a result of a tensor against itself. */
+function verificationAlone(check: TensorCheck, result: ComparedResult | undefined): TensorVerification {
+  const verification = verificationOf(check, undefined);
+  if (result === undefined || result.nonFiniteCount === 0) return verification;
+  return { ...verification, state: 'wrong', problems: [...verification.problems, nonFinite(result)] };
+}
+
+function nonFinite({ nonFiniteCount }: ComparedResult): string {
+  return nonFiniteCount === 1 ? 'One of its values is NaN or infinite.' : `${nonFiniteCount} of its values are NaN or infinite.`;
 }
 
 /** Zeros for zeros is exact; anything else for zeros is infinitely wrong. */

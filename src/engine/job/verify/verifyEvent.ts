@@ -11,10 +11,13 @@ export interface VerifyRequest {
 }
 
 /**
- * What has become of a source tensor. Where the source has codes, `dequantized` is the numbers that they stand for, and `migrated` codes that stand
+ * What has become of a source tensor. `corrected`: a bias that took over what rounding did to its layer. Where the source has codes, `dequantized` is the numbers that they stand for, and `migrated` codes that stand
  * for the same numbers, by scales that are stored otherwise.
  */
-export type VerifiedState = 'quantized' | 'kept' | 'dequantized' | 'migrated' | 'removed' | 'wrong';
+export type VerifiedState = 'quantized' | 'kept' | 'corrected' | 'dequantized' | 'migrated' | 'removed' | 'wrong';
+
+/** The first of them that there are any of is what the overall error is of. */
+export const MEASURED_STATES = ['quantized', 'migrated', 'dequantized'] as const satisfies readonly VerifiedState[];
 
 export interface TensorVerification {
   readonly name: string;
@@ -43,7 +46,7 @@ export interface VerifyReport {
   /** Of the file as a whole. */
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
-  /** Over all quantized tensors together; absent without a source. */
+  /** Over all quantized tensors together; where there are none, over all migrated or else dequantized ones. Absent without any, and without a source. */
   readonly relativeError?: number;
   readonly seconds: number;
 }

@@ -21,7 +21,7 @@ export const COMFY_FORMATS: Readonly<Record<Target, string>> = {
 };
 
 /** The codes' rows and columns are padded to multiples of this. */
-const CODE_PADDING = { mxfp8: 32, nvfp4: 16 } as const;
+export const CODE_PADDING = { mxfp8: 32, nvfp4: 16 } as const;
 const SCALE_TILE = { rows: 128, columns: 4 } as const;
 
 export const comfyui: OutputFormat = {

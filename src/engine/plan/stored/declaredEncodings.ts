@@ -3,29 +3,33 @@
  * two scales are 96 and 96, or 128 and 64. Pure.
  */
 import { jsonObject, parsedJson } from '../../../base/json';
-import { granularityName, type BlockSize, type Encoding } from '../encoding';
+import { granularityName, type BlockSize } from '../encoding';
 import type { MatrixStorage } from '../matrixStorage';
+import type { QuantizedLayer } from '../outputFormat';
 
-/** Layers by how they are stored, as JSON: `{"float8_e4m3fn block:128x128":["blocks.0.mlp"]}`; nvfp4 also with `evenHigh` or `evenLow`. */
+/**
+ * Layers by how they are stored, as JSON: `{"float8_e4m3fn block:128x128":["blocks.0.mlp"]}`; those whose codes are padded also with the weight's own
+ * size, `mxfp8 block:1x32 shape:200x128`, and nvfp4 with `evenHigh` or `evenLow`.
+ */
 export const ENCODINGS_KEY = 'fp8_quantizer.encodings';
 
 const KEY = /^fp8_quantizer\.encodings(\.\d+)?$/;
 
 export interface DeclaredEncoding {
   readonly blockSize?: BlockSize;
+  readonly shape?: readonly [rows: number, columns: number];
   readonly nibbles?: NonNullable<MatrixStorage['nibbles']>;
 }
 
-export interface DeclaredLayer {
-  readonly layer: string;
-  readonly encoding: Encoding;
+export interface DeclaredLayer extends QuantizedLayer {
   readonly nibbles?: MatrixStorage['nibbles'];
 }
 
 export function encodingsText(layers: readonly DeclaredLayer[]): string {
   const groups = new Map<string, string[]>();
-  for (const { layer, encoding, nibbles } of layers) {
-    const how = [encoding.target, granularityName(encoding.granularity), ...(nibbles === undefined ? [] : [nibbles])].join(' ');
+  for (const { layer, encoding, paddedFrom, nibbles } of layers) {
+    const shape = paddedFrom === undefined ? undefined : `shape:${paddedFrom.join('x')}`;
+    const how = [encoding.target, granularityName(encoding.granularity), shape, nibbles].filter((word) => word !== undefined).join(' ');
     groups.set(how, [...(groups.get(how) ?? []), layer]);
   }
   return JSON.stringify(Object.fromEntries([...groups].map(([how, names]) => [how, [...names].sort()])));
@@ -46,10 +50,17 @@ export function declaredEncodings(metadata: ReadonlyMap<string, string>): Readon
 }
 
 function encodingOf(how: string): DeclaredEncoding {
-  const [, rows, columns] = / block:([1-9]\d{0,6})x([1-9]\d{0,6})( |$)/.exec(how) ?? [];
+  const blockSize = sizeOf('block', how);
+  const shape = sizeOf('shape', how);
   const nibbles = (['evenHigh', 'evenLow'] as const).find((order) => how.endsWith(` ${order}`));
   return {
-    ...(rows === undefined || columns === undefined ? {} : { blockSize: [Number(rows), Number(columns)] as const }),
+    ...(blockSize === undefined ? {} : { blockSize }),
+    ...(shape === undefined ? {} : { shape }),
     ...(nibbles === undefined ? {} : { nibbles }),
   };
+}
+
+function sizeOf(word: 'block' | 'shape', how: string): readonly [number, number] | undefined {
+  const [, rows, columns] = new RegExp(` ${word}:([1-9]\\d{0,6})x([1-9]\\d{0,6})( |$)`).exec(how) ?? [];
+  return rows === undefined || columns === undefined ? undefined : [Number(rows), Number(columns)];
 }

@@ -9,6 +9,7 @@ import type { Plan, PlannedTensor } from '../plan';
 import { plannedBytes } from '../plannedBytes';
 import { defaultRecipe } from '../recipe';
 import { dequantizedHeader } from './dequantizedHeader';
+import { paddingWarnings } from './paddedSize';
 import { sourceCodes, type StoredSource } from './sourceCodes';
 import type { StoredWeight } from './storedWeight';
 
@@ -27,7 +28,12 @@ export function planDequantized(header: Header, stored: StoredSource, dtype: Sou
     const { source, stored: codes } = tensor;
     return { ...source, byteLength: plannedBytes(tensor), origin: { kind: codes === undefined ? 'copy' : 'dequantized', source } as const };
   });
-  return { recipe: defaultRecipe(), tensors, output: layOut(outputs, plain.metadata), warnings: stored.warnings };
+  return {
+    recipe: defaultRecipe(),
+    tensors,
+    output: layOut(outputs, plain.metadata),
+    warnings: [...stored.warnings, ...paddingWarnings(stored.byName.values())],
+  };
 }
 
 /** Throws EngineError InvalidRecipe. */

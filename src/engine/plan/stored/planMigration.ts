@@ -10,6 +10,7 @@ import { layOut, type LayoutTensor } from '../../safetensors/layout';
 import { granularityText } from '../encoding';
 import { FORMATS } from '../formats/formats';
 import { matrixOf } from '../matrix';
+import { paddedFrom, storedSize } from '../matrixStorage';
 import type { OutputFormat, StoredLayer } from '../outputFormat';
 import type { OutputOrigin, Plan, PlannedTensor } from '../plan';
 import { byteLengthOf } from '../plannedBytes';
@@ -17,6 +18,7 @@ import { defaultRecipe, type Layout, type Recipe } from '../recipe';
 import { layerOfWeight } from '../tensorNames';
 import { ENCODINGS_KEY, encodingsText, type DeclaredLayer } from './declaredEncodings';
 import { dequantizedHeader, MIGRATED_KEY } from './dequantizedHeader';
+import { paddingWarnings } from './paddedSize';
 import { requireReadable, storageText } from './planDequantized';
 import type { StoredSource } from './sourceCodes';
 import type { StoredWeight } from './storedWeight';
@@ -58,10 +60,12 @@ export function planMigration(
       outputs.push({ ...source, byteLength: source.end - source.begin, origin: { kind: 'copy', source } });
       continue;
     }
-    const codes = { ...weight.codes, name: weight.name };
     const { rows, columns } = weight;
     const target = storedAs(weight, format, layout, recipe);
-    declared.push({ layer: layerNamed(weight, layout), encoding: weight.encoding, nibbles: target.storage.nibbles });
+    // Rows of padding stand behind the others.
+    const codes = { ...weight.codes, name: weight.name, end: weight.codes.begin + byteLengthOf(target.weight) };
+    const { nibbles } = target.storage;
+    declared.push({ layer: layerNamed(weight, layout), encoding: weight.encoding, ...paddedFrom(target.storage, weight), nibbles });
     const quantization = { sourceDtype: 'BF16', targetDtype: codes.dtype, encoding: weight.encoding, rounding: 'nearest' } as const;
     const about = { ...quantization, rows, columns, weightName: weight.name, stored: target };
     tensors.push({
@@ -99,7 +103,12 @@ export function planMigration(
     [ENCODINGS_KEY, encodingsText(declared)],
   ] as const;
   const metadata = new Map([...plain.metadata, ...whole.metadata, ...own]);
-  return { recipe, tensors, output: layOut(outputs, metadata), warnings: [...stored.warnings, ...inputScaleWarnings(header, layout)] };
+  return {
+    recipe,
+    tensors,
+    output: layOut(outputs, metadata),
+    warnings: [...stored.warnings, ...paddingWarnings(weights), ...inputScaleWarnings(header, layout)],
+  };
 }
 
 /** Whether the layout wants the scales in other bytes than the source has. */
@@ -143,9 +152,14 @@ function storedAs(weight: StoredWeight, format: OutputFormat, layout: Layout, re
   const obstacle = format.obstacle(matrix, encoding);
   if (obstacle !== undefined) return fail(`${obstacle} ${HOW_TO_CHANGE_SCALES}`);
   const target = format.store(layer, matrix, encoding, recipe);
-  const { nibbles, tensorScaleForm, storedRows, storedColumns } = target.storage;
-  if ((storedRows ?? rows) !== rows || (storedColumns ?? columns) !== columns)
-    return fail('the layout pads its codes, which would change them.');
+  const { nibbles, tensorScaleForm } = target.storage;
+  const [tall, wide] = storedSize(storage, weight);
+  const [wantedTall, wantedWide] = storedSize(target.storage, weight);
+  if (wantedTall > tall || wantedWide > wide) return fail('the layout pads its codes, which would change them.');
+  if (wantedWide < wide)
+    return fail(
+      `its codes are padded from ${formatQuantity(columns, 'column')} to ${wide}, and the layout has no padding, so every row would change. ${HOW_TO_CHANGE_SCALES}`,
+    );
   if (nibbles !== storage.nibbles) return fail('the layout has the two codes of a byte in the other order, so every byte would change.');
   if (tensorScaleForm !== storage.tensorScaleForm)
     return fail('the layout divides by what this one multiplies with, which is not always exact.');

@@ -12,6 +12,7 @@ import { expertsOf, matrixOf } from '../matrix';
 import { roundedUp } from '../matrixStorage';
 import type { Layout } from '../recipe';
 import { isExpertParameter, isScaledFp8Marker, layerOfCompanion, layerOfWeight } from '../tensorNames';
+import { paddedSize } from './paddedSize';
 import { scaleBlocks } from './scaleBlocks';
 import type { StorageFacts, StoredWeight, StoredWeights } from './storedWeight';
 
@@ -76,7 +77,8 @@ function storedWeight(codes: TensorInfo, layer: string, header: Header, facts: S
   const layout = comfy === undefined ? layoutOf(codes, scales, facts) : 'comfyui';
   if (comfy?.isRotated === 'rotated') return `Its weights are rotated (${comfy.format}, convrot), and only its loader turns them back.`;
   if (codes.dtype === 'U8' || comfy?.format === 'nvfp4') return nvfp4(codes, scales, name, layer, layout, header, facts);
-  if (scales?.dtype === 'U8' || scales?.dtype === 'F8_E8M0' || comfy?.format === 'mxfp8') return mxfp8(codes, scales, name, layout);
+  if (scales?.dtype === 'U8' || scales?.dtype === 'F8_E8M0' || comfy?.format === 'mxfp8')
+    return mxfp8(codes, scales, name, layer, layout, header, facts);
   const target = TARGETS[codes.dtype];
   if (target === undefined) return `Codes of ${codes.dtype} are not known here.`;
   const { rows, columns } = matrixOf(codes);
@@ -125,16 +127,29 @@ function blockOf(granularity: Granularity, columns: number): Pick<StoredWeight['
   }
 }
 
-function mxfp8(codes: TensorInfo, scales: TensorInfo | undefined, name: string, layout: Layout): StoredWeight | string {
+function mxfp8(
+  codes: TensorInfo,
+  scales: TensorInfo | undefined,
+  name: string,
+  layer: string,
+  layout: Layout,
+  header: Header,
+  facts: StorageFacts,
+): StoredWeight | string {
   const { rows, columns } = matrixOf(codes);
   const group = GROUPS.mxfp8;
   if (codes.dtype !== 'F8_E4M3' || scales === undefined) return 'It is said to be mxfp8, and its codes or scales are not.';
   const order = scaleOrder([rows, Math.ceil(columns / group)], scales.shape, layout);
   if (order === undefined) return `Its scales ${scales.name} are ${formatShape(scales.shape)}, which is not how mxfp8 has them.`;
   return {
-    ...{ name, layout, shape: codes.shape, rows, columns, codes, scales },
+    ...{ name, layout, shape: codes.shape, codes, scales },
     encoding: { target: 'mxfp8', granularity: { kind: 'block', rows: 1, columns: group } },
-    storage: { grid: 'e4m3', block: { rows: 1, columns: group }, scaleForm: 'e8m0', scaleOrder: order },
+    ...sized('mxfp8', [rows, columns], layer, header, facts, {
+      grid: 'e4m3',
+      block: { rows: 1, columns: group },
+      scaleForm: 'e8m0',
+      scaleOrder: order,
+    }),
   };
 }
 
@@ -159,17 +174,35 @@ function nvfp4(
   const order = scaleOrder([rows, Math.ceil(columns / group)], scales.shape, layout);
   if (order === undefined) return `Its scales ${scales.name} are ${formatShape(scales.shape)}, which is not how nvfp4 has them.`;
   return {
-    ...{ name, layout, shape: [rows, columns], rows, columns, codes, scales, tensorScale },
+    ...{ name, layout, shape: [rows, columns], codes, scales, tensorScale },
     encoding: { target: 'nvfp4', granularity: { kind: 'block', rows: 1, columns: group } },
-    storage: {
+    ...sized('nvfp4', [rows, columns], layer, header, facts, {
       grid: 'e2m1',
       block: { rows: 1, columns: group },
       scaleForm: 'e4m3',
       scaleOrder: order,
       nibbles,
       tensorScaleForm: isPacked ? 'divisor' : 'factor',
-    },
+    }),
   };
+}
+
+/** Codes whose scales are in tiles are padded as well; `size` is theirs. */
+function sized(
+  target: 'mxfp8' | 'nvfp4',
+  size: readonly [rows: number, columns: number],
+  layer: string,
+  { byName }: Header,
+  { declared, ownFile }: StorageFacts,
+  storage: StoredWeight['storage'],
+): Pick<StoredWeight, 'rows' | 'columns' | 'storage' | 'padding'> & Partial<Pick<StoredWeight, 'shape'>> {
+  const [storedRows, storedColumns] = size;
+  if (storage.scaleOrder === 'plain') return { rows: storedRows, columns: storedColumns, storage };
+  const bias = byName.get(`${layer}.bias`)?.shape;
+  const biasLength = bias?.length === 1 ? bias[0] : undefined;
+  const found = paddedSize(target, size, { declared: declared.get(layer)?.shape, biasLength, ownFile });
+  if (found.rows === storedRows && found.columns === storedColumns) return { ...found, storage };
+  return { ...found, shape: [found.rows, found.columns], storage: { ...storage, storedRows, storedColumns } };
 }
 
 function scaleOrder(

@@ -14,11 +14,17 @@ export function scaleBlocks(
   const [height, ...others] = withoutTrailingOnes(shape);
   if (height === undefined) return { kind: 'tensor' };
   if (others.length === 0 && height === rows) return { kind: 'row' };
+  if (shape.length === 3 && shape[2] === 1) return partsOfRows([rows, columns], [first, second]);
   if (shape.length !== 2) return undefined;
   if (blockSize !== undefined && Math.ceil(rows / blockSize[0]) === first && Math.ceil(columns / blockSize[1]) === second)
     return { kind: 'block', rows: blockSize[0], columns: blockSize[1] };
   const [blockRows, blockColumns] = [edge(rows, first), edge(columns, second)];
   return blockRows === undefined || blockColumns === undefined ? undefined : { kind: 'block', rows: blockRows, columns: blockColumns };
+}
+
+/** As musubi-tuner stores them: `[rows, parts, 1]`. */
+function partsOfRows([rows, columns]: readonly [number, number], [height, parts]: readonly [number, number]): Granularity | undefined {
+  return height === rows && columns % parts === 0 ? { kind: 'block', rows: 1, columns: columns / parts } : undefined;
 }
 
 /**

@@ -15,6 +15,8 @@ export interface StoredWeight {
   readonly shape: readonly number[];
   readonly rows: number;
   readonly columns: number;
+  /** Where its codes may be padded, and nothing tells by how much: its shape is then theirs. */
+  readonly padding?: 'unknown';
   readonly storage: Omit<MatrixStorage, 'scaleForm'> & { readonly scaleForm: MatrixStorage['scaleForm'] | 'f16' | 'bf16' };
   readonly codes: TensorInfo;
   /** Absent where codes stand for themselves. */

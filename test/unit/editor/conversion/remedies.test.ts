@@ -49,8 +49,29 @@ describe('the ways out of a recipe', () => {
       for (const target of TARGETS)
         for (const granularity of GRANULARITIES) {
           const recipe = defaultRecipe({ layout, target, granularity });
-          if (!isPossible(recipe)) expect(textOf(recipe)).not.toMatch(/granularity|--|Choose/);
+          if (!isPossible(recipe))
+            expect(textOf(recipe)).not.toMatch(/granularity|--|Choose|float8|mxfp8|nvfp4|int8|comfyui|huggingface|plain/);
         }
+  });
+
+  it.each<[Partial<Recipe>, string]>([
+    [{ layout: 'huggingface', target: 'mxfp8' }, 'Hugging Face takes FP8 E4M3 in blocks, not MXFP8.'],
+    [{ layout: 'huggingface', granularity: 'row' }, 'Hugging Face takes FP8 E4M3 in blocks, not with one scale for each row.'],
+    [{ layout: 'comfyui', granularity: 'block' }, 'ComfyUI takes FP8 E4M3 with one scale for each tensor, not in blocks.'],
+    [{ layout: 'comfyui-legacy', target: 'int8' }, 'Legacy ComfyUI takes FP8 E4M3 with one scale for each tensor, not INT8.'],
+    [{ layout: 'compressed-tensors', target: 'float8_e5m2' }, 'compressed-tensors takes FP8 E4M3, INT8, MXFP8 and NVFP4, not FP8 E5M2.'],
+    [{ layout: 'plain', target: 'mxfp8', granularity: 'row' }, 'MXFP8 has blocks of its own, 1 × 32.'],
+  ])('say what the layout takes, and what it does not: %j', (recipe, words) => {
+    expect(textOf(defaultRecipe(recipe))).toBe(words);
+  });
+
+  it('lead from a model that is quantized already to its codes rounded anew', () => {
+    const header = headerOf({ 'a.weight': ['F8_E4M3', 64, 64] });
+    const plan = makePlan(header, defaultRecipe(), { toolVersion: 'test' });
+    expect(warningsOf(plan, 'some')).toEqual([
+      { text: 'Nothing to quantize: the model is quantized already (1 weight).', remedies: [{ kind: 'requantize' }] },
+    ]);
+    expect(warningsOf(plan, 'none')[0]?.remedies).toEqual([]);
   });
 
   it('lead to smaller blocks where matrices do not divide into larger ones', () => {
@@ -63,7 +84,7 @@ describe('the ways out of a recipe', () => {
     });
     const planOf = (edge: number) =>
       makePlan(header, defaultRecipe({ layout: 'huggingface', granularity: 'block', blockSize: [edge, edge] }), { toolVersion: 'test' });
-    const [warning, ...others] = warningsOf(planOf(128));
+    const [warning, ...others] = warningsOf(planOf(128), 'none');
     expect(others).toEqual([]);
     expect(warning?.text).toBe('2 matrices do not divide into blocks of 128 × 128 and are kept; blocks of 64 × 64 would take them.');
     expect(warning?.remedies).toEqual([{ kind: 'block', edge: 64 }]);
@@ -130,5 +151,11 @@ function applied(recipe: Recipe, remedy: Remedy): Recipe {
       return { ...recipe, target: remedy.target, granularity: 'auto' };
     case 'block':
       return { ...recipe, granularity: 'block', blockSize: [remedy.edge, remedy.edge] };
+    case 'requantize':
+      return { ...recipe, quantized: 'requantize' };
+    case 'defaultName':
+    case 'browseOutput':
+    case 'createFolder':
+      return recipe;
   }
 }

@@ -25,7 +25,7 @@ describe.each(KNOWN_FIXTURES)('$model', ({ family, naming, templates, expected }
   test('is planned as expected', () => {
     // By itself no family takes anything away.
     const presets = expected.removed > 0 ? (['auto', 't5xxl'] as const) : (['auto'] as const);
-    const { tensors } = makePlan(header, defaultRecipe({ presets }), { toolVersion: '1' });
+    const { tensors, warnings } = makePlan(header, defaultRecipe({ presets }), { toolVersion: '1' });
     const actions = new Map(tensors.map(({ source, action }) => [source.name, action]));
     const count = (wanted: string) => [...actions.values()].filter((action) => action === wanted).length;
     expect({ quantized: count('quantize'), kept: count('keep'), removed: count('remove') }).toEqual({
@@ -35,6 +35,8 @@ describe.each(KNOWN_FIXTURES)('$model', ({ family, naming, templates, expected }
     });
     const named = Object.keys(expected.named).map((name) => [name, actions.get(templates[0].prefix + name)]);
     expect(Object.fromEntries(named)).toEqual(expected.named);
+    const isRenamed = warnings.some((warning) => warning.includes('named as in diffusers'));
+    expect(isRenamed).toBe(naming === 'diffusers' && expected.quantized > 0);
   });
 });
 

@@ -5,7 +5,9 @@ import { countActions, ReportBuilder, type JobFacts } from '../../../../src/engi
 import { makePlan } from '../../../../src/engine/plan/makePlan';
 import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
 import type { Plan } from '../../../../src/engine/plan/plan';
+import { readCalibration, type Calibration } from '../../../../src/engine/plan/calibration';
 import { parseHeader } from '../../../../src/engine/safetensors/parseHeader';
+import { headerOf, type TensorSpec } from '../../../support/headerOf';
 import { modelBytes, TOY_MODEL } from '../../../support/modelFile';
 
 const bytes = modelBytes(TOY_MODEL);
@@ -77,6 +79,31 @@ it('has no ratio of objectives where nothing was optimised', () => {
     NEAREST,
   );
   expect(builder.build(plan, FACTS).summary).not.toHaveProperty('objectiveRatio');
+});
+
+it('notes what statistics and roundings had no use for', () => {
+  const weight = 'layers.0.attn.qkv';
+  const file = (kinds: Readonly<Record<string, TensorSpec>>) => {
+    const tensors = Object.entries(kinds).map(([kind, spec]) => [`${weight}.${kind}`, spec] as const);
+    return readCalibration('/c', headerOf(Object.fromEntries(tensors)), header);
+  };
+  const inputs = file({ input: ['F32', 9, 96] });
+  const gradients = file({ output_gradient: ['F32', 9, 288] });
+  const about = (recipe: Partial<Recipe>, calibration?: Calibration): string => {
+    const options = calibration === undefined ? {} : { calibration };
+    return notesOf(makePlan(header, defaultRecipe(recipe), { toolVersion: 'test', ...options }), calibration).join('\n');
+  };
+  expect(about({ statistics: 'gram' }, inputs)).toMatch(/inputs in the calibration file have no effect: the recipe asks for gram/);
+  expect(about({ statistics: 'gram' }, gradients)).not.toMatch(/no effect/);
+  expect(about({}, inputs)).not.toMatch(/no effect/);
+  expect(about({ statistics: 'propagated' })).toMatch(/statistics propagated have no effect/);
+  expect(about({ topK: 8 }, gradients)).toMatch(/output gradients in the calibration file have no effect/);
+  expect(about({ topK: 8, sides: 'both' }, gradients)).not.toMatch(/no effect/);
+  for (const rounding of ['nearest', 'tpec'] as const) {
+    const said = about({ rounding, calibration: '/c', statistics: 'gram', sides: 'both', seed: 3 });
+    for (const what of ['The calibration file', 'statistics', 'sides']) expect(said).toMatch(new RegExp(`^${what} has no effect`, 'm'));
+    expect(/^seed has no effect/m.test(said)).toBe(rounding === 'nearest');
+  }
 });
 
 it('notes what had no effect, and why biases stay', () => {

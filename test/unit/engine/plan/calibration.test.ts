@@ -32,7 +32,8 @@ describe('a calibration file', () => {
     });
     expect(
       ['model.layers.0.up', 'model.layers.1.up', 'conv', 'other'].map((layer) => calibrationOf(calibration, `${layer}.weight`)),
-    ).toEqual(['inputs', 'both', 'outputs', 'none']);
+    ).toEqual(['inputs', 'both', 'outputs', 'no layer']);
+    expect(calibrationOf(undefined, 'conv.weight')).toBe('none');
     // Samples tell the mean as well; a moment alone does not.
     expect(calibratedMeanOf(calibration, 'model.layers.0.up.weight')?.name).toBe('model.layers.0.up.input');
     expect(calibratedMeanOf(calibration, 'model.layers.1.up.weight')?.name).toBe('model.layers.1.up.input_mean');
@@ -47,6 +48,14 @@ describe('a calibration file', () => {
   it('takes samples before a moment of the same side', () => {
     const calibration = read({ 'conv.input_second_moment': ['F32', 36, 36], 'conv.input': ['F32', 5, 36] });
     expect(calibration.byWeight.get('conv.weight')?.inputs).toMatchObject({ kind: 'samples', samples: 5 });
+  });
+
+  it('takes the mean of samples before a recorded one, and none of a convolution in groups', () => {
+    const tensors = { 'conv.input': ['F32', 5, 36], 'conv.input_mean': ['F32', 36] } as const;
+    expect(calibratedMeanOf(read(tensors), 'conv.weight')?.name).toBe('conv.input');
+    expect(calibratedMeanOf(read(tensors, { 'conv.groups': '1' }), 'conv.weight')?.name).toBe('conv.input');
+    expect(calibratedMeanOf(read(tensors, { 'conv.groups': '4' }), 'conv.weight')).toBeUndefined();
+    expect(() => read(tensors, { 'conv.groups': 'four' })).toThrow('/c.safetensors: the calibration file says "four" for "conv.groups"');
   });
 
   it('finds layers whose names lack the prefix of the file, where only one fits', () => {

@@ -107,12 +107,8 @@ describe('what loaders take', () => {
   });
 
   it('names the layouts that have what this one has not', () => {
-    expect(refusal({ granularity: 'row' })).toMatch(
-      /Choose granularity tensor, or the layout compressed-tensors or plain for float8_e4m3fn/,
-    );
-    expect(refusal({ layout: 'comfyui-legacy', target: 'float8_e5m2' })).toMatch(
-      /the target float8_e4m3fn, or the layout comfyui or plain/,
-    );
+    expect(refusal({ granularity: 'row' })).toMatch(/Choose granularity tensor, or the layout plain for float8_e4m3fn/);
+    expect(refusal({ layout: 'comfyui-legacy', target: 'float8_e5m2' })).toMatch(/the target float8_e4m3fn, or the layout comfyui for/);
   });
 });
 
@@ -188,6 +184,26 @@ describe('refused because of what the model has', () => {
   it('tpec for anything but one scale of E4M3', () => {
     expect(refusal({ rounding: 'tpec', target: 'int8' })).toMatch(/tpec/);
     expect(refusal({ rounding: 'tpec' })).toBeUndefined();
+  });
+});
+
+describe('a block size', () => {
+  const blocksOf = (overrides: Partial<Recipe>): unknown => {
+    const { tensors, output } = planOf({ layout: 'huggingface', ...overrides }, { 'a.proj.weight': ['BF16', 256, 256] });
+    const said = parseHeader(output.headerBytes, output.fileSize).metadata.get('fp8_quantizer.recipe') ?? '{}';
+    return [tensors[0]?.quantization?.encoding.granularity, (JSON.parse(said) as { readonly blockSize?: unknown }).blockSize];
+  };
+
+  it('that was left behind by an earlier choice decides nothing: auto takes the usual blocks, and the file says so', () => {
+    expect(blocksOf({ granularity: 'auto', blockSize: [256, 256] })).toEqual([{ kind: 'block', rows: 128, columns: 128 }, [128, 128]]);
+    expect(blocksOf({ granularity: 'block', blockSize: [256, 256] })).toEqual([{ kind: 'block', rows: 256, columns: 256 }, [256, 256]]);
+  });
+
+  it('of an override counts by itself, and one without takes the recipe’s', () => {
+    const own = { match: 'a.*', action: 'quantize', blockSize: [64, 64] } as const;
+    expect(blocksOf({ overrides: [own] })).toEqual([{ kind: 'block', rows: 64, columns: 64 }, [128, 128]]);
+    const common = { match: 'a.*', action: 'quantize', granularity: 'block' } as const;
+    expect(blocksOf({ blockSize: [32, 32], overrides: [common] })).toEqual([{ kind: 'block', rows: 32, columns: 32 }, [32, 32]]);
   });
 });
 

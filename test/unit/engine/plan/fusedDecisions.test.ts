@@ -53,6 +53,23 @@ describe.each(['compressed-tensors', 'huggingface'] as const)('%s', (layout) => 
   });
 });
 
+it('joins the experts of Mixtral and the latent attention of DeepSeek, and nothing else of those names', () => {
+  const joined = (names: readonly string[]): string => {
+    const model = Object.fromEntries(names.map((name, i) => [`${name}.weight`, ['BF16', i === 0 ? 8 : 64, 128]] as const)) as typeof MODEL;
+    const recipe = defaultRecipe({ layout: 'compressed-tensors', minElements: 2048 });
+    return makePlan(headerOf(model), recipe, { toolVersion: '1' })
+      .tensors.map(({ rule }) => rule)
+      .join(' ');
+  };
+  const expert = 'model.layers.0.block_sparse_moe.experts.3';
+  const attention = 'model.layers.0.self_attn';
+  // The first is too small to be quantized.
+  expect(joined([`${expert}.w1`, `${expert}.w3`, `${expert}.w2`])).toBe('tiny fused linear');
+  expect(joined([`${attention}.q_a_proj`, `${attention}.kv_a_proj_with_mqa`])).toBe('tiny fused');
+  expect(joined(['layers.0.feed_forward.w1', 'layers.0.feed_forward.w3'])).toBe('tiny linear');
+  expect(joined([`${expert}.w1`, 'model.layers.0.block_sparse_moe.experts.4.w3'])).toBe('tiny linear');
+});
+
 it('refuses different targets and granularities within a set', () => {
   const layout = 'compressed-tensors';
   expect(() => actions({ layout, overrides: [{ match: '*k_proj*', action: 'quantize', target: 'mxfp8' }] })).toThrow(

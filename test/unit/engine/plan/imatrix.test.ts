@@ -1,5 +1,5 @@
 // Importance matrices of llama.cpp, written here byte by byte as its two formats are, and read as calibration.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -125,6 +125,22 @@ describe('an importance matrix', () => {
     await expect(calibrationOfRecipe({ calibration: path, rounding: 'learned', statistics: 'auto' }, MODEL)).rejects.toThrow(
       /other\.gguf: .*"layers\.0\.self_attn\.q_proj\.input_diagonal" has shape \[9\] instead of \[8\]/,
     );
+  });
+
+  it('that is a model is refused by its beginning, however large it is', async () => {
+    const path = join(folder, 'model.gguf');
+    await writeFile(path, gguf([], 'model'));
+    await truncate(path, 5 * 2 ** 30);
+    const read = calibrationOfRecipe({ calibration: path, rounding: 'learned', statistics: 'auto' }, MODEL);
+    await expect(read).rejects.toThrow(/model\.gguf: .*GGUF file of type "model", not an importance matrix/);
+  });
+
+  it('is read to its last count, where that is far behind its beginning', async () => {
+    const path = join(folder, 'large.gguf');
+    const others = { name: 'unused', shape: [600_000], values: ramp(600_000) };
+    await writeFile(path, gguf([others, ...layer('blk.0.attn_q.weight', 8, 900)]));
+    const { calibration } = await calibrationOfRecipe({ calibration: path, rounding: 'learned', statistics: 'auto' }, MODEL);
+    expect(calibration?.byWeight.get('model.layers.0.self_attn.q_proj.weight')?.inputs?.samples).toBe(900);
   });
 
   it('passes over stacked experts and layers without a count', () => {

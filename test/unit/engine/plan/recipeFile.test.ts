@@ -18,6 +18,7 @@ describe('a recipe file', () => {
   it.each([
     ['{', /^a\.json: it is not JSON: /],
     ['[]', /^a\.json: the recipe must be an object in braces; it is \[\]\.$/],
+    ['{"num_iter": 5}', /has the key "num_iter", which no recipe has \(did you mean "numIter"\?\); the keys are/],
     ['{"iterations": 5}', /^a\.json: the recipe has the key "iterations", which no recipe has; the keys are presets, /],
     ['{"rounding": "best"}', /^a\.json: "rounding" must be one of "learned", "tpec", "nearest"; it is "best"\.$/],
     ['{"numIter": 0}', /^a\.json: "numIter" must be a whole number, 1 to 1000000; it is 0\.$/],

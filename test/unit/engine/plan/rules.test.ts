@@ -196,6 +196,21 @@ describe('stacked experts', () => {
     }
   });
 
+  it('are kept with that reason where convolutions are asked for, and are not called convolutions', () => {
+    const asked = { convolutions: 'quantize' } as const;
+    for (const recipe of [
+      { ...asked, layout: 'plain', granularity: 'block' },
+      { ...asked, layout: 'plain', target: 'mxfp8' },
+      { ...asked, layout: 'plain', target: 'nvfp4' },
+      { ...asked, layout: 'comfyui' },
+    ] as const) {
+      const [kept] = planned({ 'a.experts.weight': stack }, recipe);
+      expect(kept).toMatchObject({ rule: 'layout', reason: expect.stringContaining('tacked experts') as string });
+    }
+    const odd = () => planned({ 'a.weight': ['BF16', 64, 3, 3, 3] }, { ...asked, layout: 'plain', target: 'nvfp4' });
+    expect(odd).toThrow(/27 columns leave one alone\. Keep the convolutions, or choose another target\.$/);
+  });
+
   it('named as in transformers are quantized where the two stacks together tell that they begin with outputs', () => {
     const [upper, lower] = ['layers.0.mlp.experts.gate_up_proj', 'layers.0.mlp.experts.down_proj'];
     const outputsFirst = planned({ [upper]: ['BF16', 4, 96, 64], [lower]: ['BF16', 4, 64, 48] }, { layout: 'plain' });

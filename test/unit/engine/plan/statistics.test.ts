@@ -103,6 +103,20 @@ describe('statistics', () => {
     });
   });
 
+  it('have a reason that is true of the layer, of its file and of both sides', () => {
+    const reason = (file: Readonly<Record<string, TensorSpec>>, layer: string, recipe: Partial<Recipe> = {}) =>
+      plan(recipe, file).statistics(layer)?.reason;
+    const gradient = { 'stranger.output_gradient': ['F32', 9, 64] } as const;
+    expect(reason(gradient, 'stranger', { statistics: 'gram' })).toBe('Gram: of inputs, the recipe asks for the weights alone.');
+    expect(reason({ [`${FC1}.input`]: ['F32', 9, 768] }, 'stranger')).toBe(
+      'Gram: the calibration file does not have inputs of this layer.',
+    );
+    expect(reason(gradient, FC1)).toMatch(/^Propagated: the calibration file does not have inputs of this layer; samples reach it/);
+    expect(reason({ 'stranger.input_diagonal': ['F32', 64] }, 'stranger')).toMatch(/has only mean squares .*the weights count beside them/);
+    expect(reason({ [`${FC1}.input_diagonal`]: ['F32', 768] }, FC1)).toMatch(/only mean squares .*propagated samples count beside them/);
+    expect(reason({ [`${FC1}.input`]: ['F32', 9, 768] }, FC1)).toMatch(/they are few/);
+  });
+
   it('cannot be calibrated without a file', async () => {
     const refused = calibrationOfRecipe(defaultRecipe({ statistics: 'calibrated' }), MODEL);
     await expect(refused).rejects.toMatchObject({

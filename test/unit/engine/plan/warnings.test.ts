@@ -15,13 +15,32 @@ it('an ordinary model has none', () => {
     warnings({ 'a.weight': MATRIX, 'a.bias': ['F32', 64], 'embed.weight': MATRIX, 'transformer_blocks.0.attn.to_q.weight': MATRIX }),
   ).toEqual([]);
   expect(warnings({ 'a.weight': MATRIX, 'a.bias': ['F32', 64] }, { layout: 'comfyui-legacy' })).toEqual([]);
+  expect(warnings({ 'a.weight': ['BF16', 72, 64] }, { target: 'mxfp8', layout: 'plain' })).toEqual([]);
+  expect(warnings({ 'a.weight': MATRIX }, { target: 'nvfp4' })).toEqual([]);
 });
 
 it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>([
   ['nothing to quantize', { 'embed.weight': MATRIX }, {}, 'Nothing to quantize: no tensor is'],
   ['large matrices of no known family', { 'a.weight': ['BF16', 1024, 1024] }, {}, 'the 1 large tensor to quantize (e.g. "a.weight")'],
   ['an empty file', {}, {}, 'Nothing to quantize: no tensor is'],
-  ['already quantized', { 'a.weight': ['F8_E4M3', 64, 64] }, {}, 'Nothing to quantize: the model is quantized already (1 tensor)'],
+  ['already quantized', { 'a.weight': ['F8_E4M3', 64, 64] }, {}, 'Nothing to quantize: the model is quantized already (1 weight)'],
+  [
+    'already quantized, without counting scales',
+    { 'a.weight': ['F8_E4M3', 64, 64], 'a.weight_scale': ['F32'], 'b.weight_packed': ['U8', 64, 32], 'b.weight_scale': ['F8_E4M3', 64, 4] },
+    {},
+    'the model is quantized already (2 weights)',
+  ],
+  [
+    'overrides that leave nothing',
+    { 'a.weight': MATRIX, 'b.weight': MATRIX, 'b.bias': ['F32', 64] },
+    {
+      overrides: [
+        { match: '*', action: 'remove' },
+        { match: 'a.*', action: 'keep' },
+      ],
+    },
+    'Nothing to quantize: overrides keep or remove 2 weights (e.g. "a.*" → keep), and nothing else could be quantized.',
+  ],
   ['only convolutions', { 'a.weight': ['BF16', 64, 64, 3, 3] }, {}, 'Nothing to quantize but 1 convolution,'],
   ['a preset for another model', { 'a.weight': MATRIX }, { presets: ['t5xxl'] }, 'The preset t5xxl matches no tensor'],
   [
@@ -43,11 +62,53 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
     'also the 1 matrix kept here',
   ],
   [
+    'shapes that padding changes, in the layout that pads',
+    { 'a.weight': ['BF16', 64, 64], 'b.weight': ['BF16', 72, 64], 'c.weight': ['BF16', 64, 72] },
+    { target: 'mxfp8' },
+    '"b.weight" and 1 other are stored padded (72 × 64 as 96 × 64)',
+  ],
+  [
     'diffusers names',
     { 'single_transformer_blocks.0.attn.to_q.weight': MATRIX },
     {},
     'named as in diffusers (e.g. "single_transformer_blocks.0.attn.to_q.weight")',
   ],
+  [
+    'diffusers names that are told by a tensor that is kept',
+    { 'transformer_blocks.0.norm1_context.linear.weight': MATRIX, 'transformer_blocks.0.attn.to_q.weight': MATRIX },
+    {},
+    'named as in diffusers (e.g. "transformer_blocks.0.norm1_context.linear.weight")',
+  ],
+  [
+    'overrides that keep what they name',
+    { 'a.weight': MATRIX },
+    { overrides: [{ match: '*', action: 'keep' }] },
+    'Nothing to quantize: overrides keep or remove 1 weight (e.g. "*" → keep)',
+  ],
 ])('%s', (_what, tensors, overrides, expected) => {
   expect(warnings(tensors, overrides)).toEqual([expect.stringContaining(expected)]);
+});
+
+it('diffusers names are only told of for the loader that renames them, and where something is quantized', () => {
+  const tensors = { 'single_transformer_blocks.0.attn.to_q.weight': MATRIX };
+  const renamed = expect.stringContaining('named as in diffusers') as string;
+  expect(warnings(tensors, { layout: 'comfyui-legacy' })).toContainEqual(renamed);
+  expect(warnings(tensors, { layout: 'plain' })).toEqual([]);
+  expect(warnings(tensors, { overrides: [{ match: '*', action: 'keep' }] })).not.toContainEqual(renamed);
+});
+
+it.each<[string, readonly string[], string | undefined]>([
+  ['one that does nothing at all', ['*.bias'], 'The override "*.bias": 2 of its 2 tensors cannot be quantized, e.g. "a.bias".'],
+  ['one that does less than it says', ['a.*'], 'The override "a.*": 1 of its 2 tensors cannot be quantized, e.g. "a.bias".'],
+  ['several', ['a.bias', 'b.bias'], 'The override "a.bias" and 1 other: 2 of their 2 tensors cannot be quantized, e.g. "a.bias".'],
+  ['none that does what it says', ['*.weight'], undefined],
+])('overrides that cannot do what they ask for: %s', (_what, matches, expected) => {
+  const model: Readonly<Record<string, TensorSpec>> = {
+    'a.weight': MATRIX,
+    'a.bias': ['F32', 64],
+    'b.weight': MATRIX,
+    'b.bias': ['F32', 64],
+  };
+  const told = warnings(model, { overrides: matches.map((match) => ({ match, action: 'quantize' })) });
+  expect(told).toEqual(expected === undefined ? [] : [expected]);
 });

@@ -1,4 +1,5 @@
 // Calibration files with faults, by the engine in its own process: none may harm a weight, and few need end a conversion.
+import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Recipe } from '../../../../src/engine/plan/recipe';
@@ -67,6 +68,41 @@ it.each<readonly [string, ModelTensor, RegExp]>([
   expect(await scene.files()).toEqual(['calibration.safetensors', 'model.safetensors']);
 });
 
+const ramp = (name: string, count: number, value: (index: number) => number): ModelTensor => ({
+  name,
+  dtype: 'F32',
+  shape: count === SIZE ? [SIZE] : [count / SIZE, SIZE],
+  replace: Array.from({ length: count }, (_, index) => ({ index, value: value(index) })),
+});
+const trueMean = (index: number): number => 0.5 * noise(index);
+
+it.each<readonly [string, ModelTensor]>([
+  ['samples', ramp('layer.input', 40 * SIZE, (index) => noise(index) + trueMean(index % SIZE))],
+  ['a second moment', square(INPUTS, (i, j) => trueMean(i) * trueMean(j) + (i === j ? 1 : 0))],
+  ['a second moment in BF16', square(INPUTS, (i, j) => (i === j ? 1 + trueMean(i) ** 2 : 0), 'BF16')],
+  ['a diagonal', ramp('layer.input_diagonal', SIZE, (index) => trueMean(index) ** 2 + 1)],
+])('refuses a recorded mean that %s contradict', async (_, inputs) => {
+  const meanOf = (shift: number): ModelTensor => ramp('layer.input_mean', SIZE, (index) => trueMean(index) + (index === 5 ? shift : 0));
+  expect((await convert([inputs, meanOf(0)])).error).toBeUndefined();
+  const { path, error } = await convert([inputs, meanOf(100)]);
+  expect(error).toMatchObject({ code: 'InvalidCalibration', path, tensor: 'layer.input_mean' });
+  for (const part of [path, 'layer.input_mean', inputs.name, 'input 5', 'Collect this layer anew']) expect(error?.message).toContain(part);
+});
+
+it('goes by samples where a recorded mean differs from theirs, and says so', async () => {
+  const inputs = ramp('layer.input', 400 * SIZE, (index) => noise(index) + trueMean(index % SIZE));
+  const change = async (...means: readonly ModelTensor[]) => {
+    const { tensor, warnings } = await convert([inputs, ...means]);
+    return { change: tensor('layer.bias')?.correction?.largestChange, warnings };
+  };
+  const alone = await change();
+  expect(alone.change).toBeGreaterThan(0);
+  expect(await change(ramp('layer.input_mean', SIZE, (index) => trueMean(index)))).toEqual(alone);
+  const other = await change(ramp('layer.input_mean', SIZE, (index) => trueMean(index) + 0.3));
+  expect(other.change).toBe(alone.change);
+  expect(other.warnings.join('\n')).toMatch(/"layer\.input_mean" is not that of the samples in "layer\.input", which are what counts/);
+});
+
 it.each([
   [INPUTS, 'input'],
   [OUTPUTS, 'output'],
@@ -93,6 +129,20 @@ it.each([
   expect(tensor('other.weight')?.statistics).toMatchObject({ inputs: 'calibrated' });
   const said = warnings.join('\n');
   for (const part of [path, name, 'layer.weight', 'all zero']) expect(said).toContain(part);
+});
+
+it('asks for a damaged file to be collected anew, and names it', async () => {
+  const { path } = await convert([square(INPUTS, (i, j) => (i === j ? 1 : 0))]);
+  for (const length of [5, 100, 9000]) {
+    await truncate(path, length);
+    const [end] = (await scene.run(scene.request({ overwrite: 'replace' }, { calibration: path }))).slice(-1);
+    const error = end?.type === 'failed' ? end.error : undefined;
+    expect(error).toMatchObject({ code: 'InvalidCalibration', path });
+    expect(error?.message).toMatch(/^.*: .* The calibration file cannot be used: collect it anew\.$/);
+    expect(error?.message).toContain(path);
+    expect(error?.message).not.toMatch(/download/);
+    await convert([square(INPUTS, (i, j) => (i === j ? 1 : 0))]);
+  }
 });
 
 it('gives samples of any unit the same objective', async () => {

@@ -57,7 +57,9 @@ it('keeps the mean output of a calibrated layer, and verifies', async () => {
   expect(report.tensors.find(({ name }) => name === 'layer.bias')?.correction?.largestChange).toBeGreaterThan(1e-5);
   expect(report.tensors.find(({ name }) => name === 'other.bias')).not.toHaveProperty('correction');
   expect(report.notes.join()).toMatch(/1 bias stays as it is: nothing tells the mean/);
-  expect(await scene.verify()).toMatchObject({ ok: true, problems: [] });
+  const verified = await scene.verify();
+  expect(verified).toMatchObject({ ok: true, problems: [] });
+  expect(verified.tensors.map(({ name, state }) => `${name} ${state}`)).toContain('layer.bias corrected');
   expect(await scene.files()).toEqual(['calibration.safetensors', 'converted.safetensors', 'model.safetensors']);
 });
 
@@ -67,6 +69,26 @@ it.each(['comfyui', 'compressed-tensors', 'plain'] as const)('reads back two cod
   const numbers = join(scene.folder, 'numbers.safetensors');
   await scene.convert(scene.request({ source: scene.output, output: numbers, work: { kind: 'dequantize', dtype: 'F32' } }));
   expect(await distance(calibration, numbers)).toBeLessThan(1e-5);
+});
+
+it('tells of biases only whose layers are rounded, and of a correction only where there is one', async () => {
+  const calibration = await modelAndCalibration();
+  const kept = await scene.convert(scene.request({}, { calibration, overrides: [{ match: 'other.weight', action: 'keep' }] }));
+  expect(kept.notes.join('\n')).not.toMatch(/stays as it is/);
+  const overrides = [{ match: 'other.weight', action: 'quantize', rounding: 'nearest' }] as const;
+  const nearest = await scene.convert(scene.request({ overwrite: 'replace' }, { calibration, overrides }));
+  expect(nearest.notes).toContain('1 bias stays as it is: biases are corrected only with learned rounding.');
+
+  await writeModel(scene.source, [
+    { name: 'layer.weight', dtype: 'BF16', shape: [ROWS, COLUMNS], replace: [{ index: 3, value: NaN }] },
+    { name: 'layer.bias', dtype: 'F32', shape: [ROWS] },
+    { name: 'other.weight', dtype: 'BF16', shape: [ROWS, COLUMNS] },
+  ]);
+  const report = await scene.convert(scene.request({ overwrite: 'replace' }, { calibration }));
+  const bias = report.tensors.find(({ name }) => name === 'layer.bias');
+  expect(bias).not.toHaveProperty('correction');
+  expect(bias?.reason).not.toMatch(/corrected/);
+  expect(report.notes.join('\n')).not.toMatch(/stays as it is/);
 });
 
 it('leaves biases alone when told to', async () => {

@@ -12,9 +12,9 @@ const LAYER = 'model.layers.0.';
 const OUT = `${LAYER}self_attn.o_proj`;
 
 /** LLaMA with a bias behind its attention, which a mean input would correct. */
-function llama(value: 'as it is' | 'all zero'): readonly ModelTensor[] {
+function llama(value: 'as it is' | 'all zero' | 'beyond F32'): readonly ModelTensor[] {
   const matrix = (name: string, rows: number, columns: number): ModelTensor => ({ name, dtype: 'BF16', shape: [rows, columns] });
-  const zeros = Array.from({ length: WIDTH ** 2 }, (_, index) => ({ index, value: 0 }));
+  const filled = (count: number, number: number) => Array.from({ length: count }, (_, index) => ({ index, value: number }));
   return [
     matrix('model.embed_tokens.weight', 128, WIDTH),
     ...['input_layernorm', 'post_attention_layernorm'].map((name): ModelTensor => ({
@@ -23,16 +23,19 @@ function llama(value: 'as it is' | 'all zero'): readonly ModelTensor[] {
       shape: [WIDTH],
     })),
     ...['q_proj', 'k_proj'].map((name) => matrix(`${LAYER}self_attn.${name}.weight`, WIDTH, WIDTH)),
-    { ...matrix(`${LAYER}self_attn.v_proj.weight`, WIDTH, WIDTH), ...(value === 'all zero' ? { replace: zeros } : {}) },
+    { ...matrix(`${LAYER}self_attn.v_proj.weight`, WIDTH, WIDTH), ...(value === 'all zero' ? { replace: filled(WIDTH ** 2, 0) } : {}) },
     matrix(`${OUT}.weight`, WIDTH, WIDTH),
     { name: `${OUT}.bias`, dtype: 'F32', shape: [WIDTH] },
-    ...['gate_proj', 'up_proj'].map((name) => matrix(`${LAYER}mlp.${name}.weight`, INNER, WIDTH)),
+    ...['gate_proj', 'up_proj'].map((name) => ({
+      ...matrix(`${LAYER}mlp.${name}.weight`, INNER, WIDTH),
+      ...(value === 'beyond F32' ? { replace: filled(INNER * WIDTH, 1e30) } : {}),
+    })),
     matrix(`${LAYER}mlp.down_proj.weight`, WIDTH, INNER),
     { name: 'model.norm.weight', dtype: 'F32', shape: [WIDTH] },
   ];
 }
 
-async function convert(value: 'as it is' | 'all zero', calibration?: readonly ModelTensor[]) {
+async function convert(value: 'as it is' | 'all zero' | 'beyond F32', calibration?: readonly ModelTensor[]) {
   await writeModel(scene.source, llama(value));
   const path = join(scene.folder, 'calibration.safetensors');
   if (calibration !== undefined) await writeModel(path, calibration);
@@ -61,6 +64,15 @@ it('rounds what only zeros reach by its weights, says so, and leaves its bias al
   expect(tensor(`${OUT}.bias`)).not.toHaveProperty('correction');
   expect(tensor(`${LAYER}mlp.down_proj.weight`)?.statistics).toMatchObject({ inputs: 'propagated' });
   expect(notes.join('\n')).toContain(`nothing better than nearest for "${LAYER}self_attn.v_proj.weight"`);
+});
+
+it('rounds what samples overflow before by its weights, and says so', async () => {
+  const { tensor } = await convert('beyond F32');
+  expect(tensor(`${LAYER}mlp.down_proj.weight`)?.statistics).toMatchObject({
+    inputs: 'gram',
+    reason: 'Gram: samples that go through the model overflow on the way to it.',
+  });
+  expect(tensor(`${LAYER}mlp.up_proj.weight`)?.statistics).toMatchObject({ inputs: 'propagated' });
 });
 
 it('sends samples through the model beside few recorded ones, and none beside enough of them', async () => {

@@ -121,7 +121,8 @@ it.each(['recipe', 'migrated'] as const)(
     const file = join(folder, 'model.safetensors');
     if (word === 'recipe') await writeFile(file, await readFile(made));
     else {
-      const scales = { name: 'x.weight_scale', dtype: 'F32', shape: [2, 1] } as const;
+      const positive = [0.5, 0.25].map((value, index) => ({ index, value }));
+      const scales: ModelTensor = { name: 'x.weight_scale', dtype: 'F32', shape: [2, 1], replace: positive };
       await writeModel(file, [{ name: 'x.weight', dtype: 'F8_E4M3', shape: [192, 128] }, scales], {
         'fp8_quantizer.migrated': 'plain (1.0)',
         'fp8_quantizer.encodings': '{"float8_e4m3fn block:96x128":["x"]}',
@@ -139,6 +140,20 @@ it.each(['recipe', 'migrated'] as const)(
     expect(end?.type === 'failed' ? end.error.message : '').toMatch(/is in the layout plain already/);
   },
 );
+
+it('reads scales of rows in parts as musubi-tuner stores them', async () => {
+  const codes: ModelTensor = { name: 'x.weight', dtype: 'F8_E4M3', shape: [2, 256] };
+  const replace = [1, 2, 4, 8, 16, 32, 64, 128].map((value, index) => ({ index, value }));
+  await writeModel(path('codes'), [codes]);
+  await writeModel(scene.source, [codes, { name: 'x.scale_weight', dtype: 'F32', shape: [2, 4, 1], replace }]);
+  const [found, ones] = await Promise.all(
+    [scene.source, path('codes')].map(async (file) => {
+      const back = await contentsOf(await worked({ kind: 'dequantize', dtype: 'F32' }, file, `${file}.numbers`));
+      return numbers(back.tensors.get('x.weight')!);
+    }),
+  );
+  expect(found).toEqual(ones!.map((value, i) => value * 2 ** Math.floor(i / 64)));
+});
 
 it('leaves no scale behind that stands beside a weight that is not quantized, and refuses one that says something', async () => {
   const legacy = (scale: number): readonly ModelTensor[] => [

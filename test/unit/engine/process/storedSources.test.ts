@@ -210,6 +210,19 @@ describe('verifying what was not rounded', () => {
     expect((await scene.verify({ converted: back, source })).ok).toBe(false);
   });
 
+  it('finds every number in BF16 whatever the scale', async () => {
+    const weights = Array.from({ length: 24 }, (_, index): ModelTensor => {
+      const replace = [{ index: 0, value: 0.5 * 2 ** (index / 24) }];
+      return { name: `blocks.${index}.mlp.up.weight`, dtype: 'BF16', shape: [64, 64], replace };
+    });
+    await writeModel(scene.source, weights);
+    const source = await converted('source', { layout: 'plain', target: 'float8_e4m3fn', granularity: 'tensor' });
+    const back = await worked({ kind: 'dequantize', dtype: 'BF16' }, source, path('back'));
+    const { tensors, ok } = await scene.verify({ converted: back, source });
+    expect(tensors.flatMap(({ problems }) => problems)).toEqual([]);
+    expect(ok).toBe(true);
+  });
+
   async function changeByte(file: string, tensor: string): Promise<void> {
     const model = await openModel(file);
     const bytes = await readFile(file);

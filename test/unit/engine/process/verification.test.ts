@@ -30,7 +30,7 @@ const RECIPES: readonly Partial<Recipe>[] = [
   { layout: 'compressed-tensors' },
   { layout: 'compressed-tensors', target: 'nvfp4' },
   { layout: 'compressed-tensors', granularity: 'block', blockSize: [40, 64] },
-  { layout: 'huggingface', blockSize: [200, 64] },
+  { layout: 'huggingface', granularity: 'block', blockSize: [200, 64] },
   { layout: 'plain', target: 'int8', granularity: 'block' },
   { layout: 'plain', granularity: 'row' },
 ];
@@ -89,6 +89,18 @@ describe.each(RECIPES)('a file made with %j', (overrides) => {
     expect(problemsOf(await scene.verify())).toEqual([expect.stringMatching(/^a\.weight: .* not its own\.$/)]);
   });
 
+  it('is not good with a code that is no number, also without a source', async () => {
+    const nan = NANS[overrides.target ?? 'float8_e4m3fn'];
+    if (nan === undefined) return;
+    await convert(overrides);
+    await patch(codes, (bytes) => {
+      bytes[7] = nan;
+    });
+    const found = [expect.stringMatching(/^a\.weight: One of its values is NaN or infinite\.$/)];
+    expect(problemsOf(await scene.verify())).toEqual(found);
+    expect(problemsOf(await scene.verifyAlone())).toEqual(found);
+  });
+
   it('is not good with a single code of nearest rounding changed', async () => {
     await convert({ ...overrides, rounding: 'nearest' });
     // The sign, of the largest.
@@ -99,6 +111,38 @@ describe.each(RECIPES)('a file made with %j', (overrides) => {
     });
     expect(problemsOf(await scene.verify())).toEqual([expect.stringMatching(/^a\.weight: .* not its own\.$/)]);
   });
+});
+
+/** The rest have none. */
+const NANS: Readonly<Partial<Record<Recipe['target'], number>>> = { float8_e4m3fn: 0x7f, float8_e5m2: 0x7e, mxfp8: 0x7f };
+
+it.each([
+  ['float8_e4m3fn', 1.02],
+  ['float8_e4m3fn', 0.98],
+  ['float8_e5m2', 1.05],
+  ['int8', 1.01],
+] as const)('finds a scale of %s that is %f of its own', async (target, factor) => {
+  await convert({ layout: 'plain', granularity: 'tensor', target });
+  await patch('a.weight_scale', (bytes) => bytes.writeFloatLE(bytes.readFloatLE() * factor));
+  expect(problemsOf(await scene.verify())).toEqual([expect.stringMatching(/^a\.weight: Its values are .* so its scale is not its own\.$/)]);
+});
+
+it('knows how far codes may be from a source whose layer hardly sees some of its inputs', async () => {
+  const columns = 64;
+  await writeModel(scene.source, [{ name: 'a.weight', dtype: 'F32', shape: [256, columns] }]);
+  const calibration = join(scene.folder, 'calibration.safetensors');
+  // A quarter of the directions have next to nothing; a Hadamard matrix gives every input a part of all.
+  const drawn = (index: number): number => (Math.sin((index + 1) * 12.9898) * 43_758.5453) % 1;
+  const parts = Array.from({ length: columns }, (_, i) => (Math.abs(drawn(i)) < 0.7 ? 1 : 0.003));
+  const signs = Array.from({ length: columns }, (_, bits) => (bits.toString(2).replaceAll('0', '').length % 2 === 0 ? 1 : -1));
+  const replace = Array.from({ length: 1000 * columns }, (_, index) => {
+    const [sample, column] = [Math.floor(index / columns), index % columns];
+    return { index, value: parts.reduce((sum, part, i) => sum + (signs[column & i] ?? 0) * part * drawn(sample * columns + i), 0) };
+  });
+  await writeModel(calibration, [{ name: 'a.input', dtype: 'F32', shape: [1000, columns], replace }]);
+  await scene.convert(scene.request({}, { presets: [], layout: 'plain', target: 'nvfp4', calibration }));
+  // So far that it would be damage without a calibration file.
+  expect(problemsOf(await scene.verify())).toEqual([]);
 });
 
 describe('what breaks a load', () => {
@@ -208,8 +252,24 @@ describe('what breaks a load', () => {
     expect((await scene.verify()).warnings.join('\n')).toMatch(/a: the marker scaled_fp8 has 0 elements.*without a scale_input/);
   });
 
+  it('codes that the loaders of a layout do not know, and nothing else on their account', async () => {
+    await writeModel(scene.output, [
+      { name: 'a.weight', dtype: 'F8_E5M2', shape: [32, 16] },
+      { name: 'a.scale_weight', dtype: 'F32', shape: [], replace: [{ index: 0, value: 0.5 }] },
+      { name: 'scaled_fp8', dtype: 'F8_E4M3', shape: [2] },
+    ]);
+    const { problems, tensors } = await scene.verifyAlone();
+    expect(problems).toEqual([]);
+    expect(tensors.map((tensor) => tensor.problems)).toEqual([
+      [expect.stringMatching(/^Its codes are F8_E5M2 \(float8_e5m2\), which its loader does not take\./)],
+    ]);
+    await writeModel(scene.output, [{ name: 'a.weight', dtype: 'BF16', shape: [32, 16] }]);
+    expect((await scene.verifyAlone()).problems).toEqual([expect.stringMatching(/^No tensor is quantized, so this is no converted file,/)]);
+  });
+
   it('a kept layer that quantization_config does not name, and a quantized one that it does', async () => {
-    const recipe = await convert({ layout: 'huggingface', blockSize: [200, 64], overrides: [{ match: 'b.weight', action: 'keep' }] });
+    const block = { granularity: 'block', blockSize: [200, 64] } as const;
+    const recipe = await convert({ layout: 'huggingface', ...block, overrides: [{ match: 'b.weight', action: 'keep' }] });
     expect(problemsOf(await scene.verify())).toEqual([]);
     const config = { quant_method: 'fp8', weight_block_size: recipe.blockSize, modules_to_not_convert: ['a'] };
     await writeConfig(config);
@@ -219,7 +279,8 @@ describe('what breaks a load', () => {
     ]);
     await writeConfig({ ...config, modules_to_not_convert: ['b'], weight_block_size: [64, 64] });
     expect(problemsOf(await scene.verify())).toEqual([
-      expect.stringMatching(/blocks are 200 × 64, and weight_block_size in config\.json is \[64,64\]/),
+      'odd: it has one scale for the whole tensor, and weight_block_size in config.json is [64,64].',
+      'a: it has one scale for each block of 200 × 64, and weight_block_size in config.json is [64,64].',
     ]);
     await writeConfig({ quant_method: 'bitsandbytes' });
     expect(problemsOf(await scene.verify())).toEqual(['quant_method in config.json is "bitsandbytes" instead of "fp8".']);

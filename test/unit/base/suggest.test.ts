@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { suggest } from '../../../src/cli/suggest';
+import { suggest } from '../../../src/base/suggest';
 
 const COMMANDS = ['convert', 'inspect', 'verify', 'devices'];
 
