@@ -74,6 +74,7 @@ def main():
     parser.add_argument("--device", default="auto", help="of fp8")
     parser.add_argument("--torch-device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--steps", type=int, default=2500, help="of training")
+    parser.add_argument("--seed", type=int, default=0, help="of training")
     parser.add_argument("--batches", type=int, default=96, help="of 128 digits, for calibration")
     parser.add_argument("--samples", type=int, default=32768, help="that the collector keeps of each layer, at most")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), help="these roundings alone")
@@ -101,12 +102,12 @@ def main():
 
 
 def measure(options, folder):
-    torch.manual_seed(0)
+    torch.manual_seed(options.seed)
     device = options.torch_device
     data = (DrawnDigits if options.drawn else Digits)(device)
     model = DigitsTransformer(options.width, options.depth).to(device)
     began = time.monotonic()
-    loss = float("nan") if options.model else train(model, data, options.steps, 256)
+    loss = float("nan") if options.model else train(model, data, options.steps, 256, options.seed)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"trained {parameters / 1e6:.1f} M parameters, {options.steps} steps in {time.monotonic() - began:.0f} s, loss {loss:.4f}", flush=True)
     source = folder / "digits.safetensors"

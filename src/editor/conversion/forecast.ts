@@ -21,12 +21,10 @@ export interface Rate {
 
 type DeviceKind = 'cpu' | 'cuda';
 /** Before anything was measured: on the slow side, so that waiting ends early rather than late. */
-const ASSUMED: Readonly<Record<DeviceKind, Rate>> = {
-  cpu: { timeFactor: 4, overheadSeconds: 0.5, memoryFactor: 1 },
-  cuda: { timeFactor: 3, overheadSeconds: 1.5, memoryFactor: 1 },
+const ASSUMED: Readonly<Record<DeviceKind, Required<Rate>>> = {
+  cpu: { timeFactor: 4, overheadSeconds: 0.5, samplesFactor: 2, memoryFactor: 1 },
+  cuda: { timeFactor: 3, overheadSeconds: 1.5, samplesFactor: 0.5, memoryFactor: 1 },
 };
-
-const ASSUMED_SAMPLES_FACTOR = 2;
 
 /** A shorter conversion says more of the start than of the work. */
 const LEAST_SECONDS_TO_LEARN_FROM = 0.2;
@@ -37,7 +35,7 @@ export function forecast(
   device: DeviceKind,
   rate: Rate | undefined,
 ): { readonly seconds: number; readonly memoryBytes: number } {
-  const { timeFactor, overheadSeconds, memoryFactor, samplesFactor = ASSUMED_SAMPLES_FACTOR } = rate ?? ASSUMED[device];
+  const { timeFactor, overheadSeconds, memoryFactor, samplesFactor } = { ...ASSUMED[device], ...rate };
   const modelled = modelOf(plan, device);
   return {
     seconds: overheadSeconds + timeFactor * modelled.seconds + samplesFactor * modelled.samplesSeconds,
