@@ -80,7 +80,7 @@ def main():
     parser.add_argument("--fp8", default="node dist/fp8.js", help="how the command line tool is called")
     parser.add_argument("--device", default="auto", help="of fp8")
     parser.add_argument("--torch-device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--steps", type=int, default=2500, help="of training")
+    parser.add_argument("--steps", type=int, default=1500, help="of training; with more, digits that it has not seen suffer")
     parser.add_argument("--seed", type=int, default=0, help="of training")
     parser.add_argument("--batches", type=int, default=96, help="of 128 digits, for calibration")
     parser.add_argument("--samples", type=int, default=32768, help="that the collector keeps of each layer, at most")
