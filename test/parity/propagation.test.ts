@@ -225,7 +225,7 @@ async function statisticsOf(model: SmallModel, family: FamilyId | 'unknown', sam
   const files = { sources: [source], statistics, index: 1 };
   const recipe = { ...defaultRecipe(), calibSamples: samples };
   const signal = new AbortController().signal;
-  const found = await propagate(feeders, feeders.reached, new Map(), files, { recipe, quantizer, threads: 1, signal });
+  const found = await propagate(feeders, feeders.reached, new Map(), files, { recipe, quantizer, device: 'cpu', threads: 1, signal });
   const bytes = await readFile(statistics);
   await rm(statistics);
   const floats = (offset: number, length: number): Vector =>

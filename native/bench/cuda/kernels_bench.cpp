@@ -1,6 +1,6 @@
 // Times the parts of the CUDA solver on random weights and prints one JSON object a line.
 //
-//   kernels_bench gemm | factorise | sources | targets | solve [rows columns]...
+//   kernels_bench gemm | factorise | propagate | sources | targets | solve [rows columns]...
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
@@ -26,6 +26,7 @@
 #include "cuda/transpose.h"
 #include "fp8/error.h"
 #include "fp8/fp8.h"
+#include "propagate_bench.h"
 
 namespace fp8::cuda {
 namespace {
@@ -348,6 +349,8 @@ int main(int argc, char** argv) {
       bench_gemm(GemmPath::portable, "portable");
     } else if (what == "factorise") {
       bench_factorise(path);
+    } else if (what == "propagate") {
+      bench_propagate();
     } else if (what == "sources") {
       for (int i = 2; i + 1 < argc; i += 2) bench_sources(path, capability, std::atoi(argv[i]), std::atoi(argv[i + 1]));
     } else if (what == "targets") {

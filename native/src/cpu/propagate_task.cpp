@@ -4,18 +4,19 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <numbers>
-#include <numeric>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
+#include "core/propagation.h"
+#include "core/random.h"
 #include "core/stop.h"
 #include "core/stopwatch.h"
 #include "cpu/blas.h"
 #include "cpu/buffer.h"
 #include "cpu/parallel_product.h"
 #include "cpu/value_reader.h"
-#include "fp8/error.h"
 
 namespace fp8 {
 
@@ -27,27 +28,8 @@ using Kind = PropagateStep::Kind;
 constexpr std::size_t weight_rows = 1024;
 constexpr std::size_t sample_block = 64;
 
-// SplitMix64.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15U);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31);
-  }
-  std::size_t below(std::size_t limit) { return static_cast<std::size_t>(next() % limit); }
-  double uniform() { return (static_cast<double>(next() >> 11) + 0.5) * 0x1p-53; }
-  double normal() { return std::sqrt(-2 * std::log(uniform())) * std::cos(2 * std::numbers::pi * uniform()); }
-
- private:
-  std::uint64_t state_;
-};
-
 // Values of all samples: sample s at s * width.
-struct Register {
+struct Values {
   std::size_t width = 0;
   Buffer<float> values;
 };
@@ -69,13 +51,20 @@ float activated(float x, PropagateStep::Activation activation) {
 class Propagation {
  public:
   Propagation(const PropagateTask& task, const JobFiles& files, Context& context)
-      : task_(task), files_(files), context_(context), samples_(task.samples), registers_(task.register_count), random_(task.seed) {}
+      : task_(task),
+        files_(files),
+        context_(context),
+        samples_(task.samples),
+        flow_(flow_of(task)),
+        made_(task.steps.size()),
+        random_(task.seed) {}
 
   void run() {
     context_.progress.begin_phase(1.0, static_cast<double>(task_.steps.size()));
-    for (const PropagateStep& step : task_.steps) {
+    for (index_ = 0; index_ < task_.steps.size(); ++index_) {
       throw_if_stopped(context_.stop);
-      run(step);
+      run(task_.steps[index_]);
+      forget();
       context_.progress.advance();
     }
   }
@@ -86,26 +75,26 @@ class Propagation {
       case Kind::gather:
         return gather(step);
       case Kind::noise:
-        return draw_noise(step);
+        return draw(step.rows * Random::draws_of_normal, draw_noise);
       case Kind::time:
-        return draw_times(step);
+        return draw(1, draw_time);
       case Kind::linear:
         return multiply_by_weights(step);
       case Kind::rms_norm:
       case Kind::layer_norm:
         return normalise(step);
       case Kind::activate:
-        return map(step, [&](float a, float) { return activated(a, step.activation); });
+        return map([&](float a, float) { return activated(a, step.activation); });
       case Kind::multiply:
-        return map(step, [](float a, float b) { return a * b; });
+        return map([](float a, float b) { return a * b; });
       case Kind::add:
-        return map(step, [](float a, float b) { return a + b; });
+        return map([](float a, float b) { return a + b; });
       case Kind::modulate:
-        return map(step, [](float a, float b) { return a * (1.0F + b); });
+        return map([](float a, float b) { return a * (1.0F + b); });
       case Kind::slice:
         return slice(step);
       case Kind::shuffle:
-        return shuffle(step);
+        return shuffle();
       case Kind::repeat_heads:
         return repeat_heads(step);
       case Kind::store:
@@ -113,20 +102,28 @@ class Propagation {
     }
   }
 
-  Register& target(const PropagateStep& step, std::size_t width) {
-    Register& out = registers_.at(step.out);
-    if (out.width != width) out = {width, Buffer<float>(width * samples_)};
+  // Where the step's result goes; in the place of what it reads, where that is of no more use and the step works in place.
+  Values& target() {
+    const PropagationFlow& flow = flow_[index_];
+    Values& out = made_[index_];
+    if (works_in_place(task_.steps[index_]) && flow_[flow.a].last_reader == index_) {
+      out = std::move(made_[flow.a]);
+      in_place_ = true;
+    } else {
+      out = {flow.width, Buffer<float>(flow.width * samples_)};
+    }
     return out;
   }
 
-  const Register& argument(std::uint32_t index) const {
-    const Register& found = registers_.at(index);
-    if (found.width == 0) throw Error(ErrorCode::internal, "a propagation step reads values that no step has made", task_.name);
-    return found;
-  }
+  const Values& a() const { return made_[in_place_ ? index_ : flow_[index_].a]; }
+  const Values& b() const { return flow_[index_].b == flow_[index_].a ? a() : made_[flow_[index_].b]; }
 
-  static std::size_t width_of(const TensorValues& values, std::size_t rows) {
-    return static_cast<std::size_t>(element_count(values) / rows);
+  void forget() {
+    in_place_ = false;
+    const PropagationFlow& flow = flow_[index_];
+    if (flow_[flow.a].last_reader <= index_) made_[flow.a] = {};
+    if (flow_[flow.b].last_reader <= index_) made_[flow.b] = {};
+    if (flow.last_reader == index_) made_[index_] = {};
   }
 
   // NaN and infinity would spoil everything behind them; what holds them is reported when it is converted.
@@ -135,7 +132,6 @@ class Propagation {
   std::vector<float> read_vector(const std::optional<TensorValues>& values, std::size_t size, float otherwise) {
     std::vector<float> out(size, otherwise);
     if (!values) return out;
-    if (element_count(*values) != size) throw Error(ErrorCode::internal, "a propagation step has a vector of another size", task_.name);
     ValueReader reader(*values, files_, task_.name, size);
     const std::span<const double> read = reader.read(0, size);
     std::transform(read.begin(), read.end(), out.begin(), finite);
@@ -150,15 +146,13 @@ class Propagation {
     });
   }
 
-  // Rows of a table, each as likely as the others, plus a row of a second table where there is one.
   void gather(const PropagateStep& step) {
-    const std::size_t rows = step.rows;
-    const std::size_t width = width_of(*step.weight, rows);
-    Register& out = target(step, width);
-    std::vector<std::size_t> chosen(samples_);
-    for (std::size_t& row : chosen) row = random_.below(rows);
+    Values& out = target();
+    const std::size_t width = out.width;
+    const std::vector<std::size_t> chosen = draw_rows(random_, samples_, step.rows);
+    const std::shared_ptr<const CodeReader> codes = code_reader_of(*step.weight, files_, task_.name);
     context_.pool.parallel_for(block_count(samples_, sample_block), context_.stop, [&](std::size_t index) {
-      ValueReader reader(*step.weight, files_, task_.name, width);
+      ValueReader reader(*step.weight, files_, task_.name, width, codes);
       const Block block = block_at(index, sample_block, samples_);
       for (std::size_t s = block.begin; s < block.end; ++s) {
         const std::span<const double> row = reader.read(std::uint64_t{chosen[s]} * width, width);
@@ -167,43 +161,24 @@ class Propagation {
     });
   }
 
-  // Standard normal values: what a diffusion model starts from.
-  void draw_noise(const PropagateStep& step) {
-    Register& out = target(step, step.rows);
-    for (std::size_t i = 0; i < out.width * samples_; ++i) out.values[i] = static_cast<float>(random_.normal());
-  }
-
-  // Of a moment between 0 and 1000 for each sample, the cosines and then the sines at frequencies from 1 down to 1/10000: what diffusion
-  // transformers make of their time step.
-  void draw_times(const PropagateStep& step) {
-    Register& out = target(step, step.rows);
-    const std::size_t half = out.width / 2;
-    for (std::size_t s = 0; s < samples_; ++s) {
-      const double moment = 1000 * random_.uniform();
-      float* row = out.values.data() + s * out.width;
-      row[out.width - 1] = 0;
-      for (std::size_t i = 0; i < half; ++i) {
-        const double angle = moment * std::pow(1e-4, static_cast<double>(i) / static_cast<double>(half));
-        row[i] = static_cast<float>(std::cos(angle));
-        row[half + i] = static_cast<float>(std::sin(angle));
-      }
-    }
+  void draw(std::uint64_t draws_of_sample, void (*fill)(Random, std::span<float>)) {
+    Values& out = target();
+    for_samples([&](std::size_t s) { fill(random_.after(s * draws_of_sample), out.values.span().subspan(s * out.width, out.width)); });
+    random_ = random_.after(samples_ * draws_of_sample);
   }
 
   void multiply_by_weights(const PropagateStep& step) {
-    const Register& in = argument(step.a);
+    Values& out = target();
+    const Values& in = a();
     const std::size_t rows = step.rows;
-    if (element_count(*step.weight) != std::uint64_t{rows} * in.width) {
-      throw Error(ErrorCode::internal, "a propagation step has a matrix of another shape", task_.name);
-    }
     const std::vector<float> bias = read_vector(step.bias, rows, 0.0F);
-    Register out{rows, Buffer<float>(rows * samples_)};
     Buffer<float> weights(std::min(rows, weight_rows) * in.width);
+    const std::shared_ptr<const CodeReader> codes = code_reader_of(*step.weight, files_, task_.name);
     for (std::size_t begin = 0; begin < rows; begin += weight_rows) {
       const std::size_t count = std::min(weight_rows, rows - begin);
       context_.pool.parallel_for(block_count(count, sample_block), context_.stop, [&](std::size_t index) {
         const Block block = block_at(index, sample_block, count);
-        ValueReader reader(*step.weight, files_, task_.name, in.width);
+        ValueReader reader(*step.weight, files_, task_.name, in.width, codes);
         for (std::size_t r = block.begin; r < block.end; ++r) {
           const std::span<const double> row = reader.read(std::uint64_t{begin + r} * in.width, in.width);
           std::transform(row.begin(), row.end(), weights.data() + r * in.width, finite);
@@ -218,15 +193,14 @@ class Propagation {
         for (std::size_t i = 0; i < rows; ++i) row[i] += bias[i];
       });
     }
-    registers_.at(step.out) = std::move(out);
   }
 
   void normalise(const PropagateStep& step) {
-    const Register& in = argument(step.a);
+    Values& out = target();
+    const Values& in = a();
     const std::vector<float> gain = read_vector(step.weight, in.width, 1.0F);
     const std::vector<float> bias = read_vector(step.bias, in.width, 0.0F);
     const bool centred = step.kind == Kind::layer_norm;
-    Register& out = target(step, in.width);
     for_samples([&](std::size_t s) {
       const float* from = in.values.data() + s * in.width;
       float* to = out.values.data() + s * in.width;
@@ -246,59 +220,50 @@ class Propagation {
   }
 
   template <typename Function>
-  void map(const PropagateStep& step, const Function& function) {
-    const Register& a = argument(step.a);
-    const Register& b = argument(step.b);
-    if (a.width != b.width) throw Error(ErrorCode::internal, "a propagation step joins values of different widths", task_.name);
-    Register& out = target(step, a.width);
+  void map(const Function& function) {
+    Values& out = target();
+    const float* first = a().values.data();
+    const float* second = b().values.data();
     for_samples([&](std::size_t s) {
-      for (std::size_t i = s * a.width; i < (s + 1) * a.width; ++i) out.values[i] = function(a.values[i], b.values[i]);
+      for (std::size_t i = s * out.width; i < (s + 1) * out.width; ++i) out.values[i] = function(first[i], second[i]);
     });
   }
 
   // Values [part · rows, (part + 1) · rows) of each sample.
   void slice(const PropagateStep& step) {
-    const Register& in = argument(step.a);
+    Values& out = target();
+    const Values& in = a();
     const std::size_t width = step.rows;
-    if (in.width < width * (step.part + 1))
-      throw Error(ErrorCode::internal, "a propagation step takes a part that is not there", task_.name);
-    Register out{width, Buffer<float>(width * samples_)};
     for_samples([&](std::size_t s) {
       std::memcpy(out.values.data() + s * width, in.values.data() + s * in.width + width * step.part, width * sizeof(float));
     });
-    registers_.at(step.out) = std::move(out);
   }
 
   // Another sample's values for each: what attention does to samples that know nothing of each other.
-  void shuffle(const PropagateStep& step) {
-    const Register& in = argument(step.a);
-    std::vector<std::size_t> from(samples_);
-    std::iota(from.begin(), from.end(), std::size_t{0});
-    for (std::size_t i = samples_; i > 1; --i) std::swap(from[i - 1], from[random_.below(i)]);
-    Register out{in.width, Buffer<float>(in.width * samples_)};
+  void shuffle() {
+    Values& out = target();
+    const Values& in = a();
+    const std::vector<std::size_t> from = draw_order(random_, samples_);
     for_samples([&](std::size_t s) {
       std::memcpy(out.values.data() + s * in.width, in.values.data() + from[s] * in.width, in.width * sizeof(float));
     });
-    registers_.at(step.out) = std::move(out);
   }
 
   // Each group of `rows` values `times` times in a row: heads of values that several heads of queries share.
   void repeat_heads(const PropagateStep& step) {
-    const Register& in = argument(step.a);
+    Values& out = target();
+    const Values& in = a();
     const std::size_t head = step.rows;
     const std::size_t times = step.times;
-    if (head == 0 || in.width % head != 0) throw Error(ErrorCode::internal, "a propagation step has heads of another size", task_.name);
-    Register out{in.width * times, Buffer<float>(in.width * times * samples_)};
     for_samples([&](std::size_t s) {
       for (std::size_t i = 0; i < in.width / head * times; ++i) {
         std::memcpy(out.values.data() + s * out.width + i * head, in.values.data() + s * in.width + i / times * head, head * sizeof(float));
       }
     });
-    registers_.at(step.out) = std::move(out);
   }
 
   void store(const PropagateStep& step) {
-    const Register& in = argument(step.a);
+    const Values& in = a();
     const std::size_t width = in.width;
     std::vector<float> mean(width);
     for (std::size_t i = 0; i < width; ++i) {
@@ -328,8 +293,11 @@ class Propagation {
   const JobFiles& files_;
   Context& context_;
   const std::size_t samples_;
-  std::vector<Register> registers_;
+  const std::vector<PropagationFlow> flow_;
+  std::vector<Values> made_;  // by each step, while it is needed
   Random random_;
+  std::size_t index_ = 0;  // of the step that runs
+  bool in_place_ = false;
 };
 
 }  // namespace
@@ -341,11 +309,16 @@ void run_propagate_task(const PropagateTask& task, const JobFiles& files, Observ
 }
 
 std::uint64_t propagate_task_bytes(const PropagateTask& task) {
-  std::uint64_t widest = 0;
-  for (const PropagateStep& step : task.steps) {
-    if (step.kind == PropagateStep::Kind::linear) widest = std::max(widest, std::uint64_t{step.rows});
+  const std::vector<PropagationFlow> flow = flow_of(task);
+  std::uint64_t beside = 0;  // weights of a linear step, or what a store writes
+  for (std::size_t i = 0; i < flow.size(); ++i) {
+    const PropagateStep& step = task.steps[i];
+    if (!reads_values(step)) continue;
+    const std::uint64_t width = flow[flow[i].a].width;
+    if (step.kind == Kind::linear) beside = std::max(beside, std::min<std::uint64_t>(step.rows, weight_rows) * width * sizeof(float));
+    if (step.kind == Kind::store) beside = std::max(beside, width * (step.stores_samples ? task.samples * 2 : width * sizeof(float)));
   }
-  return (task.register_count + 1) * task.samples * widest * sizeof(float);
+  return std::uint64_t{task.samples} * widest_moment(task, flow) * sizeof(float) + beside;
 }
 
 }  // namespace fp8

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -23,14 +21,17 @@
 #include "core/scale_table.h"
 #include "core/stop.h"
 #include "core/stopwatch.h"
+#include "core/thread_pool.h"
 #include "device_arena.h"
 #include "fp8/backend.h"
 #include "fp8/error.h"
 #include "fp8/storage.h"
+#include "placement.h"
+#include "propagate_on_device.h"
+#include "propagation_memory.h"
 #include "quantize_on_device.h"
 #include "quantized_tensor.h"
 #include "resources.h"
-#include "term_stream.h"
 #include "transfer.h"
 
 namespace fp8 {
@@ -42,41 +43,11 @@ using namespace cuda;  // this file joins both
 constexpr std::size_t lane_count = 4;
 // Sweeps over both sides keep a few of the GPU's multiprocessors busy for each tensor.
 constexpr std::size_t coupled_lane_count = 10;
-// With what the context itself takes, a job stays within 8 GB.
-constexpr std::int64_t default_budget_bytes = std::int64_t{6656} << 20;
 // Left for the display and for kernels' own needs.
 constexpr std::int64_t reserve_bytes = std::int64_t{512} << 20;
 constexpr std::uint64_t copy_piece_bytes = std::uint64_t{32} << 20;
 // Jobs up to this many tensors start with the largest, so that it does not end alone; more are taken in the order of the file.
 constexpr std::size_t reordered_tasks = 256;
-
-std::string mebibytes(std::int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
-
-// FP8_DEVICE_MEMORY_MIB: what a job may take at most, instead of the default.
-std::optional<std::int64_t> memory_limit() {
-  const char* text = std::getenv("FP8_DEVICE_MEMORY_MIB");
-  const long long value = text == nullptr ? 0 : std::atoll(text);
-  if (value <= 0) return std::nullopt;
-  return static_cast<std::int64_t>(value) << 20;
-}
-
-double work_of(const QuantizeTask& task) {
-  const auto rows = static_cast<double>(task.rows);
-  const auto columns = static_cast<double>(task.columns);
-  if (task.rounding == Rounding::nearest) return rows * columns;
-  const double both_sides = task.outputs ? 64 * rows * columns * std::max(rows, columns) : 0;
-  return 8 * rows * columns * columns + columns * columns * columns + both_sides;
-}
-
-// Why a matrix is the CPU's, or nothing where the GPU rounds it.
-const char* reason_for_cpu(const QuantizeTask& task) {
-  if (task.codes) return "Sources that are quantized themselves are rounded again on the CPU.";
-  if (task.rounding == Rounding::tpec) return "tpec, the reference optimiser, runs on the CPU.";
-  const bool reads_all = reads_values_of(task.inputs) && (!task.outputs || reads_values_of(*task.outputs));
-  if (task.rounding == Rounding::learned && !reads_all)
-    return "Statistics of other dtypes than F32, F16 and BF16 are the CPU's to round by.";
-  return nullptr;
-}
 
 class CudaJob {
  public:
@@ -107,6 +78,7 @@ class CudaJob {
         uploader_ = &uploader;
         std::vector<std::jthread> lanes;
         for (std::size_t i = 0; i < std::min(lanes_at_once(), gpu_.size()); ++i) lanes.emplace_back([this] { take_tasks(); });
+        if (!propagations_.empty()) lanes.emplace_back([this] { propagate(); });
         lanes.clear();
       }
       downloader.finish();
@@ -123,6 +95,11 @@ class CudaJob {
   struct Planned {
     const QuantizeTask* task;
     DeviceNeeds needs;
+  };
+
+  struct PlannedPropagation {
+    const PropagateTask* task;
+    std::int64_t bytes;
   };
 
   // One tensor from its allocation to its last written byte.
@@ -154,6 +131,8 @@ class CudaJob {
         } else {
           gpu_.push_back({quantize, {}});
         }
+      } else if (const auto* propagation = std::get_if<PropagateTask>(&task)) {
+        propagations_.push_back({propagation, DeviceArena::rounded(propagation_bytes(*propagation))});
       } else {
         cpu_job_.tasks.push_back(task);
       }
@@ -168,7 +147,8 @@ class CudaJob {
     return std::any_of(gpu_.begin(), gpu_.end(), is_coupled) ? coupled_lane_count : lane_count;
   }
 
-  void to_cpu(const QuantizeTask& task, const std::string& reason) {
+  template <typename OneTask>
+  void to_cpu(const OneTask& task, const std::string& reason) {
     observer_.on_event(Note{task.id, "\"" + task.name + "\": " + reason + "."});
     cpu_job_.tasks.push_back(task);
   }
@@ -176,7 +156,7 @@ class CudaJob {
   // As much as the lanes can use at once, within the budget; more only where a single tensor needs it, the GPU has it and nobody set a
   // limit.
   void take_memory() {
-    if (gpu_.empty()) return;
+    if (gpu_.empty() && propagations_.empty()) return;
     std::size_t free = 0;
     std::size_t total = 0;
     check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
@@ -191,6 +171,10 @@ class CudaJob {
       };
       wishes.push_back(bytes_of(*needs_within(*planned.task, unlimited)));
       if (!memory_limit() && !needs_within(*planned.task, budget)) least = std::max(least, wishes.back());
+    }
+    for (const PlannedPropagation& planned : propagations_) {
+      wishes.push_back(planned.bytes);
+      if (!memory_limit()) least = std::max(least, planned.bytes);
     }
     std::sort(wishes.begin(), wishes.end(), std::greater<>());
     const std::size_t together = std::min(wishes.size(), lanes_at_once() + 2);  // codes wait for the disk while the next tensor is on
@@ -211,6 +195,12 @@ class CudaJob {
         return false;
       }
       to_cpu(*planned.task, "needs more than the " + mebibytes(capacity) + " of GPU memory at hand, so the CPU rounds it");
+      return true;
+    });
+    std::erase_if(propagations_, [&](const PlannedPropagation& planned) {
+      if (planned.bytes <= capacity) return false;
+      to_cpu(*planned.task, "need " + mebibytes(planned.bytes) + " of GPU memory, of which " + mebibytes(capacity) +
+                                " are at hand, so the CPU sends samples through the model");
       return true;
     });
   }
@@ -262,11 +252,8 @@ class CudaJob {
       check(cudaSetDevice(ordinal_), "cudaSetDevice");
       const Stream stream;
       const PinnedBuffer mailbox(4096);
-      int major = 0;
-      int minor = 0;
-      check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal_), "cudaDeviceGetAttribute");
-      check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, ordinal_), "cudaDeviceGetAttribute");
-      Execution execution{stream.get(), best_gemm_path(major * 10 + minor), major * 10 + minor, mailbox.data()};
+      const int capability = compute_capability(ordinal_);
+      Execution execution{stream.get(), best_gemm_path(capability), capability, mailbox.data()};
       while (!inner_stop_.stop_requested()) {
         const std::size_t index = next_.fetch_add(1);
         if (index >= gpu_.size()) return;
@@ -284,6 +271,39 @@ class CudaJob {
     }
   }
 
+  // On a lane of its own, one after the other.
+  void propagate() {
+    try {
+      check(cudaSetDevice(ordinal_), "cudaSetDevice");
+      const Stream stream;
+      ThreadPool pool(job_.threads != 0 ? job_.threads : std::max(1U, std::thread::hardware_concurrency()));
+      for (const PlannedPropagation& planned : propagations_) {
+        const PropagateTask& task = *planned.task;
+        const std::vector<DeviceArena::Piece> memory = arena_->take({planned.bytes}, stop());
+        observer_.on_event(Started{task.id, device_});
+        const Stopwatch watch;
+        propagate_on_device(task, memory.front().data(),
+                            {files_, *uploader_, *downloader_, pool, busy_, stream.get(), best_gemm_path(compute_capability(ordinal_)),
+                             stop(), ticker(task.id)});
+        observer_.on_event(Copied{task.id, watch.seconds()});
+      }
+    } catch (const Cancelled&) {
+    } catch (...) {
+      fail(std::current_exception());
+    }
+  }
+
+  // Reports progress a few times a second; throws after a stop request.
+  std::function<void(double)> ticker(std::uint32_t id) {
+    return [this, id, since_progress = std::make_shared<Stopwatch>()](double fraction) {
+      throw_if_stopped(stop());
+      if (fraction > 0 && since_progress->seconds() > 0.1) {
+        observer_.on_event(Progress{id, fraction});
+        since_progress->restart();
+      }
+    };
+  }
+
   void fly(const Planned& planned, Execution& execution) {
     const QuantizeTask& task = *planned.task;
     std::vector<DeviceArena::Piece> pieces = arena_->take({planned.needs.source, planned.needs.codes, planned.needs.work}, stop());
@@ -298,14 +318,7 @@ class CudaJob {
     }
     flight->result.read_seconds = flight->watch.restart();
 
-    Stopwatch since_progress;
-    execution.tick = [&](double fraction) {
-      throw_if_stopped(stop());
-      if (fraction > 0 && since_progress.seconds() > 0.1) {
-        observer_.on_event(Progress{task.id, fraction});
-        since_progress.restart();
-      }
-    };
+    execution.tick = ticker(task.id);
     execution.load = [&](const FileRange& range, std::uint64_t offset, std::uint64_t bytes, void* destination) {
       const auto loaded = std::make_shared<Countdown>(Uploader::chunks(bytes));
       uploader_->upload(files_.source(range), range.offset + offset, bytes, destination, execution.stream, task.name, loaded);
@@ -356,6 +369,7 @@ class CudaJob {
   std::exception_ptr failure_;
   std::vector<const CopyTask*> copies_;
   std::vector<Planned> gpu_;
+  std::vector<PlannedPropagation> propagations_;
   Job cpu_job_;
   std::optional<DeviceArena> arena_;
   std::atomic<std::size_t> next_ = 0;

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <optional>
 
 #include "check.h"
 #include "fp8/error.h"
 #include "gemm.h"
 #include "halves.h"
+#include "source_dtype.h"
 #include "transpose.h"
 
 namespace fp8::cuda {
@@ -19,19 +19,6 @@ using Kind = StatisticsTerm::Kind;
 
 constexpr std::int64_t chunk_bytes = std::int64_t{32} << 20;
 constexpr std::int64_t row_quantum = 64;
-
-std::optional<SourceDtype> source_dtype(ValueDtype dtype) {
-  switch (dtype) {
-    case ValueDtype::f32:
-      return SourceDtype::f32;
-    case ValueDtype::f16:
-      return SourceDtype::f16;
-    case ValueDtype::bf16:
-      return SourceDtype::bf16;
-    default:
-      return std::nullopt;
-  }
-}
 
 std::int64_t rows_of(const StatisticsTerm& term, std::int64_t size) { return static_cast<std::int64_t>(element_count(term.values)) / size; }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/half_float.h"
+#include "fp8/error.h"
 #include "fp8/fp8.h"
 #include "support/job_fixture.h"
 #include "support/random.h"
@@ -214,6 +215,40 @@ TEST_F(Propagate, GivesAttentionAnotherSamplesValuesAndSharesHeads) {
   std::sort(from.begin(), from.end());
   std::sort(to.begin(), to.end());
   EXPECT_EQ(from, to);
+}
+
+TEST_F(Propagate, RefusesStepsThatDoNotFit) {
+  const auto refuses = [&](const char* why) {
+    try {
+      run(1);
+      ADD_FAILURE() << "accepted: " << why;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::internal);
+      EXPECT_NE(std::string(error.what()).find(why), std::string::npos) << error.what();
+      EXPECT_EQ(error.tensor(), "propagated");
+    }
+    steps_.resize(1);
+  };
+  add(Kind::noise, 0, 0).rows = width;
+  add(Kind::add, 1, 0, 2);
+  refuses("reads values that no step has made");
+  add(Kind::shuffle, 9, 0);
+  refuses("writes a register that there is not");
+  Step& linear = add(Kind::linear, 1, 0);
+  linear.weight = values("matrix", inner * width);
+  linear.rows = inner + 1;
+  refuses("has a matrix of another shape");
+  add(Kind::rms_norm, 1, 0).weight = values("gain", width + 1);
+  refuses("has a vector of another size");
+  Step& slice = add(Kind::slice, 1, 0);
+  slice.rows = width / 2;
+  slice.part = 2;
+  refuses("takes a part that is not there");
+  add(Kind::repeat_heads, 1, 0).rows = 7;
+  refuses("has heads of another size");
+  add(Kind::noise, 1, 0).rows = width + 1;
+  add(Kind::multiply, 1, 0, 1);
+  refuses("joins values of different widths");
 }
 
 TEST_F(Propagate, GivesTheSameBytesForAnyNumberOfThreadsAndOthersForAnotherSeed) {

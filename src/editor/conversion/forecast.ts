@@ -21,13 +21,10 @@ export interface Rate {
 
 type DeviceKind = 'cpu' | 'cuda';
 /** Before anything was measured: on the slow side, so that waiting ends early rather than late. */
-const ASSUMED: Readonly<Record<DeviceKind, Rate>> = {
-  cpu: { timeFactor: 4, overheadSeconds: 0.5, memoryFactor: 1 },
-  cuda: { timeFactor: 3, overheadSeconds: 1.5, memoryFactor: 1 },
+const ASSUMED: Readonly<Record<DeviceKind, Required<Rate>>> = {
+  cpu: { timeFactor: 4, overheadSeconds: 0.5, samplesFactor: 2, memoryFactor: 1 },
+  cuda: { timeFactor: 3, overheadSeconds: 1.5, samplesFactor: 0.5, memoryFactor: 1 },
 };
-
-/** Samples go through the model on the CPU, whatever the device. */
-const ASSUMED_SAMPLES_FACTOR = 2;
 
 /** A shorter conversion says more of the start than of the work. */
 const LEAST_SECONDS_TO_LEARN_FROM = 0.2;
@@ -38,7 +35,7 @@ export function forecast(
   device: DeviceKind,
   rate: Rate | undefined,
 ): { readonly seconds: number; readonly memoryBytes: number } {
-  const { timeFactor, overheadSeconds, memoryFactor, samplesFactor = ASSUMED_SAMPLES_FACTOR } = rate ?? ASSUMED[device];
+  const { timeFactor, overheadSeconds, memoryFactor, samplesFactor } = { ...ASSUMED[device], ...rate };
   const modelled = modelOf(plan, device);
   return {
     seconds: overheadSeconds + timeFactor * modelled.seconds + samplesFactor * modelled.samplesSeconds,
@@ -62,7 +59,7 @@ function modelOf(plan: Plan, device: DeviceKind): Modelled {
   const { tensors, recipe } = plan;
   const modelled = {
     seconds: modelledSeconds(tensors, recipe, device),
-    samplesSeconds: secondsOf(propagationWork(tensors, recipe), 'cpu'),
+    samplesSeconds: secondsOf(propagationWork(tensors, recipe), device),
     memoryBytes: modelledMemory(tensors, recipe),
   };
   knownModels[device].set(plan, modelled);
@@ -77,7 +74,7 @@ export function rateOf(report: JobReport): Rate | undefined {
   const modelled = modelledSeconds(tensors, recipe, device);
   if (summary.seconds.convert < LEAST_SECONDS_TO_LEARN_FROM || modelled === 0) return undefined;
   const { convert, total, statistics = 0 } = summary.seconds;
-  const samples = secondsOf(propagationWork(tensors, recipe), 'cpu');
+  const samples = secondsOf(propagationWork(tensors, recipe), device);
   return {
     timeFactor: convert / modelled,
     overheadSeconds: Math.max(0, total - convert - statistics),

@@ -40,14 +40,21 @@ export function workOf(tensor: SizedTensor, recipe: Recipe): Work {
   }
 }
 
-/** Of sending samples through the layers that the plan wants to know the inputs of: a product with each of them. Always on the CPU. */
+/**
+ * Of sending samples through the layers that the plan wants to know the inputs of: a product with each of them, for which it is read, and its
+ * inputs as two bytes each, which are written and read.
+ */
 export function propagationWork(tensors: readonly SizedTensor[], { calibSamples }: Recipe): Work {
-  const entries = tensors.reduce((sum, { quantization }) => {
+  let bytes = 0;
+  let multiplyAdds = 0;
+  for (const { source, quantization } of tensors) {
     const statistics = quantization?.statistics;
     const isReached = statistics?.inputs === 'propagated' || statistics?.beside === 'propagated';
-    return quantization !== undefined && isReached ? sum + quantization.rows * quantization.columns : sum;
-  }, 0);
-  return { bytes: 0, multiplyAdds: calibSamples * entries };
+    if (quantization === undefined || !isReached) continue;
+    bytes += source.end - source.begin + 4 * calibSamples * quantization.columns;
+    multiplyAdds += calibSamples * quantization.rows * quantization.columns;
+  }
+  return { bytes, multiplyAdds };
 }
 
 /**

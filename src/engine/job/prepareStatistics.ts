@@ -17,6 +17,7 @@ export interface PreparedStatistics {
   readonly sources: StatisticsSources;
   /** Weights of which samples say nothing: the plan is to be made anew without them. */
   readonly lostSignals: ReadonlyMap<string, LostSignal>;
+  readonly peakDeviceMemoryBytes: number;
 }
 
 /** Sends samples through the model where the plan wants them. The temporary file is the caller's to remove. */
@@ -25,27 +26,37 @@ export async function* prepareStatistics(
   request: ConvertRequest,
   source: ModelSource,
   calibration: Calibration | undefined,
-  environment: { readonly quantizer: Quantizer; readonly statisticsPath: string; readonly signal: AbortSignal },
+  environment: {
+    readonly quantizer: Quantizer;
+    readonly device: string;
+    readonly statisticsPath: string;
+    readonly signal: AbortSignal;
+  },
 ): AsyncGenerator<JobEvent, PreparedStatistics, undefined> {
-  const { quantizer, statisticsPath, signal } = environment;
+  const { quantizer, device, statisticsPath, signal } = environment;
   const files = calibration === undefined ? [] : [calibration.path];
   const calibrated = calibration === undefined ? {} : { calibration: { calibration, file: source.files.length } };
   const wanted = new Set(plan.tensors.flatMap((tensor) => (wantsPropagation(tensor) ? [tensor.source.name] : [])));
-  if (wanted.size === 0) return { files, sources: { ...calibrated, propagated: new Map(), means: new Map() }, lostSignals: new Map() };
+  if (wanted.size === 0) {
+    const sources = { ...calibrated, propagated: new Map(), means: new Map() };
+    return { files, sources, lostSignals: new Map(), peakDeviceMemoryBytes: 0 };
+  }
   const feeders = feedersOf(source.header, modelFamily(source.header).recognition);
   const { recipe } = plan;
   const reached = formatQuantity(wanted.size, 'matrix', 'matrices');
   yield { type: 'log', message: `sending ${formatQuantity(recipe.calibSamples, 'sample')} through the model, for ${reached}` };
   const index = source.files.length + files.length;
-  const { byWeight, means } = await propagate(
+  const { byWeight, means, notes, peakDeviceMemoryBytes } = await propagate(
     feeders,
     wanted,
     new Map(plan.tensors.flatMap((tensor) => (tensor.stored === undefined ? [] : [[tensor.source.name, tensor.stored] as const]))),
     { sources: source.files, statistics: statisticsPath, index },
-    { recipe, quantizer, threads: request.threads, signal },
+    { recipe, quantizer, device, threads: request.threads, signal },
   );
+  for (const message of notes) yield { type: 'log', message };
   const lostSignals = await weightsWithoutSignal(byWeight, plan, statisticsPath, { quantizer, threads: request.threads, signal });
-  return { files: [...files, statisticsPath], sources: { ...calibrated, propagated: byWeight, means }, lostSignals };
+  const sources = { ...calibrated, propagated: byWeight, means };
+  return { files: [...files, statisticsPath], sources, lostSignals, peakDeviceMemoryBytes };
 }
 
 function wantsPropagation({ quantization }: PlannedTensor): boolean {

@@ -18,6 +18,9 @@ export interface PropagatedInputs {
   readonly byWeight: ReadonlyMap<string, PropagatedInput>;
   /** Where each weight's input has its mean: F32, one for each column. */
   readonly means: ReadonlyMap<string, TensorValues>;
+  /** What the device had to say, e.g. that the CPU did it instead. */
+  readonly notes: readonly string[];
+  readonly peakDeviceMemoryBytes: number;
 }
 
 /** The temporary file of a job with this token. */
@@ -32,9 +35,15 @@ export async function propagate(
   /** Weights that the source has as codes, by name. */
   stored: ReadonlyMap<string, SourceCodes>,
   files: { readonly sources: readonly string[]; readonly statistics: string; readonly index: number },
-  environment: { readonly recipe: Recipe; readonly quantizer: Quantizer; readonly threads: number; readonly signal: AbortSignal },
+  environment: {
+    readonly recipe: Recipe;
+    readonly quantizer: Quantizer;
+    readonly device: string;
+    readonly threads: number;
+    readonly signal: AbortSignal;
+  },
 ): Promise<PropagatedInputs> {
-  const { recipe, quantizer, threads, signal } = environment;
+  const { recipe, quantizer, device, threads, signal } = environment;
   const byWeight = new Map<string, PropagatedInput>();
   const means = new Map<string, TensorValues>();
   const steps: PropagateStep[] = [];
@@ -45,6 +54,8 @@ export async function propagate(
     return { range, dtype, scale: 1 };
   };
   let needed = 0;
+  const notes: string[] = [];
+  let peakDeviceMemoryBytes = 0;
   for (const step of feeders.steps) {
     if (step.kind !== 'reach') {
       steps.push(nativeStep(step, (tensor) => valuesOf(tensor, stored.get(tensor.name))));
@@ -80,15 +91,19 @@ export async function propagate(
     } finally {
       await file.close();
     }
-    const job = { files: files.sources, output: files.statistics, tasks: [task], device: 'cpu', threads };
+    const job = { files: files.sources, output: files.statistics, tasks: [task], device, threads };
     let written = false;
-    for await (const event of quantizer.run(job, signal)) written ||= event.type === 'copied';
+    for await (const event of quantizer.run(job, signal)) {
+      written ||= event.type === 'copied';
+      if (event.type === 'note') notes.push(event.message);
+      if (event.type === 'finished') peakDeviceMemoryBytes = event.peakDeviceMemoryBytes ?? 0;
+    }
     if (!written) throw new EngineError('Internal', 'the quantizer ended without propagated statistics');
   } catch (error) {
     await rm(files.statistics, { force: true });
     throw EngineError.wrap(error, { path: files.statistics });
   }
-  return { byWeight, means };
+  return { byWeight, means, notes, peakDeviceMemoryBytes };
 }
 
 function nativeStep(step: Exclude<FeederStep, { readonly kind: 'reach' }>, values: (tensor: TensorInfo) => TensorValues): PropagateStep {

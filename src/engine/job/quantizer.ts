@@ -154,7 +154,7 @@ export interface TensorValues {
 }
 
 /**
- * Sends seeded samples through a model's own weights, and writes where they get to. Runs on the device `cpu`, and ends in `copied`.
+ * Sends seeded samples through a model's own weights, and writes where they get to. Ends in `copied`.
  * Registers hold one vector for each sample; `a` and `b` are read, `out` is written and may be one of them.
  */
 export interface PropagateTask {

@@ -82,7 +82,7 @@ async function* convert(
     for (const message of [...plan.warnings, ...(checked?.warnings ?? [])]) yield warning(message, report);
     const plannedAt = performance.now();
 
-    const using = { quantizer, statisticsPath, signal };
+    const using = { quantizer, device: device.id, statisticsPath, signal };
     const layerStatistics = yield* prepareStatistics(plan, request, source, checked?.calibration, using);
     if (layerStatistics.lostSignals.size > 0) {
       known = { ...known, lostSignals: layerStatistics.lostSignals };
@@ -108,7 +108,8 @@ async function* convert(
     };
     const meter = meterOf(plans, device, layerStatistics.sources);
     const common = { request, source, device, quantizer, report, meter, statistics: layerStatistics };
-    let statistics: ConvertedTensors['statistics'] = {};
+    const { peakDeviceMemoryBytes } = layerStatistics;
+    let statistics = addStatistics({ peakDeviceMemoryBytes }, {});
     let firstTask = 0;
     for (const [part, partPlan] of plans.entries()) {
       const context = { ...common, firstTask, output: await output.part(part), replan: replanned(part) };

@@ -44,9 +44,8 @@ export function calibratedInputsOf(
 }
 
 /**
- * What is left to `auto` on a GPU is what keeps a conversion at the disk's speed: samples go through the model on the CPU, and sweeps over both
- * sides take several times as long as the rest, so both are done where they are asked for. Recorded inputs and output gradients are asked for
- * by the file, and with few inputs the samples that they need beside them.
+ * What is left to `auto` on a GPU is what keeps a conversion at the disk's speed: sweeps over both sides take several times as long as the
+ * rest, so they are done where they are asked for. Recorded output gradients are asked for by the file.
  */
 export function chooseStatistics(recipe: Recipe, known: KnownStatistics): StatisticsChoice {
   const outputs = chooseOutputs(recipe, known);
@@ -80,10 +79,6 @@ function chooseInputs(
   }
   if (propagated) {
     const missing = missingInputs(statistics, known);
-    if (statistics === 'auto' && known.device === 'cuda') {
-      const why = 'on a GPU, samples are sent through the model only where that is asked for';
-      return { inputs: 'gram', reason: `Gram: ${missing === undefined ? '' : `${missing}; `}${why}.` };
-    }
     return {
       inputs: 'propagated',
       reason: `Propagated: ${missing === undefined ? '' : `${missing}; `}samples reach it through the layers before it.`,

@@ -53,8 +53,5 @@ function outputsText(outputs: OutputStatistics): string {
 
 /** Whether another device would choose otherwise than the CPU, for which the plan was made. */
 export function goesByDevice(plan: Plan): boolean {
-  const { statistics, sides } = plan.recipe;
-  return steeringOfPlan(plan).some(
-    ({ inputs, outputs }) => (statistics === 'auto' && inputs === 'propagated') || (sides === 'auto' && outputs === 'gram'),
-  );
+  return plan.recipe.sides === 'auto' && steeringOfPlan(plan).some(({ outputs }) => outputs === 'gram');
 }

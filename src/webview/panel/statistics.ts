@@ -4,7 +4,7 @@ import { formatInteger } from '../../base/format';
 import { helpOf, labelOf, type Offer } from './offer';
 
 export const STATISTICS_OFFERS: readonly Offer<Options['statistics']>[] = [
-  { value: 'auto', label: 'Automatic', help: 'Real inputs; else synthetic samples, on the CPU; else weights.' },
+  { value: 'auto', label: 'Automatic', help: 'Real inputs; else synthetic samples; else weights.' },
   { value: 'gram', label: 'Weights alone', help: 'Their Gram matrix (gram). Needs nothing, and is fastest.' },
   { value: 'propagated', label: 'Synthetic samples', help: 'They go through the model, where its shape is known (propagated).' },
   { value: 'calibrated', label: 'Real inputs from a file', help: 'For every layer that the calibration file has (calibrated).' },

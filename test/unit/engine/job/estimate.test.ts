@@ -33,19 +33,19 @@ it('both sides cost more, the more rows there are', () => {
   expect(more('tall.weight')).toBeGreaterThan(3 * more('wide.weight'));
 });
 
-it('samples cost a product with each matrix whose inputs they tell, and one with its statistics', () => {
+it('samples cost a product with each matrix whose inputs they tell, its bytes and theirs, and a product with its statistics', () => {
   const tensor = {
     action: 'quantize',
     source: { begin: 0, end: 2 * 128 * 512 },
     quantization: { rows: 128, columns: 512, rounding: 'learned', statistics: { inputs: 'propagated', outputs: 'none' } },
   } as const;
   const recipe = defaultRecipe({ ...ONE_SIDE, calibSamples: 1000 });
-  expect(propagationWork([tensor, tensor], recipe).multiplyAdds).toBe(2 * 1000 * 128 * 512);
+  const bytes = 2 * (2 * 128 * 512 + 2 * 2 * 1000 * 512);
+  expect(propagationWork([tensor, tensor], recipe)).toEqual({ bytes, multiplyAdds: 2 * 1000 * 128 * 512 });
   expect(workOf(tensor, recipe).multiplyAdds - work('wide.weight', ONE_SIDE).multiplyAdds).toBeCloseTo(1000 * 512 ** 2, 3);
   expect(
-    propagationWork([{ ...tensor, quantization: { ...tensor.quantization, statistics: { inputs: 'gram', outputs: 'none' } } }], recipe)
-      .multiplyAdds,
-  ).toBe(0);
+    propagationWork([{ ...tensor, quantization: { ...tensor.quantization, statistics: { inputs: 'gram', outputs: 'none' } } }], recipe),
+  ).toEqual({ bytes: 0, multiplyAdds: 0 });
 });
 
 it('a rank at or above the number of columns is the full rank', () => {
