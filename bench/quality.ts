@@ -3,14 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
-import { checkForwardPass, checkLearned, checkNearest, checkObjectives, type Check } from './quality/checks';
+import { checkForwardPass, checkNearest, checkObjectives, checkRatio, type Check } from './quality/checks';
 import { readEvaluationText } from './quality/evaluationText';
 import { measureOriginal, measureVariant, objectiveRatios, type Measurement } from './quality/measure';
 import { parseOptions, USAGE, type Options } from './quality/options';
 import { RowPool, serveRows } from './quality/rowPool';
 import { mean, ratioOfMeans } from './quality/statistics';
 import { formatTable } from './quality/table';
-import { DEFAULT, LEARNED, NEAREST } from './quality/variants';
+import { NEAREST } from './quality/variants';
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
@@ -49,8 +49,8 @@ async function compare(options: Options, pool: RowPool, folder: string): Promise
 
   checks.push(await checkNearest(nearest));
   for (const measurement of measurements) {
-    if (measurement.variant === LEARNED) checks.push(checkLearned(measurement, nearest, 'gram'));
-    if (measurement.variant === DEFAULT) checks.push(checkLearned(measurement, nearest, 'propagated, both sides'));
+    const { largestRatio } = measurement.variant;
+    if (largestRatio !== undefined) checks.push(checkRatio(measurement, nearest, largestRatio));
     // The reference optimiser is kept as it is, also where it is worse than nearest.
     if (measurement.report.recipe.rounding === 'learned') checks.push(checkObjectives(measurement));
   }

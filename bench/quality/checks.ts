@@ -12,9 +12,6 @@ export interface Check {
   readonly kept: boolean;
 }
 
-/** A prototype of the method reached 0.54; damage beyond 0.65 is a fault. */
-const LARGEST_LEARNED_RATIO = 0.58;
-const LARGEST_DEFAULT_RATIO = 0.44;
 const LARGEST_LOGIT_DIFFERENCE = 1e-3;
 
 /** The measuring device first: our forward pass is the model's. */
@@ -43,8 +40,7 @@ export async function checkNearest(nearest: Measurement): Promise<Check> {
   };
 }
 
-export function checkLearned(learned: Measurement, nearest: Measurement, statistics: 'gram' | 'propagated, both sides'): Check {
-  const largest = statistics === 'gram' ? LARGEST_LEARNED_RATIO : LARGEST_DEFAULT_RATIO;
+export function checkRatio(learned: Measurement, nearest: Measurement, largest: number): Check {
   const ratio = ratioOfMeans(learned.klPerRow, nearest.klPerRow).value;
   return {
     promise: `KL of ${learned.variant.name} ≤ ${largest} × KL of nearest`,

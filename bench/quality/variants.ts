@@ -3,6 +3,8 @@
 export interface Variant {
   readonly name: string;
   readonly convertOptions: readonly string[];
+  /** KL ÷ KL of nearest that is promised. A prototype of the method reached 0.55 by gram and 0.43 by gram on both sides. */
+  readonly largestRatio?: number;
 }
 
 /** Every other variant is divided by this one. */
@@ -11,15 +13,19 @@ export const NEAREST: Variant = { name: 'nearest', convertOptions: ['--rounding'
 const GRAM = ['--rounding', 'learned', '--statistics', 'gram'] as const;
 const PROPAGATED = ['--rounding', 'learned', '--statistics', 'propagated'] as const;
 
-export const LEARNED: Variant = { name: 'gram', convertOptions: [...GRAM, '--sides', 'input'] };
+export const LEARNED: Variant = { name: 'gram', convertOptions: [...GRAM, '--sides', 'input'], largestRatio: 0.58 };
 
-/** The best that is done with nothing but the weights, and what is done by default. */
-export const DEFAULT: Variant = { name: 'propagated, both sides', convertOptions: [...PROPAGATED, '--sides', 'both'] };
+/** The best that is done with nothing but the weights, and what is done by default on the CPU. */
+const DEFAULT: Variant = {
+  name: 'propagated, both sides',
+  convertOptions: [...PROPAGATED, '--sides', 'both'],
+  largestRatio: 0.44,
+};
 
 export const DEFAULT_VARIANTS: readonly Variant[] = [
   NEAREST,
   LEARNED,
-  { name: 'gram, both sides', convertOptions: [...GRAM, '--sides', 'both'] },
+  { name: 'gram, both sides', convertOptions: [...GRAM, '--sides', 'both'], largestRatio: 0.46 },
   { name: 'propagated', convertOptions: [...PROPAGATED, '--sides', 'input'] },
   DEFAULT,
   { name: 'gram, top_k 64', convertOptions: [...GRAM, '--sides', 'input', '--top_k', '64'] },
