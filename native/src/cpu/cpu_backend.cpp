@@ -2,7 +2,9 @@
 // arithmetic runs on the one pool of threads, so that reading, computing and writing of different tensors overlap.
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <new>
 #include <stop_token>
@@ -39,6 +41,13 @@ namespace {
 
 // What tasks may hold together. A single larger tensor runs alone.
 constexpr std::uint64_t memory_budget_bytes = std::uint64_t{640} << 20;
+
+// FP8_MEMORY_MIB: what a tensor may take of the machine's memory at most, instead of all that is left.
+std::uint64_t memory_limit() {
+  const char* text = std::getenv("FP8_MEMORY_MIB");
+  const std::uint64_t mebibytes = text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
+  return mebibytes == 0 ? std::numeric_limits<std::uint64_t>::max() : mebibytes << 20;
+}
 
 std::size_t thread_count(const Job& job) { return job.threads != 0 ? job.threads : std::max(1U, std::thread::hardware_concurrency()); }
 
@@ -90,7 +99,30 @@ class CpuJob {
   void run_task(const Task& task) {
     const std::uint64_t needed = bytes_of(task);
     const MemoryBudget::Lease lease = budget_.acquire(needed, inner_stop_.get_token());
-    refuse_if_too_large(task, needed);
+    const std::uint64_t available = available_for(needed);
+    if (needed > available) return run_lighter(task, needed, available);
+    run_fitting(task);
+  }
+
+  // Without what takes most memory and can be done without.
+  void run_lighter(const Task& task, std::uint64_t needed, std::uint64_t available) {
+    const auto mebibytes = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
+    const std::string why = "needs " + mebibytes(needed) + " of memory and " + mebibytes(available) + " are available";
+    if (const auto* quantize = std::get_if<QuantizeTask>(&task); quantize != nullptr && quantize->outputs) {
+      QuantizeTask lighter = *quantize;
+      lighter.outputs.reset();
+      if (bytes_of(lighter) <= available) {
+        observer_.on_event(Note{lighter.id, "\"" + lighter.name + "\" is steered by its inputs alone: with its outputs it " + why + "."});
+        return run_fitting(lighter);
+      }
+    }
+    throw Error(ErrorCode::out_of_memory,
+                "Tensor \"" + task_name(task) + "\" " + why +
+                    ". Close other programs, use a machine with more memory, or round to nearest, which needs little.",
+                task_name(task));
+  }
+
+  void run_fitting(const Task& task) {
     observer_.on_event(Started{task_id(task), "cpu"});
     TaskProgress progress(observer_, task_id(task));
     Context context{pool_, progress, inner_stop_.get_token()};
@@ -118,15 +150,9 @@ class CpuJob {
   }
 
   // A task beyond the budget runs alone: what the machine has left is for it.
-  static void refuse_if_too_large(const Task& task, std::uint64_t needed) {
-    if (needed <= memory_budget_bytes) return;
-    const std::optional<std::uint64_t> available = memory_available();
-    if (!available || needed <= *available) return;
-    const auto mebibytes = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
-    throw Error(ErrorCode::out_of_memory,
-                "Tensor \"" + task_name(task) + "\" needs " + mebibytes(needed) + " of memory and " + mebibytes(*available) +
-                    " are available. Close other programs, use a machine with more memory, or round to nearest, which needs little.",
-                task_name(task));
+  std::uint64_t available_for(std::uint64_t needed) const {
+    if (needed <= std::min(memory_budget_bytes, memory_limit_)) return needed;
+    return std::min(memory_available().value_or(needed), memory_limit_);
   }
 
   std::uint64_t bytes_of(const Task& task) const {
@@ -146,6 +172,7 @@ class CpuJob {
   const JobFiles files_;
   ThreadPool pool_;
   MemoryBudget budget_{memory_budget_bytes};
+  const std::uint64_t memory_limit_ = memory_limit();
   const std::stop_token outer_stop_;
   std::stop_source inner_stop_;
   std::atomic<std::size_t> next_ = 0;

@@ -78,10 +78,10 @@ void ExactHessian::multiply_undamped(const Buffer<float>& in, std::size_t rank, 
   multiply_low_rank(std::get<LowRankHessian>(form_), in.data(), rank, out.data(), context);
 }
 
-std::uint64_t ExactHessian::bytes(std::uint64_t rows, std::uint64_t columns, std::size_t threads) {
-  if (!prefers_low_rank(rows, columns)) return dense_hessian_bytes(static_cast<std::size_t>(columns));
-  const std::uint64_t projections = threads * solver_block_rows(rows) * rows * sizeof(float);
-  return low_rank_hessian_bytes(static_cast<std::size_t>(columns), static_cast<std::size_t>(rows)) + projections;
+std::uint64_t ExactHessian::bytes(std::uint64_t rank, std::uint64_t rows, std::uint64_t columns, std::size_t threads) {
+  if (!prefers_low_rank(rank, columns)) return dense_hessian_bytes(static_cast<std::size_t>(columns));
+  const std::uint64_t projections = threads * solver_block_rows(rows) * rank * sizeof(float);
+  return low_rank_hessian_bytes(static_cast<std::size_t>(columns), static_cast<std::size_t>(rank)) + projections;
 }
 
 }  // namespace fp8

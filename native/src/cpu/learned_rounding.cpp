@@ -77,10 +77,11 @@ RoundedMatrix round_learned(const ScaledMatrix& matrix, const LearnedOptions& op
   return round_learned(matrix, exact, options, progress_end, context);
 }
 
-std::uint64_t learned_rounding_bytes(std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k, std::size_t threads) {
+std::uint64_t learned_rounding_bytes(std::uint64_t rank, std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k,
+                                     std::size_t threads) {
   const std::uint64_t block_rows = solver_block_rows(rows);
   const std::uint64_t at_once = std::min<std::uint64_t>(threads, block_count(rows, block_rows));
-  std::uint64_t bytes = ExactHessian::bytes(rows, columns, at_once) + rows * columns + at_once * row_block_state_bytes(rows, columns);
+  std::uint64_t bytes = ExactHessian::bytes(rank, rows, columns, at_once) + rows * columns + at_once * row_block_state_bytes(rows, columns);
   if (!is_full_rank(rows, columns, top_k)) {
     bytes += low_rank_hessian_bytes(columns, top_k) + 2 * columns * top_k * sizeof(float) + at_once * block_rows * top_k * sizeof(float);
   }

@@ -40,7 +40,8 @@ RoundedMatrix round_learned(const ScaledMatrix& matrix, ExactHessian& exact, con
 // Stores nearest rounding instead where the result is no better.
 void keep_nearest_if_not_better(const ScaledMatrix& matrix, RoundedMatrix& result, Context& context);
 
-// What round_learned needs at its peak besides the matrix, for `threads` threads.
-std::uint64_t learned_rounding_bytes(std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k, std::size_t threads);
+// What round_learned needs at its peak besides the matrix and the vectors that H may be made of, as many as `rank`, for `threads` threads.
+std::uint64_t learned_rounding_bytes(std::uint64_t rank, std::uint64_t rows, std::uint64_t columns, std::uint32_t top_k,
+                                     std::size_t threads);
 
 }  // namespace fp8

@@ -101,19 +101,13 @@ class LearnedRun {
 
   RoundedMatrix round_by_statistics(const ScaledMatrix& matrix, const std::vector<TermDiagonal>& diagonals) {
     const LearnedOptions options{run_.task.top_k, run_.task.num_iter, run_.task.seed};
-    const auto damping = static_cast<float>(run_.task.inputs.damping);
-    if (!run_.task.outputs && is_gram_alone(run_.task.inputs)) {
-      run_.context.progress.begin_phase(0.1, 1);
-      ExactHessian exact(matrix, damping, run_.context);
-      return round_learned(matrix, exact, options, 1.0, run_.context);
-    }
     run_.context.progress.begin_phase(0.1, 1);
-    DenseHessian hessian = make_input_hessian(run_.task.inputs, diagonals, matrix, run_.files, run_.task.name, run_.context);
     if (run_.task.outputs) {
+      DenseHessian hessian = make_input_square(run_.task.inputs, diagonals, matrix, run_.files, run_.task.name, run_.context);
       const OutputSquare outputs = make_output_square(*run_.task.outputs, matrix, run_.files, run_.task.name, run_.context);
       return round_both_sides(matrix, hessian, outputs, run_.task.num_iter, 1.0, run_.context);
     }
-    ExactHessian exact(std::move(hessian), damping);
+    ExactHessian exact = make_input_hessian(run_.task.inputs, diagonals, matrix, run_.files, run_.task.name, run_.context);
     return round_learned(matrix, exact, options, 1.0, run_.context);
   }
 
@@ -161,13 +155,14 @@ std::uint64_t quantize_task_bytes(const QuantizeTask& task, std::size_t threads)
   std::uint64_t matrix = scaled_matrix_bytes(static_cast<std::size_t>(task.rows), static_cast<std::size_t>(task.columns));
   if (task.storage.block) matrix += scale_table_bytes(scale_shape(task.storage, task.rows, task.columns), task.rows);
   const bool is_tpec = task.rounding == Rounding::tpec;
-  std::uint64_t rounding = learned_rounding_bytes(task.rows, task.columns, is_tpec ? 0 : task.top_k, threads);
+  const std::uint64_t rank = is_tpec ? task.rows : input_rank(task.inputs, task.rows, task.columns);
+  std::uint64_t rounding = learned_rounding_bytes(rank, task.rows, task.columns, is_tpec ? 0 : task.top_k, threads);
   if (!is_tpec && task.outputs) {
     const auto rows = static_cast<std::size_t>(task.rows);
     rounding =
         both_sides_bytes(task.rows, task.columns, threads) + output_square_bytes(rows) + statistics_reading_bytes(*task.outputs, rows);
-  } else if (!is_tpec && !is_gram_alone(task.inputs)) {
-    rounding += dense_hessian_bytes(static_cast<std::size_t>(task.columns));
+  } else if (!is_gram_alone(task.inputs) && ExactHessian::prefers_low_rank(rank, task.columns)) {
+    rounding += rank * task.columns * sizeof(float);
   }
   if (!is_gram_alone(task.inputs)) rounding += statistics_reading_bytes(task.inputs, static_cast<std::size_t>(task.columns));
   if (is_tpec) rounding += tpec_bytes(task.rows, task.columns, task.top_k);

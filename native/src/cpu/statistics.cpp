@@ -71,6 +71,27 @@ class Accumulator {
   Context& context_;
 };
 
+// body(number of samples, values), in the order of `position` and in a unit of their own, so that neither they nor their squares
+// leave binary32: sample s at values[s * size].
+template <typename Body>
+void for_each_chunk(const StatisticsTerm& term, const TermDiagonal& diagonal, const std::vector<std::uint32_t>& position,
+                    const JobFiles& files, const std::string& tensor, Context& context, const Body& body) {
+  const std::size_t size = position.size();
+  const std::size_t samples = row_count(term, size);
+  const double unit = 1 / std::sqrt(diagonal.mean);
+  ValueReader reader(term.values, files, tensor, size);
+  Buffer<float> chunk(samples_at_once * size);
+  for (std::size_t begin = 0; begin < samples; begin += samples_at_once) {
+    throw_if_stopped(context.stop);
+    const std::size_t count = std::min(samples_at_once, samples - begin);
+    for (std::size_t s = 0; s < count; ++s) {
+      const std::span<const double> row = reader.read(std::uint64_t{begin + s} * size, size);
+      for (std::size_t c = 0; c < size; ++c) chunk[s * size + position[c]] = static_cast<float>(row[c] * unit);
+    }
+    body(count, chunk.data());
+  }
+}
+
 // position[c]: where the file's index c is in the square.
 void add_term(const StatisticsTerm& term, const TermDiagonal& diagonal, double weight, const std::vector<std::uint32_t>& position,
               const JobFiles& files, const std::string& tensor, Accumulator& square, Context& context) {
@@ -80,8 +101,8 @@ void add_term(const StatisticsTerm& term, const TermDiagonal& diagonal, double w
     for (std::size_t c = 0; c < size; ++c) square.add(position[c], position[c], factor * diagonal.values[c]);
     return;
   }
-  ValueReader reader(term.values, files, tensor, size);
   if (term.kind == Kind::second_moment) {
+    ValueReader reader(term.values, files, tensor, size);
     for (std::size_t r = 0; r < size; ++r) {
       throw_if_stopped(context.stop);
       const std::span<const double> row = reader.read(std::uint64_t{r} * size, size);
@@ -92,19 +113,9 @@ void add_term(const StatisticsTerm& term, const TermDiagonal& diagonal, double w
     }
     return;
   }
-  const std::size_t samples = row_count(term, size);
-  // In their own unit, so that neither they nor their squares leave binary32.
-  const double unit = 1 / std::sqrt(diagonal.mean);
-  Buffer<float> chunk(samples_at_once * size);
-  for (std::size_t begin = 0; begin < samples; begin += samples_at_once) {
-    throw_if_stopped(context.stop);
-    const std::size_t count = std::min(samples_at_once, samples - begin);
-    for (std::size_t s = 0; s < count; ++s) {
-      const std::span<const double> row = reader.read(std::uint64_t{begin + s} * size, size);
-      for (std::size_t c = 0; c < size; ++c) chunk[s * size + position[c]] = static_cast<float>(row[c] * unit);
-    }
-    square.add_product(blas::Op::plain, count, chunk.data(), size, weight / static_cast<double>(samples));
-  }
+  const double share = weight / static_cast<double>(row_count(term, size));
+  for_each_chunk(term, diagonal, position, files, tensor, context,
+                 [&](std::size_t count, const float* values) { square.add_product(blas::Op::plain, count, values, size, share); });
 }
 
 std::vector<std::uint32_t> inverse_of(const std::vector<std::uint32_t>& order) {
@@ -166,8 +177,8 @@ ColumnWeights column_weights(const Statistics& inputs, const std::vector<TermDia
   return weights;
 }
 
-DenseHessian make_input_hessian(const Statistics& inputs, const std::vector<TermDiagonal>& diagonals, const ScaledMatrix& matrix,
-                                const JobFiles& files, const std::string& tensor, Context& context) {
+DenseHessian make_input_square(const Statistics& inputs, const std::vector<TermDiagonal>& diagonals, const ScaledMatrix& matrix,
+                               const JobFiles& files, const std::string& tensor, Context& context) {
   if (is_gram_alone(inputs)) return make_gram_hessian(matrix, static_cast<float>(inputs.damping), context);
   DenseHessian hessian;
   hessian.size = matrix.columns;
@@ -188,6 +199,65 @@ DenseHessian make_input_hessian(const Statistics& inputs, const std::vector<Term
   }
   finish_square(hessian, 1.0F, static_cast<float>(inputs.damping), context);
   return hessian;
+}
+
+ExactHessian make_input_hessian(const Statistics& inputs, const std::vector<TermDiagonal>& diagonals, const ScaledMatrix& matrix,
+                                const JobFiles& files, const std::string& tensor, Context& context) {
+  const auto damping = static_cast<float>(inputs.damping);
+  if (is_gram_alone(inputs)) return ExactHessian(matrix, damping, context);
+  const auto rank = static_cast<std::size_t>(input_rank(inputs, matrix.rows, matrix.columns));
+  if (!ExactHessian::prefers_low_rank(rank, matrix.columns)) {
+    return ExactHessian(make_input_square(inputs, diagonals, matrix, files, tensor, context), damping);
+  }
+  LowRankHessian hessian;
+  hessian.size = matrix.columns;
+  hessian.rank = rank;
+  hessian.tau = damping;
+  hessian.owned_basis = Buffer<float>(rank * matrix.columns);
+  hessian.basis = hessian.owned_basis.data();
+  hessian.basis_stride = rank;
+  const std::vector<std::uint32_t> position = inverse_of(matrix.order);
+  const double total = total_weight(inputs);
+  float* rows = hessian.owned_basis.data();
+  // Vector s of the next `count`: entry c at from[c * column_stride + s * vector_stride].
+  const auto add_vectors = [&](std::size_t count, const float* from, std::size_t column_stride, std::size_t vector_stride, double factor) {
+    const auto root = static_cast<float>(std::sqrt(factor));
+    context.pool.parallel_for(matrix.columns, context.stop, [&](std::size_t c) {
+      for (std::size_t s = 0; s < count; ++s) rows[c * rank + s] = root * from[c * column_stride + s * vector_stride];
+    });
+    rows += count;
+  };
+  for (std::size_t i = 0; i < inputs.terms.size(); ++i) {
+    const StatisticsTerm& term = inputs.terms[i];
+    const double weight = term.weight / total;
+    if (term.kind == Kind::gram) {
+      add_vectors(matrix.rows, matrix.values.data(), matrix.stride, 1, weight / matrix.mean_energy);
+    } else {
+      const double share = weight / static_cast<double>(row_count(term, matrix.columns));
+      for_each_chunk(term, diagonals[i], position, files, tensor, context,
+                     [&](std::size_t count, const float* values) { add_vectors(count, values, 1, matrix.columns, share); });
+    }
+    context.progress.advance(1.0 / static_cast<double>(inputs.terms.size()));
+  }
+  return ExactHessian(std::move(hessian));
+}
+
+std::uint64_t input_rank(const Statistics& inputs, std::uint64_t rows, std::uint64_t columns) {
+  std::uint64_t rank = 0;
+  for (const StatisticsTerm& term : inputs.terms) {
+    switch (term.kind) {
+      case Kind::gram:
+        rank += rows;
+        break;
+      case Kind::samples:
+        rank += element_count(term.values) / columns;
+        break;
+      case Kind::second_moment:
+      case Kind::diagonal:
+        return columns;
+    }
+  }
+  return std::min(rank, columns);
 }
 
 OutputSquare make_output_square(const Statistics& outputs, const ScaledMatrix& matrix, const JobFiles& files, const std::string& tensor,

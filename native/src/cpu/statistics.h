@@ -1,4 +1,5 @@
 // Statistics as squares: the second moment of a layer's inputs or outputs, added up from its terms. What is read from files is streamed.
+// Where inputs are few vectors, the vectors take the square's place.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include "core/file_range.h"
 #include "cpu/context.h"
 #include "cpu/dense_hessian.h"
+#include "cpu/exact_hessian.h"
 #include "cpu/scaled_matrix.h"
 #include "fp8/job.h"
 
@@ -30,9 +32,17 @@ std::vector<TermDiagonal> read_diagonals(const Statistics& statistics, std::size
 // What `inputs` says about the order of the columns.
 ColumnWeights column_weights(const Statistics& inputs, const std::vector<TermDiagonal>& diagonals, std::size_t size);
 
-// Σ weight · term / mean / Σ weight + damping · I for the columns of the matrix, in its order. Not factorised yet.
-DenseHessian make_input_hessian(const Statistics& inputs, const std::vector<TermDiagonal>& diagonals, const ScaledMatrix& matrix,
+// Σ weight · term / mean / Σ weight + damping · I for the columns of the matrix, in its order. Not factorised yet. Takes one unit of
+// progress.
+DenseHessian make_input_square(const Statistics& inputs, const std::vector<TermDiagonal>& diagonals, const ScaledMatrix& matrix,
+                               const JobFiles& files, const std::string& tensor, Context& context);
+
+// The same in the cheaper of its forms, and not prepared yet; `matrix` must outlive it.
+ExactHessian make_input_hessian(const Statistics& inputs, const std::vector<TermDiagonal>& diagonals, const ScaledMatrix& matrix,
                                 const JobFiles& files, const std::string& tensor, Context& context);
+
+// How many vectors' squares the terms of the inputs add up, at most `columns`: as many as that where a term says nothing of vectors.
+std::uint64_t input_rank(const Statistics& inputs, std::uint64_t rows, std::uint64_t columns);
 
 // The same for its rows, in their order; padded rows are zero.
 struct OutputSquare {

@@ -2,8 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <utility>
 #include <vector>
 
+#include "cpu/exact_hessian.h"
+#include "cpu/quantize_task.h"
 #include "fp8/error.h"
 #include "fp8/fp8.h"
 #include "support/job_fixture.h"
@@ -157,6 +161,110 @@ TEST_F(StatisticsOfBothSides, AreTheSameFromSamplesAndFromTheirSecondMoment) {
   const Outcome by_moment = round(inputs_by(StatisticsTerm::Kind::second_moment), std::nullopt, 2);
   EXPECT_NEAR(*by_samples.result.objective_nearest, *by_moment.result.objective_nearest, 1e-4 * *by_moment.result.objective_nearest);
   EXPECT_NEAR(*by_samples.result.objective, *by_moment.result.objective, 1e-2 * *by_moment.result.objective);
+}
+
+// Wide enough for the vectors themselves to take the place of their second moment.
+class StatisticsOfFewSamples : public ::testing::TestWithParam<std::uint32_t> {
+ protected:
+  static constexpr std::uint64_t few_rows = 30;
+  static constexpr std::uint64_t wide = 400;
+  static constexpr std::uint64_t few = 90;
+
+  StatisticsOfFewSamples()
+      : source_(folder_.write("source", testing::correlated_weights(few_rows, wide, 5))),
+        samples_(testing::correlated_weights(few, wide, 7)),
+        samples_file_(folder_.write("samples", samples_)) {
+    std::vector<float> moment(wide * wide, 0.0F);
+    for (std::size_t s = 0; s < few; ++s) {
+      for (std::size_t i = 0; i < wide; ++i) {
+        for (std::size_t j = 0; j < wide; ++j) moment[i * wide + j] += samples_[s * wide + i] * samples_[s * wide + j] / few;
+      }
+    }
+    moment_file_ = folder_.write("moment", moment);
+  }
+
+  Quantized round(const std::vector<StatisticsTerm>& terms) {
+    Job job =
+        testing::one_matrix(source_, folder_.reserve("output", few_rows * wide + 4), SourceDtype::f32, few_rows, wide, Rounding::learned);
+    job.files = {source_, samples_file_, moment_file_};
+    auto& task = std::get<QuantizeTask>(job.tasks[0]);
+    task.inputs = {terms, 0.1};
+    task.top_k = GetParam();
+    testing::Recorder recorder;
+    (void)make_cpu_backend()->run(job, recorder, {});
+    return recorder.only<Quantized>();
+  }
+
+  const testing::TemporaryFolder folder_;
+  const std::string source_;
+  const std::vector<float> samples_;
+  const std::string samples_file_;
+  std::string moment_file_;
+  const StatisticsTerm by_samples_{StatisticsTerm::Kind::samples, 1, {{1, 0, few* wide * 4}, ValueDtype::f32, 1}};
+  const StatisticsTerm by_moment_{StatisticsTerm::Kind::second_moment, 1, {{2, 0, wide* wide * 4}, ValueDtype::f32, 1}};
+  const StatisticsTerm gram_{StatisticsTerm::Kind::gram, 0.3, {}};
+};
+
+TEST_P(StatisticsOfFewSamples, AreThoseOfTheirSecondMoment) {
+  ASSERT_TRUE(ExactHessian::prefers_low_rank(few + few_rows, wide));
+  for (const bool with_gram : {false, true}) {
+    const auto terms = [&](const StatisticsTerm& own) {
+      return with_gram ? std::vector<StatisticsTerm>{own, gram_} : std::vector<StatisticsTerm>{own};
+    };
+    const Quantized low_rank = round(terms(by_samples_));
+    const Quantized dense = round(terms(by_moment_));
+    EXPECT_NEAR(*low_rank.objective_nearest, *dense.objective_nearest, 1e-4 * *dense.objective_nearest);
+    EXPECT_NEAR(*low_rank.objective, *dense.objective, 2e-2 * *dense.objective);
+    EXPECT_LT(*low_rank.objective, 0.8 * *low_rank.objective_nearest);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEveryRank, StatisticsOfFewSamples, ::testing::Values(0U, 12U));
+
+TEST(StatisticsMemory, OfFewSamplesIsNotThatOfASquare) {
+  QuantizeTask task;
+  task.rows = 4096;
+  task.columns = 65536;
+  task.dtype = SourceDtype::bf16;
+  task.rounding = Rounding::learned;
+  const auto by_samples = [](std::uint64_t count) {
+    return Statistics{{{StatisticsTerm::Kind::samples, 1, {{1, 0, count * 65536 * 4}, ValueDtype::f32, 1}}}, 0.3};
+  };
+  task.inputs = by_samples(30'000);
+  const std::uint64_t square = quantize_task_bytes(task, 2);
+  task.inputs = by_samples(1024);
+  EXPECT_GT(square, std::uint64_t{65536} * 65536 * 4);
+  EXPECT_LT(quantize_task_bytes(task, 2), square / 3);
+}
+
+TEST(StatisticsMemory, GoesWithoutOutputsWhereTheyDoNotFit) {
+  constexpr std::uint64_t side = 900;
+  const testing::TemporaryFolder folder;
+  const std::string source = folder.write("source", testing::correlated_weights(side, side, 5));
+  const auto run = [&](bool both, const char* limit) {
+    Job job = testing::one_matrix(source, folder.reserve("output", side * side + 4), SourceDtype::f32, side, side, Rounding::learned);
+    job.threads = 1;
+    if (both) std::get<QuantizeTask>(job.tasks[0]).outputs = Statistics{{StatisticsTerm{}}, 2};
+    if (limit != nullptr) ::setenv("FP8_MEMORY_MIB", limit, 1);
+    testing::Recorder recorder;
+    try {
+      (void)make_cpu_backend()->run(job, recorder, {});
+    } catch (...) {
+      ::unsetenv("FP8_MEMORY_MIB");
+      throw;
+    }
+    ::unsetenv("FP8_MEMORY_MIB");
+    return std::pair(recorder.all<Note>(), testing::read_file(*job.output));
+  };
+  const auto [unused, by_inputs] = run(false, nullptr);
+  const auto [free, by_both] = run(true, nullptr);
+  EXPECT_NE(by_both, by_inputs);
+  EXPECT_TRUE(free.empty());
+  const auto [tight, without] = run(true, "14");
+  EXPECT_EQ(without, by_inputs);
+  ASSERT_EQ(tight.size(), 1U);
+  EXPECT_NE(tight[0].message.find("steered by its inputs alone"), std::string::npos);
+  EXPECT_THROW(static_cast<void>(run(true, "2")), Error);
 }
 
 TEST_F(StatisticsOfBothSides, AreRefusedWhereTheyHoldNothing) {
