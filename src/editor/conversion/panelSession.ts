@@ -115,7 +115,9 @@ export class PanelSession implements PanelApi {
   async setOverride(request: OverrideRequest): Promise<string | undefined> {
     try {
       const { overrides } = this.services.choices.wanted(this.document.uri).recipe;
-      const changed = withOverride(overrides, request);
+      const state = this.document.state.value;
+      const names = 'header' in state ? state.header.tensors.map(({ name }) => name) : [];
+      const changed = withOverride(overrides, request, names);
       await this.services.choices.change(this.#path, (choices) => ({ ...choices, recipe: { ...choices.recipe, overrides: changed } }));
       return undefined;
     } catch (error) {

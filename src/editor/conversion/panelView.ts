@@ -9,6 +9,7 @@ import { overrideLookup, type Override } from '../../engine/plan/overrides';
 import type { Plan } from '../../engine/plan/plan';
 import type { OutputForm } from '../../engine/plan/outputForm';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
+import { parsePattern } from '../../engine/plan/tensorPattern';
 import { hasCodes } from '../../engine/plan/stored/recogniseStored';
 import type { Header } from '../../engine/safetensors/header';
 import type { Choice, ForecastView, OverrideView, PanelView } from '../../webview/protocol/panelApi';
@@ -148,13 +149,16 @@ function overrideViews(overrides: readonly Override[], header: Header): readonly
   try {
     lookup = overrideLookup(overrides);
   } catch {
-    return overrides.map((override) => ({ ...override, tensors: 0 }));
+    return overrides.map(({ match, action }) => ({ match, action, kind: 'pattern', tensors: 0 }));
   }
   for (const { name } of header.tensors) {
     const override = lookup(name);
     if (override !== undefined) counts.set(override, (counts.get(override) ?? 0) + 1);
   }
-  return overrides.map((override) => ({ ...override, tensors: counts.get(override) ?? 0 }));
+  return overrides.map((override) => {
+    const { match, action } = override;
+    return { match, action, kind: parsePattern(match).kind, tensors: counts.get(override) ?? 0 };
+  });
 }
 
 function forecastView({ header, plan, device, rate, freeBytes }: PanelFacts): ForecastView {

@@ -6,6 +6,7 @@ import { atOnce, slicedMap, type Sliced } from '../../base/slices';
 import type { PlannedTensor } from '../../engine/plan/plan';
 import { choiceText } from '../../engine/plan/steering';
 import type { TensorInfo } from '../../engine/safetensors/header';
+import type { RowKey } from '../../webview/protocol/inventoryApi';
 import {
   SIZE_CLASSES,
   type Filters,
@@ -74,21 +75,21 @@ export class Inventory {
     return { count: entries.length, tensors, bytes, rows, ...(problem === undefined ? {} : { problem }) };
   }
 
-  /** −1 where the query does not show the tensor. */
-  locate(query: Query, tensor: number): number {
+  /** Of a group in a collapsed one, the row of that; −1 where the query does not show it. */
+  locate(query: Query, row: RowKey): number {
     const { entries } = this.#answer(query);
-    if (entries instanceof Uint32Array) return entries.indexOf(tensor);
-    return entries.findIndex((entry) => typeof entry !== 'number' && entry.kind === 'tensor' && entry.tensor === tensor);
+    if (entries instanceof Uint32Array) return row.kind === 'tensor' ? entries.indexOf(row.tensor) : -1;
+    return entries.findIndex((entry) => typeof entry !== 'number' && isRowOf(entry, row));
   }
 
-  /** The tensors of rows `start` ≤ i < `end`; a group that is collapsed stands for all that is in it. */
+  /** The tensors of rows `start` ≤ i < `end`; a group that is collapsed, or asked for alone, stands for all that is in it. */
   tensors(query: Query, start: number, end: number): readonly number[] {
     const { entries } = this.#answer(query);
     const found = new Set<number>();
     for (const entry of entries.slice(start, end)) {
       if (typeof entry === 'number') found.add(entry);
       else if (entry.kind === 'tensor') found.add(entry.tensor);
-      else if (entry.state === 'collapsed') for (const tensor of membersOf(entry.chosen)) found.add(tensor);
+      else if (entry.state === 'collapsed' || end - start === 1) for (const tensor of membersOf(entry.chosen)) found.add(tensor);
     }
     return [...found];
   }
@@ -167,6 +168,13 @@ function decided({ action, reason, quantization }: PlannedTensor): Pick<TensorRo
   if (quantization === undefined) return { action, reason };
   const { targetDtype, statistics } = quantization;
   return { action, reason, targetDtype, ...(statistics === undefined ? undefined : { steering: choiceText(statistics) }) };
+}
+
+function isRowOf(entry: TreeEntry, row: RowKey): boolean {
+  if (row.kind === 'tensor') return entry.kind === 'tensor' && entry.tensor === row.tensor;
+  if (entry.kind === 'tensor') return false;
+  const { path } = entry.chosen.group;
+  return entry.state === 'collapsed' ? row.path.startsWith(path) : row.path === path;
 }
 
 /** `undefined` where nothing is filtered. */

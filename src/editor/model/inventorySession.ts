@@ -88,8 +88,8 @@ export class InventorySession implements InventoryApi {
     return this.#at(revision)?.inventory.rows(query, start, Math.min(end, start + MAX_ROWS_PER_REQUEST)) ?? NO_ROWS;
   }
 
-  async locate({ revision, query, tensor }: LocateRequest): Promise<number> {
-    return this.#at(revision)?.inventory.locate(query, tensor) ?? -1;
+  async locate({ revision, query, row }: LocateRequest): Promise<number> {
+    return this.#at(revision)?.inventory.locate(query, row) ?? -1;
   }
 
   async tensors({ revision, query, start, end }: RowsRequest): Promise<readonly number[]> {

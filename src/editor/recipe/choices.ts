@@ -2,8 +2,9 @@
 import type { Override } from '../../engine/plan/overrides';
 import { defaultRecipe, type PresetName, PRESET_NAMES, type Recipe } from '../../engine/plan/recipe';
 import { parseRecipeFile } from '../../engine/plan/recipeFile';
-import { parsePattern, patternOfName } from '../../engine/plan/tensorPattern';
+import { parsePattern } from '../../engine/plan/tensorPattern';
 import type { Options, OverrideRequest } from '../../webview/protocol/panelApi';
+import { overrideSelected } from './selectedTensors';
 
 export interface Choices {
   readonly recipe: Partial<Recipe>;
@@ -57,13 +58,16 @@ function withoutWhatBelongedTo({ rounding, granularity }: Partial<Options>, reci
   return Object.fromEntries(Object.entries(recipe).filter(([key]) => isLeft(key)));
 }
 
-/** Throws EngineError InvalidRecipe where a pattern cannot be read. */
-export function withOverride(overrides: readonly Override[], { target, action }: OverrideRequest): readonly Override[] {
-  const matches = 'pattern' in target ? [target.pattern] : target.names.map(patternOfName);
-  for (const match of matches) parsePattern(match);
-  const replaced = new Set(matches);
-  const others = overrides.filter(({ match }) => !replaced.has(match));
-  return action === 'reset' ? others : [...others, ...matches.map((match) => ({ match, action }))];
+/** `names`: of the file's tensors. Throws EngineError InvalidRecipe where a pattern cannot be read. */
+export function withOverride(
+  overrides: readonly Override[],
+  { target, action }: OverrideRequest,
+  names: readonly string[],
+): readonly Override[] {
+  if ('names' in target) return overrideSelected(overrides, { names: target.names, action, all: names });
+  parsePattern(target.pattern);
+  const others = overrides.filter(({ match }) => match !== target.pattern);
+  return action === 'reset' ? others : [...others, { match: target.pattern, action }];
 }
 
 export function presetsOf(value: string): readonly PresetName[] {

@@ -30,7 +30,7 @@ interface Cells {
   readonly dtype: string;
   readonly shape: string;
   readonly bytes: number | undefined;
-  readonly action: ActionName | '';
+  readonly action: ActionName | 'mixed' | '';
   readonly verb: string;
   readonly reason: string;
 }
@@ -62,7 +62,7 @@ export function makeInventoryRow(): RowCells<TableRow> {
     root.dataset['action'] = cells.action;
     setText(verb, cells.verb);
     setText(reason, cells.reason);
-    action.title = cells.verb === '' ? cells.reason : `${cells.verb}: ${cells.reason}`;
+    action.title = cells.action === 'mixed' || cells.verb === '' ? cells.reason : `${cells.verb}: ${cells.reason}`;
   };
 
   return {
@@ -115,8 +115,9 @@ function groupCells(row: GroupRow): Cells {
     dtype: row.dtypes.join(', '),
     shape: formatQuantity(row.tensors, 'tensor'),
     bytes: row.bytes,
-    action: isOne ? only : '',
-    verb: isOne ? ACTION_LABELS[only] : '',
+    action: isOne ? only : only === undefined ? '' : 'mixed',
+    // Of the first kind: where there is room, the reason names every one.
+    verb: isOne ? ACTION_LABELS[only] : only === undefined ? '' : `${formatInteger(row.actions[only])} of ${formatInteger(row.tensors)}`,
     reason: isOne ? 'all' : counts.join(', '),
   };
 }

@@ -3,6 +3,7 @@ import type { RpcClient } from '../../rpc/client';
 import { ConversionStrip } from '../conversion/strip';
 import { element } from '../dom';
 import type { EditorApi } from '../protocol/editorApi';
+import type { RowKey } from '../protocol/inventoryApi';
 import { COLLAPSED, type Expansion, type Query, type RowsReply, type TableRow } from '../protocol/query';
 import type { ConversionView, InventoryView, Order } from '../protocol/views';
 import { PAGE_ROWS, RowSource } from '../table/rowSource';
@@ -16,13 +17,14 @@ import { COLUMNS, makeInventoryRow } from './columns';
 import { toggled } from './filterMenu';
 import type { SavedState } from './savedState';
 import { Selection, type TensorsOfRows } from './selection';
+import { keyOf, tensorOf } from './rowKey';
 import { rowMenu } from './rowMenu';
 import { makeSelectionBar, type SelectionBar } from './selectionBar';
 import { makeSummary } from './summary';
 import { TensorActions } from './tensorActions';
 import { makeToolbar, type Toolbar } from './toolbar';
 import { makeTotals, type Totals } from './totals';
-import { treeKey } from './treeKeys';
+import { rowAround, treeKey } from './treeKeys';
 import { makeWarnings } from './warnings';
 
 const FILE_ORDER: Order = { column: 'file', direction: 'ascending' };
@@ -43,8 +45,8 @@ export class InventoryPage {
   #view: InventoryView | undefined;
   #query: Query;
   #restore: SavedState | undefined;
-  /** Known even while the row of it is not here. */
-  #activeTensor: number | undefined;
+  /** Known even while the row is not here. */
+  #active: RowKey | undefined;
   #detailsState: SavedState['details'];
   /** Telling the editor of every pixel that is scrolled would take longer than scrolling. */
   readonly #saving = new Throttle(() => this.#saveState());
@@ -58,7 +60,7 @@ export class InventoryPage {
   ) {
     this.#query = saved.query;
     this.#restore = saved;
-    this.#activeTensor = saved.activeTensor;
+    this.#active = saved.active;
     this.#detailsState = saved.details;
     this.#strip = new ConversionStrip({
       onConvert: () => void host.request('convert', undefined),
@@ -76,7 +78,7 @@ export class InventoryPage {
     this.#selection = new Selection(() => this.#showSelection());
     this.#actions = new TensorActions(host, {
       revision: () => this.#view?.revision,
-      selected: () => [...this.#selection.tensors],
+      selected: () => this.#selection.settled(),
       showProblem: (problem) => this.#selectionBar.showProblem(problem),
     });
     this.#selectionBar = makeSelectionBar({
@@ -143,10 +145,11 @@ export class InventoryPage {
     this.#toolbar.showFile(view);
     this.#toolbar.showDetails(this.#detailsState);
     // Rows that came along were asked for with the query that this page began with.
-    const known = before === undefined && this.#activeTensor === undefined ? first : undefined;
+    const known = before === undefined && this.#active === undefined ? first : undefined;
     await this.#ask({}, this.#restore?.scrollTop ?? this.#table.scrollTop, known);
-    if (this.#restore?.activeTensor !== undefined && this.#table.activeIndex !== undefined)
-      this.#selection.begin(this.#restore.activeTensor);
+    const { active } = this.#restore ?? {};
+    const index = this.#table.activeIndex;
+    if (active !== undefined && index !== undefined) this.#selection.begin(index, tensorOf(active), this.#tensorsOf());
     this.#restore = undefined;
   }
 
@@ -175,6 +178,7 @@ export class InventoryPage {
     const asking = new AbortController();
     this.#asking = asking;
     const { revision } = view;
+    let asked = this.#active;
     const keepsPlace = change.search === undefined && change.filters === undefined;
     const answer = Promise.all([
       known ?? this.host.request('rows', { revision, query, start: 0, end: PAGE_ROWS }, asking.signal),
@@ -184,8 +188,13 @@ export class InventoryPage {
     this.#toolbar.showQuery(query);
     this.#totals.show(query.filters.actions);
     this.#header.show(query.order);
-    const [reply, active] = await answer;
+    let [reply, active] = await answer;
     performance.mark('rows');
+    // Whoever went on meanwhile is found where that is.
+    while (asked !== this.#active && !asking.signal.aborted) {
+      asked = this.#active;
+      active = await this.#locate(revision, query).catch(() => undefined);
+    }
     if (asking.signal.aborted || reply === undefined || this.#view !== view) return;
     this.#showReply(reply, { revision, query, active, scrollTop: scrollTop ?? (keepsPlace && active !== undefined ? undefined : 0) });
     if (scrollTop === undefined && keepsPlace && active !== undefined) this.#table.reveal(active);
@@ -193,9 +202,9 @@ export class InventoryPage {
   }
 
   async #locate(revision: number, query: Query): Promise<number | undefined> {
-    const tensor = this.#activeTensor;
-    if (tensor === undefined) return undefined;
-    const index = await this.host.request('locate', { revision, query, tensor });
+    const row = this.#active;
+    if (row === undefined) return undefined;
+    const index = await this.host.request('locate', { revision, query, row });
     return index >= 0 ? index : undefined;
   }
 
@@ -211,6 +220,7 @@ export class InventoryPage {
       async (start, end, signal) => (await this.host.request('rows', { revision, query, start, end }, signal)).rows,
       () => {
         this.#table.refresh();
+        this.#noteActive();
         this.#showDetails();
       },
       reply.rows,
@@ -228,11 +238,15 @@ export class InventoryPage {
 
   #activate(index: number, { extend, toggle }: MoveKeys): void {
     const row = this.#table.row(index);
-    const tensor = row?.kind === 'tensor' ? row.tensor : undefined;
-    this.#activeTensor = tensor ?? this.#activeTensor;
-    void this.#selection.step({ index, tensor, extend, toggle }, this.#tensorsOf());
+    this.#noteActive();
+    this.#selection.step({ index, tensor: row && tensorOf(row), extend, toggle }, this.#tensorsOf());
     this.#showDetails();
     this.#save();
+  }
+
+  #noteActive(): void {
+    const row = this.#table.activeRow;
+    if (row !== undefined) this.#active = keyOf(row);
   }
 
   #tensorsOf(): TensorsOfRows {
@@ -249,12 +263,13 @@ export class InventoryPage {
   #toggleGroup(path: string): void {
     const { groups, except } = this.#query.expansion;
     const next: Expansion = { groups, except: except.includes(path) ? except.filter((other) => other !== path) : [...except, path] };
-    const active = this.#table.activeIndex;
-    const { scrollTop } = this.#table;
     // The group itself stays where it is.
-    void this.#ask({ expansion: next }, scrollTop).then(() => {
-      if (active !== undefined) this.#table.activate(active);
-    });
+    const shown = async (): Promise<void> => {
+      await this.#ask({ expansion: next }, this.#table.scrollTop);
+      if (this.#table.activeIndex !== undefined) this.#table.reveal(this.#table.activeIndex);
+      await this.#table.activeRowArrival();
+    };
+    this.#table.holdKeys(shown());
   }
 
   #onTwistie(event: MouseEvent): void {
@@ -269,7 +284,7 @@ export class InventoryPage {
     if (command && event.key === 'c') {
       if (document.getSelection()?.isCollapsed === false) return false;
       this.#actions.copy();
-    } else if (command && event.key === 'a') void this.#selection.all(this.#count, this.#tensorsOf());
+    } else if (command && event.key === 'a') this.#selection.all(this.#count, this.#tensorsOf());
     else if (event.key === ' ' && index >= 0) this.#table.activate(index, { extend: event.shiftKey, toggle: command });
     else if (event.key === 'Escape' && this.#detailsState === 'open') this.#setDetails('closed');
     else if (event.key === 'Escape' && this.#selection.tensors.size > 0) this.#selection.clear();
@@ -284,24 +299,14 @@ export class InventoryPage {
         case 'enter':
           this.#table.activate(index + 1);
           break;
-        case 'leave':
-          this.#leaveGroup(index, row?.depth ?? 0);
+        case 'leave': {
+          const around = rowAround(index, row?.depth ?? 0, (above) => this.#table.row(above));
+          if (around !== undefined) this.#table.activate(around);
           break;
+        }
       }
     }
     return true;
-  }
-
-  /** To the row of the group around the active row, if it is among the rows that are here. */
-  #leaveGroup(index: number, depth: number): void {
-    for (let above = index - 1; above >= 0; above--) {
-      const row = this.#table.row(above);
-      if (row === undefined) return;
-      if (row.depth < depth) {
-        this.#table.activate(above);
-        return;
-      }
-    }
   }
 
   #enterTable(): void {
@@ -371,7 +376,7 @@ export class InventoryPage {
       query: this.#query,
       scrollTop: this.#table.scrollTop,
       details: this.#detailsState,
-      ...(this.#activeTensor === undefined ? undefined : { activeTensor: this.#activeTensor }),
+      ...(this.#active === undefined ? undefined : { active: this.#active }),
     });
   }
 

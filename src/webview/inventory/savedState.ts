@@ -1,11 +1,12 @@
 /** What outlives the inventory's page while its tab is hidden, and survives a reload of the window. Pure. */
+import type { RowKey } from '../protocol/inventoryApi';
 import { INITIAL_QUERY, type Expansion, type Filters, type Query } from '../protocol/query';
 import type { Order } from '../protocol/views';
 
 export interface SavedState {
   readonly query: Query;
   readonly scrollTop: number;
-  readonly activeTensor?: number;
+  readonly active?: RowKey;
   readonly details: 'open' | 'closed';
 }
 
@@ -21,11 +22,11 @@ export function readState(saved: unknown): SavedState | undefined {
   const { search, filters, order, form, expansion } = saved['query'];
   if (typeof search !== 'string' || !isFilters(filters) || !isOrder(order) || !isExpansion(expansion)) return undefined;
   if (form !== 'list' && form !== 'tree') return undefined;
-  const { scrollTop, activeTensor, details } = saved;
+  const { scrollTop, active, details } = saved;
   return {
     query: { search, filters, order, form, expansion },
     scrollTop: typeof scrollTop === 'number' && scrollTop >= 0 ? scrollTop : 0,
-    ...(typeof activeTensor === 'number' ? { activeTensor } : undefined),
+    ...(isRowKey(active) ? { active } : undefined),
     details: details === 'open' ? 'open' : 'closed',
   };
 }
@@ -45,6 +46,11 @@ function isFilters(value: unknown): value is Filters {
     return Array.isArray(list) && list.every((item) => typeof item === type);
   };
   return ofType('dtypes', 'string') && ofType('actions', 'string') && ofType('ranks', 'number') && ofType('sizes', 'string');
+}
+
+function isRowKey(value: unknown): value is RowKey {
+  if (!isRecord(value)) return false;
+  return value['kind'] === 'tensor' ? typeof value['tensor'] === 'number' : value['kind'] === 'group' && typeof value['path'] === 'string';
 }
 
 function isExpansion(value: unknown): value is Expansion {

@@ -16,6 +16,7 @@ export class Selection {
   /** Where a range begins. */
   #anchor = 0;
   #latest = 0;
+  #pending: Promise<void> | undefined;
 
   constructor(private readonly onChange: () => void) {}
 
@@ -27,7 +28,24 @@ export class Selection {
     return this.#tensors.has(tensor);
   }
 
-  async step({ index, tensor, extend, toggle }: SelectionStep, tensorsOf: TensorsOfRows): Promise<void> {
+  /** What is selected once every step has been taken: which tensors a group has may still be on its way. */
+  async settled(): Promise<readonly number[]> {
+    for (let pending; pending !== this.#pending;) {
+      pending = this.#pending;
+      await pending;
+    }
+    return [...this.#tensors];
+  }
+
+  step(step: SelectionStep, tensorsOf: TensorsOfRows): void {
+    this.#pending = this.#step(step, tensorsOf).catch(() => undefined);
+  }
+
+  all(count: number, tensorsOf: TensorsOfRows): void {
+    this.#pending = this.#take(tensorsOf(0, count));
+  }
+
+  async #step({ index, tensor, extend, toggle }: SelectionStep, tensorsOf: TensorsOfRows): Promise<void> {
     if (extend) {
       const [first, last] = [Math.min(this.#anchor, index), Math.max(this.#anchor, index)];
       await this.#take(tensorsOf(first, last + 1));
@@ -50,17 +68,13 @@ export class Selection {
     }
   }
 
-  async all(count: number, tensorsOf: TensorsOfRows): Promise<void> {
-    await this.#take(tensorsOf(0, count));
-  }
-
   clear(): void {
     if (this.#tensors.size > 0) this.#set(new Set());
   }
 
-  /** Where nothing is selected, as after a reload, the tensor of the active row is. */
-  begin(tensor: number): void {
-    if (this.#tensors.size === 0) this.#set(new Set([tensor]));
+  /** Where nothing is selected, as after a reload, the active row is. */
+  begin(index: number, tensor: number | undefined, tensorsOf: TensorsOfRows): void {
+    if (this.#tensors.size === 0) this.step({ index, tensor, extend: false, toggle: false }, tensorsOf);
   }
 
   /** For a table whose rows stand elsewhere now. */

@@ -6,7 +6,7 @@ import type { ActionName } from '../protocol/views';
 export interface ActionsContext {
   /** `undefined` before there is a file. */
   revision(): number | undefined;
-  selected(): readonly number[];
+  selected(): Promise<readonly number[]>;
   /** Why an override cannot be used; `undefined` where it can. */
   showProblem(problem: string | undefined): void;
 }
@@ -18,8 +18,7 @@ export class TensorActions {
   ) {}
 
   copy(): void {
-    const tensors = this.context.selected();
-    if (tensors.length > 0) void this.request((revision) => this.host.request('copyNames', { revision, tensors }));
+    void this.#withSelected((revision, tensors) => this.host.request('copyNames', { revision, tensors }));
   }
 
   showHex(tensor: number): void {
@@ -27,12 +26,15 @@ export class TensorActions {
   }
 
   override(action: ActionName | 'reset'): void {
-    const tensors = this.context.selected();
-    if (tensors.length === 0) return;
-    void this.request(async (revision) => {
+    void this.#withSelected(async (revision, tensors) => {
       const names = await this.host.request('names', { revision, tensors });
       this.context.showProblem(await this.host.request('setOverride', { target: { names }, action }));
     });
+  }
+
+  async #withSelected(ask: (revision: number, tensors: readonly number[]) => Promise<void>): Promise<void> {
+    const tensors = await this.context.selected();
+    if (tensors.length > 0) await this.request((revision) => ask(revision, tensors));
   }
 
   async request(ask: (revision: number) => Promise<void>): Promise<void> {

@@ -88,19 +88,26 @@ export function makeOverrides({ onOverride, onResetAll }: OverrideEvents): Overr
   };
 }
 
-function item({ match, action, tensors }: OverrideView, onReset: () => void): HTMLElement {
+function item({ match, kind, action, tensors }: OverrideView, onReset: () => void): HTMLElement {
   const remove = element('button', { class: 'override-reset', text: '×', title: 'Reset', aria: { label: `Reset the override ${match}` } });
   remove.type = 'button';
   remove.addEventListener('click', onReset);
-  const name = element('bdi', { text: match });
-  name.dir = 'ltr';
+  // Of a name it goes without saying, unless another override decides.
+  const count = kind === 'name' && tensors === 1 ? undefined : formatQuantity(tensors, 'tensor');
   const made = element('li', {}, [
     element('span', { class: 'mark', aria: { hidden: 'true' } }),
     element('span', { class: 'override-verb', text: VERBS[action] }),
-    element('span', { class: 'override-match', title: match }, [name]),
-    element('span', { class: 'dim', text: formatQuantity(tensors, 'tensor') }),
+    element('span', { class: 'override-what' }, [
+      element('span', { class: 'override-match', title: match }, breakable(match)),
+      count === undefined ? undefined : element('span', { class: 'dim', text: count }),
+    ]),
     remove,
   ]);
   made.dataset['action'] = action;
   return made;
+}
+
+/** A name tells tensors apart by any of its parts: it goes on in the next line, after a dot where it can. */
+function breakable(match: string): readonly (string | HTMLElement)[] {
+  return match.split(/(?<=\.)/).flatMap((part) => [part, element('wbr')]);
 }

@@ -14,10 +14,13 @@ export const MAX_ROWS_PER_REQUEST = 512;
 /** As many as an answer to a changed query holds. */
 export const FIRST_ROWS = 64;
 
+/** Names a row, wherever it stands. */
+export type RowKey = { readonly kind: 'tensor'; readonly tensor: number } | { readonly kind: 'group'; readonly path: string };
+
 export interface LocateRequest {
   readonly revision: number;
   readonly query: Query;
-  readonly tensor: number;
+  readonly row: RowKey;
 }
 
 export interface TensorsRequest {
@@ -44,9 +47,9 @@ export interface SelectionView {
 export interface InventoryApi {
   /** Fewer rows than asked for where the table ends. */
   rows(request: RowsRequest, signal: AbortSignal): Promise<RowsReply>;
-  /** Where a tensor stands; −1 where the query does not show it. */
+  /** Where a tensor or a group stands, or the collapsed group that a group is in; −1 where the query does not show it. */
   locate(request: LocateRequest, signal: AbortSignal): Promise<number>;
-  /** The tensors of any number of rows; a collapsed group stands for all that is in it. */
+  /** The tensors of any number of rows; a group that is collapsed, or asked for alone, stands for all that is in it. */
   tensors(request: RowsRequest, signal: AbortSignal): Promise<readonly number[]>;
   names(request: TensorsRequest, signal: AbortSignal): Promise<readonly string[]>;
   selection(request: TensorsRequest, signal: AbortSignal): Promise<SelectionView>;

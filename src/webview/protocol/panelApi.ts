@@ -95,6 +95,8 @@ export interface PanelOutput {
 
 export interface OverrideView {
   readonly match: string;
+  /** Whether it is the name of a tensor. */
+  readonly kind: 'name' | 'pattern';
   readonly action: ActionName;
   /** How many tensors it decides for. */
   readonly tensors: number;

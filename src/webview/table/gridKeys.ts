@@ -1,4 +1,14 @@
-/** Where a key takes the active row. Pure. */
+/** Which keys are about rows, and where they take the active one. Pure. */
+
+const ROW_KEYS: readonly string[] = [
+  ...['ArrowDown', 'ArrowUp', 'ArrowLeft', 'ArrowRight', 'PageDown', 'PageUp', 'Home', 'End'],
+  ...['Enter', ' ', 'ContextMenu'],
+];
+
+/** Whether what a key does depends on the rows that are there. */
+export function meansRow({ key, shiftKey }: { readonly key: string; readonly shiftKey: boolean }): boolean {
+  return ROW_KEYS.includes(key) || (key === 'F10' && shiftKey);
+}
 
 /** `undefined` where the key means nothing here. From no active row (−1), every movement begins at the top. */
 export function destination(

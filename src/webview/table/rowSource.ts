@@ -10,6 +10,8 @@ export class RowSource<Row> {
   /** In the order of their last use. A page on its way has no rows yet. */
   readonly #pages = new Map<number, readonly Row[] | undefined>();
   readonly #abort = new AbortController();
+  /** To be called when a page has arrived, or will not. */
+  readonly #waiting: (() => void)[] = [];
 
   /** `first`: the rows of the first page, where they are known already. */
   constructor(
@@ -42,10 +44,21 @@ export class RowSource<Row> {
     }
   }
 
+  /** Resolves once the row is here, if it is on its way. */
+  async arrival(index: number): Promise<void> {
+    const page = Math.floor(index / PAGE_ROWS);
+    while (this.#pages.has(page) && this.#pages.get(page) === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
   /** After this no row arrives. */
   dispose(): void {
     this.#abort.abort();
     this.#pages.clear();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   async #load(page: number): Promise<void> {
@@ -59,5 +72,6 @@ export class RowSource<Row> {
       this.#pages.set(page, rows);
       this.onRows();
     }
+    this.#wake();
   }
 }

@@ -1,7 +1,8 @@
 /** VirtualTable: a grid of any length of which only the visible rows exist, driven by keyboard or pointer. */
 import { elementScroll, observeElementOffset, observeElementRect, Virtualizer, type Range } from '@tanstack/virtual-core';
 import { element } from '../dom';
-import { destination } from './gridKeys';
+import { destination, meansRow } from './gridKeys';
+import { HeldKeys } from './heldKeys';
 import type { RowSource } from './rowSource';
 
 const ROW_HEIGHT = 22;
@@ -76,6 +77,7 @@ export class VirtualTable<Row> {
   /** Rows that are fetched in each direction beyond the visible ones. */
   #ahead = 0;
   #prefetching: number | undefined;
+  readonly #held = new HeldKeys<KeyboardEvent>((event) => this.#press(event));
 
   constructor(
     private readonly parts: TableParts<Row>,
@@ -114,6 +116,11 @@ export class VirtualTable<Row> {
     return this.#source?.row(index);
   }
 
+  /** Resolves once the active row is here, if it is on its way. */
+  async activeRowArrival(): Promise<void> {
+    await this.#source?.arrival(this.#active);
+  }
+
   show(content: TableContent<Row>): void {
     if (this.#source !== content.source) {
       this.#source?.dispose();
@@ -147,6 +154,11 @@ export class VirtualTable<Row> {
     this.reveal(this.#active);
     this.events.onActivate(this.#active, keys);
     this.#draw();
+  }
+
+  /** Keys that mean rows which are on their way wait for them. */
+  holdKeys(shown: Promise<void>): void {
+    this.#held.hold(shown);
   }
 
   dispose(): void {
@@ -288,13 +300,20 @@ export class VirtualTable<Row> {
   #onKey(event: KeyboardEvent): void {
     // The buttons in the header have their own keys.
     if (event.target !== this.root || event.altKey) return;
+    const isHeld = meansRow(event) && this.#held.take(event);
+    if (!isHeld && !this.#press(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** Whether the key means something. */
+  #press(event: KeyboardEvent): boolean {
     const page = Math.max(1, Math.floor((this.root.clientHeight - HEADER_HEIGHT) / ROW_HEIGHT) - 1);
     const next = destination(event.key, { active: this.#active, count: this.#count, page });
     if (next !== undefined) this.activate(next, { extend: event.shiftKey, toggle: false });
     else if (event.key === 'Enter' && this.#active >= 0) this.#open(this.#active);
     else if (event.key === 'ContextMenu' || (event.key === 'F10' && event.shiftKey)) this.#menuAtActiveRow();
-    else if (!this.events.onKey(event, this.#active)) return;
-    event.preventDefault();
-    event.stopPropagation();
+    else return this.events.onKey(event, this.#active);
+    return true;
   }
 }

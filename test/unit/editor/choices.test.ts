@@ -73,19 +73,20 @@ describe('choices', () => {
 
 describe('an override', () => {
   it('takes the place of the one before, and is gone after a reset', () => {
-    const first = withOverride([], { target: { names: ['a*', 'b'] }, action: 'keep' });
+    const names = ['a*', 'b', 'c'];
+    const first = withOverride([], { target: { names: ['a*', 'b'] }, action: 'keep' }, names);
     expect(first).toEqual([
       { match: 'a\\*', action: 'keep' },
       { match: 'b', action: 'keep' },
     ]);
-    const second = withOverride(first, { target: { names: ['a*'] }, action: 'remove' });
+    const second = withOverride(first, { target: { names: ['a*'] }, action: 'remove' }, names);
     expect(second.at(-1)).toEqual({ match: 'a\\*', action: 'remove' });
     expect(second).toHaveLength(2);
-    expect(withOverride(second, { target: { pattern: 'b' }, action: 'reset' })).toHaveLength(1);
+    expect(withOverride(second, { target: { pattern: 'b' }, action: 'reset' }, names)).toHaveLength(1);
   });
 
   it('is refused where its pattern cannot be read', () => {
-    expect(() => withOverride([], { target: { pattern: '/(/' }, action: 'keep' })).toThrow(/not a regular expression/);
+    expect(() => withOverride([], { target: { pattern: '/(/' }, action: 'keep' }, [])).toThrow(/not a regular expression/);
   });
 });
 

@@ -43,9 +43,9 @@ describe('the list', () => {
     expect(inventory.rows(asked, 2, 500).rows).toHaveLength(3);
     expect(inventory.rows(asked, 9, 12).rows).toEqual([]);
     for (const [index, row] of inventory.rows(asked, 0, 5).rows.entries()) {
-      expect(row.kind === 'tensor' && inventory.locate(asked, row.tensor)).toBe(index);
+      expect(row.kind === 'tensor' && inventory.locate(asked, row)).toBe(index);
     }
-    expect(inventory.locate(asked, 99)).toBe(-1);
+    expect(inventory.locate(asked, { kind: 'tensor', tensor: 99 })).toBe(-1);
   });
 
   it('finds by words, globs and regular expressions, and counts what it finds', () => {
@@ -111,6 +111,16 @@ describe('the tree', () => {
     ]);
   });
 
+  it('finds each group and tensor where it shows it, and a hidden group in the collapsed one around it', () => {
+    const open = query({ form: 'tree', expansion: { groups: 'expanded', except: [] } });
+    const { rows } = inventory.rows(open, 0, 99);
+    expect(rows.map((row) => inventory.locate(open, row))).toEqual(rows.map((_, index) => index));
+    const inner = { kind: 'group', path: 'model.layers.2.fc.' } as const;
+    expect(inventory.locate(query({ form: 'tree' }), inner)).toBe(0);
+    expect(inventory.locate({ ...open, search: 'step' }, inner)).toBe(-1);
+    expect(inventory.locate(query({ form: 'list' }), inner)).toBe(-1);
+  });
+
   it('rolls up sizes and actions, and a collapsed group stands for all that is in it', () => {
     const asked = query({ form: 'tree' });
     const [group] = inventory.rows(asked, 0, 1).rows;
@@ -122,6 +132,9 @@ describe('the tree', () => {
     });
     expect(inventory.tensors(asked, 0, 1)).toHaveLength(4);
     expect(inventory.tensors({ ...asked, search: 'bias' }, 0, 1)).toHaveLength(1);
+    const open = query({ form: 'tree', expansion: { groups: 'expanded', except: [] } });
+    expect(inventory.tensors(open, 0, 1)).toHaveLength(4);
+    expect(inventory.tensors(open, 0, 3)).toHaveLength(1);
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { destination } from '../../../src/webview/table/gridKeys';
+import { destination, meansRow } from '../../../src/webview/table/gridKeys';
 
 it('moves the active row within the table', () => {
   const at = { active: 5, count: 100, page: 20 };
@@ -15,4 +15,10 @@ it('moves the active row within the table', () => {
   expect(destination('ArrowDown', { ...at, active: 99 })).toBe(99);
   expect(['ArrowDown', 'ArrowUp', 'PageDown', 'End'].map((key) => destination(key, { ...at, active: -1 }))).toEqual([0, 0, 20, 99]);
   expect(destination('Home', { active: -1, count: 0, page: 20 })).toBeUndefined();
+});
+
+it('tells keys that are about rows from those that are not', () => {
+  const means = (key: string, shiftKey: boolean): boolean => meansRow({ key, shiftKey });
+  expect(['ArrowRight', 'Enter', 'ContextMenu', 'F10'].map((key) => means(key, true))).toEqual([true, true, true, true]);
+  expect(['F10', 'Tab', 'Escape', 'c'].map((key) => means(key, false))).toEqual([false, false, false, false]);
 });
