@@ -12,6 +12,7 @@ const PATHS = {
   details: 'M2.5 2.5h11v11h-11ZM9.5 2.5v11',
   close: 'M4 4l8 8M12 4l-8 8',
   copy: 'M5.5 5.5h7v8h-7ZM3.5 10.5v-8h7',
+  pencil: 'M3 13l.8-3.3L10.9 2.6l2.5 2.5-7.1 7.1ZM9.3 4.2l2.5 2.5',
   arrowRight: 'M2.5 8h10.5M9 4l4 4-4 4',
   check: 'M3 8.5 6.5 12 13 4.5',
   warning: 'M8 2.2 14.3 13.5H1.7ZM8 6.5v3.2M8 11.3v.8',

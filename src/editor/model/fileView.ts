@@ -68,11 +68,13 @@ function planView(
   path: string,
   { header, plan, problem, sourceKind }: Extract<KnownState, { readonly kind: 'valid' }>,
   named?: NamedOutput,
-): Pick<InventoryView, 'actions' | 'output' | 'warnings'> {
+): Pick<InventoryView, 'actions' | 'overridden' | 'output' | 'warnings'> {
   const output = named?.path ?? defaultOutputPath(path, plan.recipe, sourceKind);
+  const tensors = plannedTensors(header, plan);
   const obstacle = problem === undefined ? named?.problem : problemOf(problem).text;
   return {
-    actions: actionTotals(plannedTensors(header, plan)),
+    actions: actionTotals(tensors),
+    overridden: tensors.filter(({ rule }) => rule === 'override').length,
     output: {
       fileName: basename(output),
       directory: dirname(output),

@@ -16,7 +16,8 @@ import {
   type TableRow,
   type TensorRow,
 } from '../../webview/protocol/query';
-import type { ListedTensor } from './listedTensor';
+import type { Decider } from '../../webview/protocol/views';
+import { deciderOf, type ListedTensor } from './listedTensor';
 import { TensorOrder } from './tensorOrder';
 import { treeInSlices, type TreeGroup } from './tensorTree';
 import { groupRow, membersOf, treeRows, type TreeEntry } from './treeRows';
@@ -164,10 +165,12 @@ export class Inventory {
   }
 }
 
-function decided({ action, reason, quantization }: PlannedTensor): Pick<TensorRow, 'action' | 'reason' | 'steering' | 'targetDtype'> {
-  if (quantization === undefined) return { action, reason };
+function decided(planned: PlannedTensor): Pick<TensorRow, 'action' | 'decider' | 'reason' | 'steering' | 'targetDtype'> {
+  const { action, reason, quantization } = planned;
+  const decision = { action, reason, decider: deciderOf(planned) };
+  if (quantization === undefined) return decision;
   const { targetDtype, statistics } = quantization;
-  return { action, reason, targetDtype, ...(statistics === undefined ? undefined : { steering: choiceText(statistics) }) };
+  return { ...decision, targetDtype, ...(statistics === undefined ? undefined : { steering: choiceText(statistics) }) };
 }
 
 function isRowOf(entry: TreeEntry, row: RowKey): boolean {
@@ -178,18 +181,23 @@ function isRowOf(entry: TreeEntry, row: RowKey): boolean {
 }
 
 /** `undefined` where nothing is filtered. */
-function filterTest({ dtypes, actions, ranks, sizes }: Filters): ((tensor: ListedTensor) => boolean) | undefined {
-  if (dtypes.length + actions.length + ranks.length + sizes.length === 0) return undefined;
+function filterTest({ dtypes, actions, deciders, ranks, sizes }: Filters): ((tensor: ListedTensor) => boolean) | undefined {
+  if (dtypes.length + actions.length + deciders.length + ranks.length + sizes.length === 0) return undefined;
   const accepts = <T>(values: readonly T[]): ((value: T) => boolean) => {
     const set = new Set(values);
     return set.size === 0 ? () => true : (value) => set.has(value);
   };
   const dtype = accepts<string>(dtypes);
   const action = accepts<ListedTensor['action']>(actions);
+  const decider = accepts<Decider | undefined>(deciders);
   const rank = accepts(ranks);
   const size = accepts(sizes);
   return (tensor: ListedTensor) =>
-    dtype(tensor.source.dtype) && action(tensor.action) && rank(tensor.source.shape.length) && size(sizeClassOf(sizeOf(tensor)));
+    dtype(tensor.source.dtype) &&
+    action(tensor.action) &&
+    decider(tensor.action === undefined ? undefined : deciderOf(tensor)) &&
+    rank(tensor.source.shape.length) &&
+    size(sizeClassOf(sizeOf(tensor)));
 }
 
 export function sizeClassOf(bytes: number): SizeClass {

@@ -1,7 +1,7 @@
 /** treeRows: the visible rows of a tree of tensors: what is in collapsed groups or not chosen is left out, the rest sorted within each group. Pure. */
 import type { Expansion, GroupRow } from '../../webview/protocol/query';
 import type { Order } from '../../webview/protocol/views';
-import type { ListedTensor } from './listedTensor';
+import { deciderOf, type ListedTensor } from './listedTensor';
 import { compareKeys, naturalKey } from './tensorOrder';
 import type { TreeGroup } from './tensorTree';
 
@@ -125,16 +125,23 @@ function rankIn(child: ChosenGroup | number, rankOf: (tensor: number) => number)
   return typeof child === 'number' ? rankOf(child) : child.rank;
 }
 
-function rollUp(chosen: ChosenGroup, tensors: readonly ListedTensor[]): Pick<GroupRow, 'tensors' | 'bytes' | 'actions' | 'dtypes'> {
+function rollUp(
+  chosen: ChosenGroup,
+  tensors: readonly ListedTensor[],
+): Pick<GroupRow, 'tensors' | 'bytes' | 'actions' | 'overridden' | 'dtypes'> {
   const actions = { quantize: 0, keep: 0, remove: 0 };
+  let overridden = 0;
   const dtypes = new Map<string, number>();
   for (const index of membersOf(chosen)) {
     const tensor = tensors[index];
     if (tensor === undefined) continue;
-    if (tensor.action !== undefined) actions[tensor.action] += 1;
+    if (tensor.action !== undefined) {
+      actions[tensor.action] += 1;
+      if (deciderOf(tensor) === 'override') overridden += 1;
+    }
     const { dtype, begin, end } = tensor.source;
     dtypes.set(dtype, (dtypes.get(dtype) ?? 0) + end - begin);
   }
   const byBytes = [...dtypes].sort((a, b) => b[1] - a[1]).map(([dtype]) => dtype);
-  return { tensors: chosen.count, bytes: chosen.bytes, actions, dtypes: byBytes };
+  return { tensors: chosen.count, bytes: chosen.bytes, actions, overridden, dtypes: byBytes };
 }

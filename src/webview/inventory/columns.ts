@@ -32,6 +32,8 @@ interface Cells {
   readonly bytes: number | undefined;
   readonly action: ActionName | 'mixed' | '';
   readonly verb: string;
+  /** About the mark of overrides; empty where none decides. */
+  readonly overridden: string;
   readonly reason: string;
 }
 
@@ -43,10 +45,12 @@ export function makeInventoryRow(): RowCells<TableRow> {
   const shape = element('div', { class: 'cell shape end', role: 'gridcell' });
   const size = element('div', { class: 'cell size end', role: 'gridcell' });
   const verb = element('span', { class: 'verb' });
+  const overridden = element('span', { class: 'overridden', role: 'img' }, [icon('pencil')]);
   const reason = element('span', { class: 'reason' });
   const action = element('div', { class: 'cell action', role: 'gridcell' }, [
     element('span', { class: 'mark', aria: { hidden: 'true' } }),
     verb,
+    overridden,
     reason,
   ]);
   const root = element('div', { class: 'row', role: 'row' }, [name, dtype, shape, size, action]);
@@ -62,7 +66,10 @@ export function makeInventoryRow(): RowCells<TableRow> {
     root.dataset['action'] = cells.action;
     setText(verb, cells.verb);
     setText(reason, cells.reason);
-    action.title = cells.action === 'mixed' || cells.verb === '' ? cells.reason : `${cells.verb}: ${cells.reason}`;
+    overridden.hidden = cells.overridden === '';
+    if (!overridden.hidden) overridden.setAttribute('aria-label', cells.overridden);
+    const title = cells.action === 'mixed' || cells.verb === '' ? cells.reason : `${cells.verb}: ${cells.reason}`;
+    action.title = cells.overridden === '' ? title : `${title} (${cells.overridden.toLowerCase()})`;
   };
 
   return {
@@ -84,7 +91,18 @@ export function makeInventoryRow(): RowCells<TableRow> {
   };
 }
 
-const NO_CELLS: Cells = { path: '', leaf: '', title: '', dtype: '', shape: '', bytes: undefined, action: '', verb: '', reason: '' };
+const NO_CELLS: Cells = {
+  path: '',
+  leaf: '',
+  title: '',
+  dtype: '',
+  shape: '',
+  bytes: undefined,
+  action: '',
+  verb: '',
+  overridden: '',
+  reason: '',
+};
 
 function tensorCells(row: TensorRow): Cells {
   const isInTree = row.label !== row.name;
@@ -98,6 +116,7 @@ function tensorCells(row: TensorRow): Cells {
     bytes: row.bytes,
     action: row.action ?? '',
     verb: row.action === undefined ? '' : ACTION_LABELS[row.action],
+    overridden: row.decider === 'override' ? 'Overridden' : '',
     reason: row.reason,
   };
 }
@@ -118,6 +137,7 @@ function groupCells(row: GroupRow): Cells {
     action: isOne ? only : only === undefined ? '' : 'mixed',
     // Of the first kind: where there is room, the reason names every one.
     verb: isOne ? ACTION_LABELS[only] : only === undefined ? '' : `${formatInteger(row.actions[only])} of ${formatInteger(row.tensors)}`,
+    overridden: row.overridden === 0 ? '' : `${formatInteger(row.overridden)} of ${formatInteger(row.tensors)} overridden`,
     reason: isOne ? 'all' : counts.join(', '),
   };
 }

@@ -21,7 +21,13 @@ export interface FilterMenu {
   show(filters: Filters): void;
 }
 
-const TITLES: Readonly<Record<keyof Filters, string>> = { dtypes: 'Type', actions: 'Planned action', ranks: 'Dimensions', sizes: 'Size' };
+const TITLES: Readonly<Record<keyof Filters, string>> = {
+  dtypes: 'Type',
+  actions: 'Planned action',
+  deciders: 'Decided by',
+  ranks: 'Dimensions',
+  sizes: 'Size',
+};
 
 export function makeFilterMenu(onFilter: (filters: Filters) => void): FilterMenu {
   let choices: readonly Choice[] = [];
@@ -59,9 +65,11 @@ export function makeFilterMenu(onFilter: (filters: Filters) => void): FilterMenu
   });
 
   const draw = (): void => {
-    const active = choices.filter((choice) => isOn(current, choice));
+    // What is filtered for can be taken back, also where no tensor is like that any more.
+    const shown = choices.filter((choice) => choice.tensors > 0 || isOn(current, choice));
+    const active = shown.filter((choice) => isOn(current, choice));
     count.textContent = active.length === 0 ? '' : String(active.length);
-    popup.replaceChildren(...groups(choices, current, (choice) => onFilter(toggled(current, choice))));
+    popup.replaceChildren(...groups(shown, current, (choice) => onFilter(toggled(current, choice))));
     const place = [...chips.children].findIndex((chip) => chip === document.activeElement);
     chips.replaceChildren(
       ...active.map((choice) => {
@@ -116,6 +124,7 @@ function choicesOf(view: InventoryView): readonly Choice[] {
       label: ACTION_LABELS[action],
       tensors: view.actions?.[action].tensors ?? 0,
     })),
+    ...deciderChoices(view),
     ...view.ranks.map(({ value, tensors }): Choice => ({ key: 'ranks', value, label: value === 0 ? 'Scalar' : `${value}-D`, tensors })),
     ...SIZE_CLASSES.map(({ id, label }): Choice => ({
       key: 'sizes',
@@ -123,11 +132,21 @@ function choicesOf(view: InventoryView): readonly Choice[] {
       label,
       tensors: view.sizes.find(({ value }) => value === id)?.tensors ?? 0,
     })),
-  ].filter(({ tensors }) => tensors > 0);
+  ];
+}
+
+/** A choice only where both are there. */
+function deciderChoices({ overridden = 0, tensorCount }: InventoryView): readonly Choice[] {
+  const others = overridden === 0 ? 0 : tensorCount - overridden;
+  return [
+    { key: 'deciders', value: 'override', label: 'Overrides', tensors: overridden },
+    { key: 'deciders', value: 'rules', label: 'Rules', tensors: others },
+  ];
 }
 
 function groups(choices: readonly Choice[], current: Filters, onToggle: (choice: Choice) => void): readonly HTMLElement[] {
-  return (Object.keys(TITLES) as readonly (keyof Filters)[]).map((key) =>
+  const keys = (Object.keys(TITLES) as readonly (keyof Filters)[]).filter((key) => choices.some((choice) => choice.key === key));
+  return keys.map((key) =>
     element('fieldset', {}, [
       element('legend', { text: TITLES[key] }),
       ...choices
@@ -160,6 +179,8 @@ export function toggled(filters: Filters, { key, value }: Pick<Choice, 'key' | '
       return { ...filters, dtypes: flip(filters.dtypes, String(value)) };
     case 'actions':
       return { ...filters, actions: flip(filters.actions, value as Filters['actions'][number]) };
+    case 'deciders':
+      return { ...filters, deciders: flip(filters.deciders, value as Filters['deciders'][number]) };
     case 'ranks':
       return { ...filters, ranks: flip(filters.ranks, Number(value)) };
     case 'sizes':

@@ -188,7 +188,8 @@ export class InventoryPage {
     this.#toolbar.showQuery(query);
     this.#totals.show(query.filters.actions);
     this.#header.show(query.order);
-    let [reply, active] = await answer;
+    const [reply, located] = await answer;
+    let active = located;
     performance.mark('rows');
     // Whoever went on meanwhile is found where that is.
     while (asked !== this.#active && !asking.signal.aborted) {

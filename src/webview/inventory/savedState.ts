@@ -45,7 +45,7 @@ function isFilters(value: unknown): value is Filters {
     const list = value[key];
     return Array.isArray(list) && list.every((item) => typeof item === type);
   };
-  return ofType('dtypes', 'string') && ofType('actions', 'string') && ofType('ranks', 'number') && ofType('sizes', 'string');
+  return (['dtypes', 'actions', 'deciders', 'sizes'] as const).every((key) => ofType(key, 'string')) && ofType('ranks', 'number');
 }
 
 function isRowKey(value: unknown): value is RowKey {

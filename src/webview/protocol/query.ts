@@ -1,5 +1,5 @@
 /** Query: which tensors the table shows, in which order and form; and the rows that answer it. */
-import type { ActionName, Order, RowView } from './views';
+import type { ActionName, Decider, Order, RowView } from './views';
 
 export interface Query {
   /** As it was typed: see nameFilter.ts. */
@@ -17,11 +17,12 @@ export type TableForm = 'list' | 'tree';
 export interface Filters {
   readonly dtypes: readonly string[];
   readonly actions: readonly ActionName[];
+  readonly deciders: readonly Decider[];
   readonly ranks: readonly number[];
   readonly sizes: readonly SizeClass[];
 }
 
-export const NO_FILTERS: Filters = { dtypes: [], actions: [], ranks: [], sizes: [] };
+export const NO_FILTERS: Filters = { dtypes: [], actions: [], deciders: [], ranks: [], sizes: [] };
 
 export type SizeClass = 'tiny' | 'small' | 'medium' | 'large';
 
@@ -77,6 +78,8 @@ export interface GroupRow {
   readonly tensors: number;
   readonly bytes: number;
   readonly actions: Readonly<Record<ActionName, number>>;
+  /** How many of them overrides decide for. */
+  readonly overridden: number;
   readonly dtypes: readonly string[];
 }
 

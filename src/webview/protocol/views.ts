@@ -2,6 +2,9 @@
 
 export type ActionName = 'quantize' | 'keep' | 'remove';
 
+/** What decided on a tensor's action. */
+export type Decider = 'override' | 'rules';
+
 export type FileView = InventoryView | InvalidFileView;
 
 export interface InventoryView {
@@ -27,6 +30,8 @@ export interface InventoryView {
   readonly sizes: readonly FacetShare<string>[];
   /** Absent while the plan is being made, as is the output. */
   readonly actions?: Readonly<Record<ActionName, ActionTotal>>;
+  /** For how many tensors overrides decide; known with the actions. */
+  readonly overridden?: number;
   readonly output?: OutputView;
   readonly warnings: readonly string[];
 }
@@ -139,6 +144,8 @@ export interface RowView {
   readonly shard?: string;
   /** Absent while the plan is being made. */
   readonly action?: ActionName;
+  /** Known with the action. */
+  readonly decider?: Decider;
   readonly reason: string;
   /** Which statistics steer its rounding, and why; only of learned rounding. */
   readonly steering?: string;

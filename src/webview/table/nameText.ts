@@ -1,4 +1,4 @@
-/** NameText: a tensor's name in a cell, as its path, which gives way, and its end. */
+/** NameText: a tensor's name in a cell, as its path, which gives way first, and its end. Both are cut at their beginnings. */
 import { element, setText } from '../dom';
 
 export interface NameText {
@@ -8,15 +8,16 @@ export interface NameText {
 
 export function makeNameText(): NameText {
   const isolated = element('bdi');
-  isolated.dir = 'ltr';
+  const isolatedLeaf = element('bdi');
+  for (const text of [isolated, isolatedLeaf]) text.dir = 'ltr';
   const path = element('span', { class: 'name-path' }, [isolated]);
-  const leaf = element('span', { class: 'name-leaf' });
+  const leaf = element('span', { class: 'name-leaf' }, [isolatedLeaf]);
   let leafLength = 0;
   return {
     nodes: [path, leaf],
     show(pathText, leafText) {
       setText(isolated, pathText);
-      setText(leaf, leafText);
+      setText(isolatedLeaf, leafText);
       // What the path leaves to the leaf, as table.css has it.
       if (leafText.length === leafLength) return;
       leafLength = leafText.length;

@@ -50,7 +50,7 @@ export function energyChart({ columnEnergies, halfEnergyShare }: StatisticsView)
     `Energy of the columns, sorted: the strongest has ${formatValue(columnEnergies[0] ?? 0)} times the mean, the weakest ${formatValue(columnEnergies.at(-1) ?? 0)} times`,
   );
   svg.append(path(`${line}V${HEIGHT}H0z`, 'chart-area'), path(line, 'chart-line'), path(`M0 ${y(1)}H${WIDTH}`, 'chart-zero'));
-  const reading = element('span', { class: 'chart-reading dim', text: `half of it in ${formatPercent(halfEnergyShare)} of the columns` });
+  const reading = element('span', { class: 'chart-reading dim', text: `half in ${formatPercent(halfEnergyShare)} of columns` });
   return figure('Energy by column', reading, svg, [`${formatValue(most)} × mean`, `${formatValue(columnEnergies.at(-1) ?? 0)} × mean`]);
 }
 

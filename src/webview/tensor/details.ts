@@ -75,8 +75,8 @@ export class Details {
         ['Shape', row.shape],
         ['Size', formatBytes(row.bytes)],
         ...(row.shard === undefined ? [] : [['Shard', row.shard] as const]),
-        ...(row.action === undefined ? [] : [['Planned', `${ACTION_LABELS[row.action]}: ${row.reason}`] as const]),
-        ...(row.steering === undefined ? [] : [['Steered by', row.steering] as const]),
+        ...(row.action === undefined ? [] : [['Planned', `${ACTION_LABELS[row.action]}: ${row.reason}`, 'sentence'] as const]),
+        ...(row.steering === undefined ? [] : [['Steered by', row.steering, 'sentence'] as const]),
       ]),
       element('div', { class: 'details-actions' }, [
         link('Copy Name', () => void this.host.request('copyNames', { revision, tensors: [row.tensor] })),
@@ -246,11 +246,14 @@ function basisOf({ basis, conversion }: PreviewResultView): string {
   return `${by}. The conversion also sends samples through the model, which as a rule does better.`;
 }
 
-function facts(rows: readonly (readonly [label: string, value: string])[]): HTMLElement {
+/** Of a sentence the whole row is. */
+function facts(rows: readonly (readonly [label: string, value: string, length?: 'sentence'])[]): HTMLElement {
   return element(
     'dl',
     { class: 'details-facts' },
-    rows.map(([label, value]) => element('div', {}, [element('dt', { text: label }), element('dd', { text: value })])),
+    rows.map(([label, value, length]) =>
+      element('div', length === undefined ? {} : { class: length }, [element('dt', { text: label }), element('dd', { text: value })]),
+    ),
   );
 }
 

@@ -73,6 +73,8 @@ describe('the list', () => {
     expect(filtered({ sizes: ['large'] })).toBe(0);
     expect(filtered({ sizes: ['tiny'] })).toBe(5);
     expect(filtered({ actions: ['remove'] })).toBe(0);
+    expect(filtered({ deciders: ['rules'] })).toBe(5);
+    expect(filtered({ deciders: ['override'] })).toBe(0);
   });
 });
 
@@ -247,6 +249,9 @@ describe('other decisions about the same tensors', () => {
       ['b.', 1],
       ['c.', 0],
     ]);
+    const overrides = { filters: { ...NO_FILTERS, deciders: ['override'] } } as const;
+    expect(rowsOf(after, overrides)).toHaveLength(3);
+    expect(after.rows(query({ form: 'tree', ...overrides }), 0, 1).rows).toMatchObject([{ path: 'a.', overridden: 1 }]);
     expect(rowsOf(after, { search: 'C' })).toEqual([['c.weight', 'now keep']]);
   });
 });
