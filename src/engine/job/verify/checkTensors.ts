@@ -39,6 +39,13 @@ export function hasCodes({ state }: Pick<TensorCheck, 'state'>): boolean {
   return state === 'quantized' || state === 'migrated';
 }
 
+const MISSING = 'It is missing in the converted file.';
+
+/** Whether nothing of a source is in the file, so that it is probably not its source. */
+export function isOfAnotherSource(checks: readonly TensorCheck[]): boolean {
+  return checks.length > 0 && checks.every(({ state, problems: [problem] }) => state === 'wrong' && problem === MISSING);
+}
+
 /** What a converted model is checked against. */
 export interface CheckedSource {
   readonly header: Header;
@@ -62,7 +69,7 @@ export function checkTensors(source: CheckedSource, converted: ConvertedFile): r
     }
     const found = converted.header.byName.get(tensor.name);
     if (found === undefined) {
-      return isRemoved(tensor) ? { source: tensor, state: 'removed', problems: [] } : wrong(tensor, 'It is missing in the converted file.');
+      return isRemoved(tensor) ? { source: tensor, state: 'removed', problems: [] } : wrong(tensor, MISSING);
     }
     const unreadable = converted.stored.unreadable.get(tensor.name);
     if (unreadable !== undefined && isSourceDtype(tensor.dtype)) return wrong(tensor, unreadable);
@@ -243,7 +250,7 @@ function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, he
   const format = FORMATS[layout === 'unknown' ? weight.layout : layout];
   if (scales === undefined) return `It is ${codes.dtype} but has no scale.`;
   const matrix = matrixOf(tensor);
-  const encoding = withinOneBlock(weight.encoding, format, matrix);
+  const encoding = asBlocks(weight.encoding, format, matrix);
   if (format.holds[encoding.target] === undefined)
     return `Its codes are ${codes.dtype} (${encoding.target}), which its loader does not take. ${format.limits}`;
   if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true) {
@@ -269,11 +276,12 @@ function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, he
   return undefined;
 }
 
-/** The one scale of a matrix that is no larger than a block, in layouts that have blocks only. */
-function withinOneBlock(encoding: Encoding, { holds }: OutputFormat, { rows, columns }: Matrix): Encoding {
+/** The scale of a matrix, or of each row, that is no larger than a block, in layouts that have blocks only. */
+function asBlocks(encoding: Encoding, { holds }: OutputFormat, { rows, columns }: Matrix): Encoding {
   const kinds = holds[encoding.target] ?? [];
-  if (encoding.granularity.kind !== 'tensor' || kinds.includes('tensor') || !kinds.includes('block')) return encoding;
-  return { ...encoding, granularity: { kind: 'block', rows, columns } };
+  const { kind } = encoding.granularity;
+  if (kind === 'block' || kinds.includes(kind) || !kinds.includes('block')) return encoding;
+  return { ...encoding, granularity: { kind: 'block', rows: kind === 'row' ? 1 : rows, columns } };
 }
 
 /** A single number may have any shape of one element. */
