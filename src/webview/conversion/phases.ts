@@ -38,6 +38,7 @@ export function ready({ output, sourceBytes, tensors }: Proposal, phase: Waiting
         [
           element('span', { class: 'message strip-problem', text: problem }),
           element('span', { class: 'message strip-problem-place', text: 'The options say why, and what can be done.' }),
+          ...reportLink(phase, events),
         ],
       ),
       buttons(makeToggle(), button({ ...convert, disabled: problem })),
@@ -47,10 +48,19 @@ export function ready({ output, sourceBytes, tensors }: Proposal, phase: Waiting
   return [
     lines(
       [dim('Output'), element('span', { class: 'strip-name', text: output.fileName, title: `${output.directory}/${output.fileName}` })],
-      [...before(phase), ...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []), recipe],
+      [...before(phase), ...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []), recipe, ...reportLink(phase, events)],
     ),
     buttons(makeToggle(), button(tensors > 0 ? convert : { ...convert, disabled: 'There is nothing to quantize' })),
   ];
+}
+
+/** To what is known of an earlier conversion. */
+function reportLink({ lastReport }: Pick<Waiting, 'lastReport'>, events: StripEvents): readonly HTMLElement[] {
+  if (lastReport === undefined) return [];
+  const link = element('button', { class: 'link', text: 'Last Report', title: `Of the conversion that ended ${lastReport}` });
+  link.type = 'button';
+  link.addEventListener('click', () => events.onIntent('showReport'));
+  return [link];
 }
 
 /** How the last conversion ended, where it did not end well. */
@@ -133,7 +143,7 @@ export function ended(view: Phase<'done' | 'failed'>, events: StripEvents): read
       return [
         lines(
           [icon('error'), element('span', { class: 'strip-name', text: 'Conversion failed' })],
-          [element('span', { class: 'message', text: view.message })],
+          [element('span', { class: 'message', text: view.message }), ...reportLink(view, events)],
         ),
         buttons(makeToggle(), button({ label: 'Show Log', appearance: 'secondary', onPress: () => events.onIntent('showLog') }), again),
       ];
