@@ -120,7 +120,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
       if (file !== undefined) await exportModel(file, choices.wanted(file).recipe);
     }),
     vscode.commands.registerCommand('fp8.compare', async (uri?: unknown, more?: unknown) => {
-      const files = await filesToCompare(uri, more);
+      const files = await filesToCompare(uri, more, reports);
       if (files !== undefined) comparisons.show(...files);
     }),
     vscode.commands.registerCommand('fp8.openAsOneModel', (uri?: unknown) => openAsOneModel(uri)),

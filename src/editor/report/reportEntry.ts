@@ -37,6 +37,13 @@ export function tellsOf({ source, output }: ReportEntry, path: string): boolean 
   return source === path || output === path || output === dirname(path);
 }
 
+/** What one model is to another one that was converted to it, or from it. */
+export function relationOf(path: string, known: string, entries: readonly ReportEntry[]): string | undefined {
+  const shared = entries.find((entry) => path !== known && tellsOf(entry, path) && tellsOf(entry, known));
+  if (shared === undefined) return undefined;
+  return shared.source === path ? 'its source' : 'converted from it';
+}
+
 export interface ReportItem {
   readonly label: string;
   readonly description: string;

@@ -1,5 +1,13 @@
 /** What the conversion strip holds in each phase of a conversion. */
-import { formatBytes, formatInteger, formatPercent, formatSeconds, formatThroughput } from '../../base/format';
+import {
+  formatBytes,
+  formatInteger,
+  formatPercent,
+  formatProgress,
+  formatSeconds,
+  formatThroughput,
+  formatTimeLeft,
+} from '../../base/format';
 import { element, setText } from '../dom';
 import { icon } from '../icons';
 import type { Intent } from '../protocol/editorApi';
@@ -103,7 +111,7 @@ export function makeRunning(events: StripEvents): RunningStrip {
       const { progress } = view;
       bar.classList.toggle('indeterminate', progress === undefined);
       setText(name, view.outputName);
-      setText(percent, progress === undefined ? '' : `${Math.floor(progress.fraction * 100)} %`);
+      setText(percent, progress === undefined ? '' : formatProgress(progress.fraction));
       setText(numbers, progress === undefined ? 'Starting the engine' : progressNumbers(progress));
       setText(current, progress?.current.join(', ') ?? '');
       if (progress === undefined) bar.removeAttribute('aria-valuenow');
@@ -180,7 +188,7 @@ function sizes(before: number, after: number): HTMLElement {
 function progressNumbers(progress: ProgressView): string {
   const parts = [`${formatInteger(progress.tensorsDone)} of ${formatInteger(progress.tensorsTotal)} tensors`];
   if (progress.bytesPerSecond > 0) parts.push(formatThroughput(progress.bytesPerSecond));
-  if (progress.remainingSeconds !== undefined) parts.push(`${formatSeconds(progress.remainingSeconds)} left`);
+  if (progress.remainingSeconds !== undefined) parts.push(formatTimeLeft(progress.remainingSeconds));
   return parts.join(' · ');
 }
 

@@ -1,6 +1,6 @@
 /** The reports that are kept: found again in another window, newest first, and no more than there is room for. */
 import { expect, it } from 'vitest';
-import { reportItem, tellsOf } from '../../../src/editor/report/reportEntry';
+import { relationOf, reportItem, tellsOf } from '../../../src/editor/report/reportEntry';
 import { Reports } from '../../../src/editor/report/reports';
 import type { JobReport } from '../../../src/engine/job/report';
 import { defaultRecipe } from '../../../src/engine/plan/recipe';
@@ -69,6 +69,8 @@ it.each<[string, boolean]>([
   await reports.store(reportOf('/models/b.safetensors'));
   const entries = await reports.list();
   expect(entries.some((entry) => tellsOf(entry, path))).toBe(found);
+  expect(relationOf(path, '/models/a.safetensors', entries)).toBe(path === '/models/b.safetensors' ? 'converted from it' : undefined);
+  expect(relationOf(path, '/models/b.safetensors', entries)).toBe(path === '/models/a.safetensors' ? 'its source' : undefined);
 });
 
 it('are found from the index of an output in shards', async () => {
