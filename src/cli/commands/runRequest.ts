@@ -1,6 +1,7 @@
 /** runRequest: shows a plan, runs its job, shows the progress and the report; the same for every command that writes a model. */
 import { resolve } from 'node:path';
 import { modelSeen, type ModelSeen } from '../../engine/families/modelSeen';
+import { planConfigBeside, type ConfigBeside } from '../../engine/job/configFile';
 import type { ConvertRequest } from '../../engine/job/convertRequest';
 import { EngineError } from '../../engine/errors';
 import type { JobEnd, JobEvent } from '../../engine/job/jobEvent';
@@ -16,12 +17,13 @@ import { NOTHING_TO_QUANTIZE } from '../../engine/plan/warnings';
 import { EngineClient } from '../../engine/process/engineClient';
 import type { Arguments } from '../arguments';
 import { EXIT, type CommandContext, type ExitCode } from '../command';
+import { commandWords } from '../output/commandWords';
 import { errorText } from '../output/errorText';
 import { PLAN_LABEL_WIDTH, planText, steeringLines, type PlanSizes } from '../output/planText';
 import { ProgressView } from '../output/progress';
 import { reportText } from '../output/reportText';
 import { printable } from '../output/text';
-import { plannedDevice } from './plannedDevice';
+import { plannedDevice, whyNoDevice } from './plannedDevice';
 
 export interface RunOptions {
   readonly request: ConvertRequest;
@@ -48,15 +50,17 @@ export async function runRequest(options: RunOptions, context: CommandContext): 
 /** What would keep the job from beginning is a warning here: the plan is what was asked for. */
 async function showPlan({ request, format, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, version } = context;
-  const { sizes, model, requirePlace, planFor } = await planOf(request, version);
+  const { sizes, model, config, requirePlace, planFor } = await planOf(request, version);
   const plan = await planFor(context);
-  const obstacle = await requirePlace().then(
+  const misplaced = await requirePlace().then(
     () => undefined,
     (error: unknown) => `It could not be written: ${EngineError.wrap(error).message}`,
   );
-  const warnings = [...plan.warnings, ...(obstacle === undefined ? [] : [obstacle])];
+  const warnings = [...plan.warnings, ...configWarnings(config), misplaced, await whyNoDevice(request.device, context)].filter(
+    (warning) => warning !== undefined,
+  );
   if (format === 'text') {
-    const facts = { ...request, ...sizes, model, steering: steeringOfPlan(plan) };
+    const facts = { ...request, ...sizes, model, config, steering: steeringOfPlan(plan) };
     terminal.print(planText({ ...plan, warnings }, facts, detail, terminal.style).trimEnd());
     return EXIT.done;
   }
@@ -82,6 +86,7 @@ export interface RequestedPlan {
   readonly planFor: (context: CommandContext) => Promise<Plan>;
   readonly sizes: PlanSizes;
   readonly model: ModelSeen;
+  readonly config: ConfigBeside;
   /** Throws EngineError where the output or the report cannot be where it is asked for. */
   readonly requirePlace: () => Promise<void>;
 }
@@ -91,6 +96,7 @@ export async function planOf(request: ConvertRequest, toolVersion: string): Prom
   const shape = outputParts(plan, source, request.output, request.maxShardBytes);
   const bytesOut = shape.parts.reduce((sum, part) => sum + part.plan.output.fileSize, 0);
   const absolute = withAbsolutePaths(request);
+  const config = shape.form === 'folder' ? NO_CONFIG : await planConfigBeside(plan, source.folder, absolute);
   return {
     plan,
     planFor: async (context) => {
@@ -99,11 +105,19 @@ export async function planOf(request: ConvertRequest, toolVersion: string): Prom
     },
     sizes: { bytesIn: source.header.fileSize, bytesOut, filesIn: source.files.length, filesOut: shape.parts.length },
     model: modelSeen(modelFamily(source.header).recognition),
+    config,
     requirePlace: async () => {
       await new JobOutput(absolute, source, shape, '').check();
       await checkReportPath(absolute);
     },
   };
+}
+
+/** A folder has its own. */
+const NO_CONFIG: ConfigBeside = { kind: 'not needed' };
+
+function configWarnings(config: ConfigBeside): readonly string[] {
+  return config.kind === 'impossible' ? [config.why] : [];
 }
 
 async function convertToJson(request: ConvertRequest, context: CommandContext): Promise<ExitCode> {
@@ -118,16 +132,16 @@ async function convertToJson(request: ConvertRequest, context: CommandContext): 
 async function convertForPeople({ request, detail }: RunOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, version } = context;
   const { style } = terminal;
-  const { plan, sizes, model, requirePlace, planFor } = await planOf(request, version);
+  const { plan, sizes, model, config, requirePlace, planFor } = await planOf(request, version);
   // Whoever reads a plan and then an error would look for the error in the plan.
   await requirePlace();
   // What steers rounding is told by the job, which knows its device; for the sake of every tensor it is asked for before.
   const planShown = detail === 'summary' ? plan : await planFor(context);
   // The error says the same in a moment.
-  const warnings = planShown.warnings.filter((text) => !text.startsWith(NOTHING_TO_QUANTIZE));
-  terminal.print(planText({ ...planShown, warnings }, { ...request, ...sizes, model }, detail, style));
+  const warnings = [...planShown.warnings.filter((text) => !text.startsWith(NOTHING_TO_QUANTIZE)), ...configWarnings(config)];
+  terminal.print(planText({ ...planShown, warnings }, { ...request, ...sizes, model, config }, detail, style));
   const progress = new ProgressView(terminal);
-  const shown = new Set(plan.warnings);
+  const shown = new Set([...plan.warnings, ...configWarnings(config)]);
   let code: ExitCode = EXIT.error;
   for await (const event of jobOf(request, context)) {
     switch (event.type) {
@@ -144,7 +158,7 @@ async function convertForPeople({ request, detail }: RunOptions, context: Comman
         // The plan's own are part of the plan that is shown already.
         if (!shown.has(event.message)) {
           progress.tell(
-            `${style.warning('warning:')} ${printable(event.tensor === undefined ? event.message : `${event.tensor}: ${event.message}`)}`,
+            `${style.warning('warning:')} ${printable(commandWords(event.tensor === undefined ? event.message : `${event.tensor}: ${event.message}`))}`,
           );
         }
         break;

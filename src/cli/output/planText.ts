@@ -5,7 +5,9 @@ import type { Action, Plan, PlannedTensor } from '../../engine/plan/plan';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import { recipeText } from '../../engine/plan/recipeText';
 import { steeringText, wholeReason, type SteeringGroup } from '../../engine/plan/steering';
+import type { ConfigBeside } from '../../engine/job/configFile';
 import type { StoredWork } from '../../engine/job/convertRequest';
+import { commandWords } from './commandWords';
 import { printable, table } from './text';
 import type { Style } from './terminal';
 
@@ -14,6 +16,8 @@ export interface PlanFacts extends PlanSizes {
   readonly output: string;
   readonly model: ModelSeen;
   readonly work?: StoredWork;
+  /** Beside the output. */
+  readonly config?: ConfigBeside;
   readonly steering?: readonly SteeringGroup[];
 }
 
@@ -28,14 +32,24 @@ export interface PlanSizes {
 /** Of what stands before a line's text. */
 export const PLAN_LABEL_WIDTH = 8;
 
-const ACTIONS: readonly Action[] = ['quantize', 'keep', 'remove'];
+/** What a plan does to a tensor, in a word: of what is kept, whether it is written in another form. */
+type Verb = Action | 'dequantize' | 'migrate';
+
+const VERBS: readonly Verb[] = ['quantize', 'dequantize', 'migrate', 'keep', 'remove'];
+
+function verbOf({ action, rule, stored, quantization }: PlannedTensor): Verb {
+  if (action !== 'keep') return action;
+  if (rule === 'dequantized' && stored !== undefined) return 'dequantize';
+  return rule === 'migrated' && quantization !== undefined ? 'migrate' : 'keep';
+}
 
 export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'every tensor', style: Style): string {
-  const { source, output, model, work, steering = [], bytesIn, bytesOut, filesIn, filesOut } = facts;
+  const { source, output, model, work, config, steering = [], bytesIn, bytesOut, filesIn, filesOut } = facts;
   return [
     `${style.bold('Plan')} for ${printable(source)}`,
     `  source  ${formatBytes(bytesIn)}, ${formatQuantity(plan.tensors.length, 'tensor')}${inFiles(filesIn)}`,
     `  output  ${formatBytes(bytesOut)} (${percentOf(bytesOut, bytesIn)} of the source)${inFiles(filesOut)}: ${printable(output)}`,
+    ...configLines(config),
     ...(work === undefined
       ? [
           `  model   ${printable(modelSeenText(model, detail === 'every tensor' ? 'every reason' : 'first reason'))}`,
@@ -46,7 +60,7 @@ export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'ever
     '',
     ...groupTable(plan, style),
     ...(detail === 'every tensor' ? ['', ...tensorTable(plan.tensors, style)] : []),
-    ...plan.warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
+    ...plan.warnings.map((warning) => `${style.warning('warning:')} ${printable(commandWords(warning))}`),
     '',
   ].join('\n');
 }
@@ -54,6 +68,11 @@ export function planText(plan: Plan, facts: PlanFacts, detail: 'summary' | 'ever
 /** `  steered 24 propagated, outputs gram: samples reach it through the layers before it.`, the label as wide as those above it. */
 export function steeringLines(groups: readonly SteeringGroup[], width: number): readonly string[] {
   return groups.map((group, index) => `  ${(index === 0 ? 'steered' : '').padEnd(width)}${printable(steeringText(group))}`);
+}
+
+function configLines(config: ConfigBeside | undefined): readonly string[] {
+  if (config?.kind !== 'written' && config?.kind !== 'replaced') return [];
+  return [`  config  ${printable(config.path)} is ${config.kind}, with quantization_config`];
 }
 
 function workText(work: StoredWork): string {
@@ -78,23 +97,24 @@ export function kindOfReason(reason: string): string {
 function groupTable({ tensors }: Plan, style: Style): readonly string[] {
   const groups = new Map<
     string,
-    { readonly action: Action; readonly kind: string; count: number; bytesIn: number; bytesOut: number; reason: string }
+    { readonly verb: Verb; readonly kind: string; count: number; bytesIn: number; bytesOut: number; reason: string }
   >();
   for (const tensor of tensors) {
-    const { action, reason, source, correction } = tensor;
+    const { reason, source, correction } = tensor;
+    const verb = verbOf(tensor);
     const kind = kindOfReason(reason);
     // Corrected biases, and those that stay as they are, are told apart.
-    const key = `${action} ${correction?.mean ?? 'as it is'} ${kind}`;
-    const group = groups.get(key) ?? { action, kind, count: 0, bytesIn: 0, bytesOut: 0, reason };
+    const key = `${verb} ${correction?.mean ?? 'as it is'} ${kind}`;
+    const group = groups.get(key) ?? { verb, kind, count: 0, bytesIn: 0, bytesOut: 0, reason };
     group.count += 1;
     group.bytesIn += source.end - source.begin;
     group.bytesOut += plannedBytes(tensor);
     groups.set(key, group);
   }
   const rows = [...groups.values()]
-    .sort((a, b) => ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action) || b.bytesIn - a.bytesIn)
-    .map(({ action, kind, count, bytesIn, bytesOut, reason }) => [
-      action,
+    .sort((a, b) => VERBS.indexOf(a.verb) - VERBS.indexOf(b.verb) || b.bytesIn - a.bytesIn)
+    .map(({ verb, kind, count, bytesIn, bytesOut, reason }) => [
+      verb,
       String(count),
       formatBytes(bytesIn),
       formatBytes(bytesOut),
@@ -120,13 +140,20 @@ function reasonOfGroup({ reason, kind, count }: { readonly reason: string; reado
 }
 
 function tensorTable(tensors: readonly PlannedTensor[], style: Style): readonly string[] {
-  const rows = tensors.map(({ action, source: { name, dtype, shape, exactShape }, reason, quantization }) => [
-    action,
-    printable(name),
-    dtype,
-    exactShape === undefined ? formatShape(shape) : exactShape.join(' × '),
-    printable(wholeReason({ reason, ...(quantization === undefined ? {} : { quantization }) })),
-  ]);
+  const rows = tensors.map((tensor) => {
+    const {
+      source: { name, dtype, shape, exactShape },
+      reason,
+      quantization,
+    } = tensor;
+    return [
+      verbOf(tensor),
+      printable(name),
+      dtype,
+      exactShape === undefined ? formatShape(shape) : exactShape.join(' × '),
+      printable(wholeReason({ reason, ...(quantization === undefined ? {} : { quantization }) })),
+    ];
+  });
   return table(
     [
       { title: 'action', align: 'left' },

@@ -4,6 +4,7 @@ import { outputErrorOf, worstFirst } from '../../engine/job/outputError';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import { steeringGroups } from '../../engine/plan/steering';
 import { kindOfReason, percentOf, steeringLines } from './planText';
+import { commandWords } from './commandWords';
 import { printable, table } from './text';
 import type { Style } from './terminal';
 
@@ -24,7 +25,7 @@ export function reportText(report: JobReport, reportPath: string | undefined, de
     `  memory   ${memoryText(report)}`,
     `  tensors  ${tensorsText(tensors)}`,
     ...errorTable(report, quantized, detail, style),
-    ...notes.map((note) => `${style.dim('note:')} ${printable(note)}`),
+    ...notes.map((note) => `${style.dim('note:')} ${printable(commandWords(note))}`),
     ...(reportPath === undefined ? [] : [`report: ${printable(reportPath)}`]),
   ].join('\n');
 }
@@ -72,24 +73,42 @@ function memoryText({ summary: { peakMemoryBytes, peakDeviceMemoryBytes } }: Job
   return `at most ${formatBytes(peakMemoryBytes)}${device}`;
 }
 
+type Word = 'quantized' | 'dequantized' | 'migrated' | 'kept' | 'removed';
+
+const WORDS: readonly Word[] = ['quantized', 'dequantized', 'migrated', 'kept', 'removed'];
+
+/** Codes that were written in another form are no tensors that were kept. */
+function wordOf({ action, reason }: TensorReport): Word {
+  switch (action) {
+    case 'quantize':
+      return 'quantized';
+    case 'remove':
+      return 'removed';
+    case 'keep': {
+      const kind = kindOfReason(reason);
+      if (kind === 'Dequantized') return 'dequantized';
+      return kind === 'Migrated' ? 'migrated' : 'kept';
+    }
+  }
+}
+
 /** `35 quantized; 11 kept: 10 Norm, 1 Embedding`. */
 function tensorsText(tensors: readonly TensorReport[]): string {
-  const parts = [`${formatInteger(tensors.filter(({ action }) => action === 'quantize').length)} quantized`];
-  for (const [action, word] of [
-    ['keep', 'kept'],
-    ['remove', 'removed'],
-  ] as const) {
-    const kinds = new Map<string, number>();
-    for (const tensor of tensors.filter((candidate) => candidate.action === action)) {
-      const kind = kindOfReason(tensor.reason);
-      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    }
-    if (kinds.size === 0) continue;
-    const total = [...kinds.values()].reduce((sum, count) => sum + count, 0);
-    const list = [...kinds].sort((a, b) => b[1] - a[1]).map(([kind, count]) => `${formatInteger(count)} ${printable(kind)}`);
-    parts.push(`${formatInteger(total)} ${word}: ${list.join(', ')}`);
-  }
-  return parts.join('; ');
+  const parts = WORDS.flatMap((word) => {
+    const some = tensors.filter((tensor) => wordOf(tensor) === word);
+    if (some.length === 0) return [];
+    const count = `${formatInteger(some.length)} ${word}`;
+    return word === 'kept' || word === 'removed' ? [`${count}${kindsText(some)}`] : [count];
+  });
+  return parts.length === 0 ? 'none' : parts.join('; ');
+}
+
+function kindsText(tensors: readonly TensorReport[]): string {
+  const kinds = new Map<string, number>();
+  for (const { reason } of tensors) kinds.set(kindOfReason(reason), (kinds.get(kindOfReason(reason)) ?? 0) + 1);
+  if (kinds.size === 1 && kinds.has('As it is')) return '';
+  const list = [...kinds].sort((a, b) => b[1] - a[1]).map(([kind, count]) => `${formatInteger(count)} ${printable(kind)}`);
+  return `: ${list.join(', ')}`;
 }
 
 function tensorTable(title: string, tensors: readonly TensorReport[], { recipe }: JobReport, style: Style): readonly string[] {

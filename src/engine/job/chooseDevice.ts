@@ -6,7 +6,7 @@ import type { Quantizer, QuantizerDevice } from './quantizer';
 export type ChosenDevice = Pick<QuantizerDevice, 'id' | 'kind' | 'name'>;
 
 /** `auto`: the available GPU with most free memory, else the CPU. Throws EngineError DeviceUnavailable with what there is instead. */
-export async function chooseDevice(wanted: string, quantizer: Quantizer): Promise<ChosenDevice> {
+export async function chooseDevice(wanted: string, quantizer: Pick<Quantizer, 'devices'>): Promise<ChosenDevice> {
   // Without looking for GPUs, which takes time and memory where there are some.
   if (wanted === 'cpu') return { id: 'cpu', kind: 'cpu', name: cpus()[0]?.model ?? 'CPU' };
   const devices = await quantizer.devices();

@@ -1,11 +1,12 @@
 /** configFile: the config.json that a layout's loaders read with the output: the one of the source, with `quantization_config` added. */
 import { withJsonMember, withoutJsonMembers } from '../../base/jsonMembers';
 import { jsonObject, parsedJson } from '../../base/json';
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { EngineError } from '../errors';
-import type { Plan } from '../plan/plan';
+import type { Plan, PlannedTensor } from '../plan/plan';
 import { quantizationConfig, type QuantizationConfig } from '../plan/quantizationConfig';
+import { checkOutputPath } from '../safetensors/outputPlace';
 import { OutputFile } from '../safetensors/writer';
 import type { ConvertRequest } from './convertRequest';
 import type { CarriedFile } from './jobOutput';
@@ -15,39 +16,85 @@ const HOW_TO_SEE = '"fp8 convert --print_config" with the same options shows it.
 
 /** What goes along into an output folder: with the configuration as loaders of the layout want it. Throws EngineError Io. */
 export async function configWithin(plan: Plan, sourceFolder: string, carried: readonly CarriedFile[]): Promise<readonly CarriedFile[]> {
-  const added = quantizationConfig(plan);
+  const added = quantizationConfig(asQuantized(plan));
   if (added === undefined) return readsCodes(plan) ? carried.map(withoutFormer) : carried;
   const others = carried.filter(({ name }) => name !== NAME);
   const config = (await configOf(sourceFolder)) ?? '{}';
   return [...others, { name: NAME, bytes: configWith(config, added) }];
 }
 
-/**
- * Writes it beside an output that is no folder of its own. Resolves with a sentence where loaders will not find what they need. Never throws: the
- * model is complete without it.
- */
-export async function configBeside(
-  plan: Plan,
-  sourceFolder: string,
-  { output, overwrite }: Pick<ConvertRequest, 'output' | 'overwrite'>,
-  token: string,
-): Promise<string | undefined> {
-  const added = quantizationConfig(plan);
-  if (added === undefined) return undefined;
+type Place = Pick<ConvertRequest, 'output' | 'overwrite'>;
+
+/** What becomes of the config.json beside an output that is no folder of its own. */
+export type ConfigBeside =
+  | { readonly kind: 'not needed' }
+  /** `why`: a sentence. */
+  | { readonly kind: 'impossible'; readonly why: string }
+  | { readonly kind: 'written' | 'replaced'; readonly path: string; readonly bytes: Uint8Array };
+
+/** Writes nothing, and never throws. */
+export async function planConfigBeside(plan: Plan, sourceFolder: string, { output, overwrite }: Place): Promise<ConfigBeside> {
+  const added = quantizationConfig(asQuantized(plan));
+  if (added === undefined) return { kind: 'not needed' };
   const path = join(dirname(resolve(output)), NAME);
-  const needed = `Loaders of the layout ${plan.recipe.layout} need quantization_config in ${NAME}`;
-  if (dirname(path) === resolve(sourceFolder)) return `${needed}. The source's own stays as it is; ${HOW_TO_SEE}`;
+  const needed = neededBy(plan);
+  const impossible = (why: string): ConfigBeside => ({ kind: 'impossible', why });
+  if (dirname(path) === resolve(sourceFolder)) return impossible(`${needed}. The source's own stays as it is; ${HOW_TO_SEE}`);
   try {
     const config = await configOf(sourceFolder);
-    if (config === undefined) return `${needed}, and there is none beside the source; ${HOW_TO_SEE}`;
+    if (config === undefined) return impossible(`${needed}, and there is none beside the source; ${HOW_TO_SEE}`);
     const bytes = new TextEncoder().encode(configWith(config, added));
-    const sourcePaths = [output, join(sourceFolder, NAME)];
+    await checkOutputPath(path, [output, join(sourceFolder, NAME)], overwrite);
+    const former = await lstat(path).catch(() => undefined);
+    return { kind: former === undefined ? 'written' : 'replaced', path, bytes };
+  } catch (error) {
+    return impossible(unwritten(plan, error));
+  }
+}
+
+/** Resolves with what became of it. Never throws: the model is complete without it. */
+export async function writeConfigBeside(plan: Plan, sourceFolder: string, place: Place, token: string): Promise<ConfigBeside> {
+  const planned = await planConfigBeside(plan, sourceFolder, place);
+  if (planned.kind === 'not needed' || planned.kind === 'impossible') return planned;
+  const { path, bytes } = planned;
+  const sourcePaths = [place.output, join(sourceFolder, NAME)];
+  try {
+    const { overwrite } = place;
     const file = await OutputFile.create({ path, fileSize: bytes.length, headerBytes: bytes, sourcePaths, overwrite, token });
     await file.commit();
-    return undefined;
+    return planned;
   } catch (error) {
-    return `${needed}, which could not be written: ${EngineError.wrap(error).message.replace(/\.$/, '')}. ${HOW_TO_SEE}`;
+    return { kind: 'impossible', why: unwritten(plan, error) };
   }
+}
+
+/** For the report; undefined where nothing was written. */
+export function configNote(config: Pick<ConfigBeside, 'kind'>): string | undefined {
+  switch (config.kind) {
+    case 'written':
+      return `${NAME} was written beside it, with the quantization_config that its loaders need.`;
+    case 'replaced':
+      return `${NAME} beside it was replaced by one with the quantization_config that its loaders need.`;
+    case 'not needed':
+    case 'impossible':
+      return undefined;
+  }
+}
+
+function neededBy({ recipe }: Plan): string {
+  return `Loaders of the layout ${recipe.layout} need quantization_config in ${NAME}`;
+}
+
+function unwritten(plan: Plan, error: unknown): string {
+  return `${neededBy(plan)}, which cannot be written: ${EngineError.wrap(error).message.replace(/\.$/, '')}. ${HOW_TO_SEE}`;
+}
+
+/** What a migration keeps is quantized all the same, as far as loaders are concerned. */
+function asQuantized(plan: Plan): Plan {
+  const tensors = plan.tensors.map((tensor): PlannedTensor =>
+    tensor.quantization === undefined ? tensor : { ...tensor, action: 'quantize' },
+  );
+  return { ...plan, tensors };
 }
 
 /** Whether the source's own description of its quantization is true no longer. */

@@ -92,7 +92,7 @@ export class OutputFolder {
 
   async #check(): Promise<void> {
     const { form, names, sourcePaths, overwrite } = this.options;
-    if (form === 'folder') return requireFreeFolder(this.path, sourcePaths);
+    if (form === 'folder') return requireFreeFolder(this.path, sourcePaths, overwrite);
     for (const name of names) await checkOutputPath(join(dirname(this.path), name), sourcePaths, overwrite);
   }
 
@@ -128,7 +128,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** There is nothing yet, or an empty folder: what somebody has in a folder is never taken away. */
-async function requireFreeFolder(path: string, sourcePaths: readonly string[]): Promise<void> {
+async function requireFreeFolder(path: string, sourcePaths: readonly string[], overwrite: Overwrite): Promise<void> {
   await checkFolder(path);
   if (sourcePaths.some((source) => dirname(resolve(source)) === path))
     throw new EngineError('OutputIsInput', `The output ${path} is the folder of the source itself. Choose another one.`, { path });
@@ -141,6 +141,10 @@ async function requireFreeFolder(path: string, sourcePaths: readonly string[]): 
       throw new EngineError('OutputExists', `${path} is a file, and a folder is to be written. Choose another output.`, { path });
     throw error;
   }
-  if (present.length > 0)
-    throw new EngineError('OutputExists', `The folder ${path} exists and is not empty. Choose another output, or remove it.`, { path });
+  if (present.length > 0) {
+    const whatever = overwrite === 'replace' ? ', and only files are overwritten, no folders' : '';
+    throw new EngineError('OutputExists', `The folder ${path} exists and is not empty${whatever}. Choose another output, or remove it.`, {
+      path,
+    });
+  }
 }

@@ -8,6 +8,8 @@ import { planMigration } from '../plan/stored/planMigration';
 import { readScales, readStored } from '../plan/stored/readStored';
 import { requireUsableScales } from '../plan/stored/usableScales';
 import { sourceForRecipe } from '../plan/stored/sourceForRecipe';
+import { loneShardWarning, sourceWarnings } from '../plan/sourceWarnings';
+import { EngineError } from '../errors';
 import { readModelSource, type ModelSource } from '../safetensors/modelSource';
 import type { ConvertRequest } from './convertRequest';
 
@@ -32,14 +34,15 @@ export async function planRequest(
   switch (work?.kind) {
     case 'dequantize': {
       const stored = await readStored(source);
-      const plan = planDequantized(source.header, stored, work.dtype);
+      const plan = namingFile(path, () => planDequantized(source.header, stored, work.dtype));
       await requireUsableScales(source, stored);
-      return { source, plan, replan: () => plan };
+      return planned(source, plan);
     }
     case 'migrate': {
       const stored = await readStored(source);
-      const plan = planMigration(source.header, stored, work.layout, await readScales(source, stored, work.layout), toolVersion);
-      return { source, plan, replan: () => plan };
+      const scales = await readScales(source, stored, work.layout);
+      const plan = namingFile(path, () => planMigration(source.header, stored, work.layout, scales, toolVersion));
+      return planned(source, plan);
     }
     case undefined:
       return planConversion(source, recipe, toolVersion);
@@ -51,10 +54,32 @@ async function planConversion(file: ModelSource, recipe: ConvertRequest['recipe'
   const { header } = source;
   const calibration = await calibrationOfRecipe(recipe, header);
   const options = { toolVersion, ...calibration, ...(stored === undefined ? {} : { stored }) };
+  const plan = makePlan(header, recipe, options);
+  const warnings = await sourceWarnings(source, plan);
   return {
     source,
-    plan: makePlan(header, recipe, options),
-    replan: (known) => makePlan(header, recipe, { ...options, ...known }),
+    plan: warnOf(plan, warnings),
+    replan: (known) => warnOf(makePlan(header, recipe, { ...options, ...known }), warnings),
     ...calibration,
   };
+}
+
+function planned(source: ModelSource, plan: Plan): PlannedRequest {
+  const shard = loneShardWarning(source);
+  const told = warnOf(plan, shard === undefined ? [] : [shard]);
+  return { source, plan: told, replan: () => told };
+}
+
+function warnOf(plan: Plan, warnings: readonly string[]): Plan {
+  return { ...plan, warnings: [...plan.warnings, ...warnings] };
+}
+
+/** What a plan refuses without knowing of any file. */
+function namingFile(path: string, plan: () => Plan): Plan {
+  try {
+    return plan();
+  } catch (error) {
+    const { code, message, details } = EngineError.wrap(error);
+    throw new EngineError(code, message, { path, ...details }, { cause: error });
+  }
 }

@@ -6,7 +6,7 @@ import { modelSeen } from '../families/modelSeen';
 import { cutPlan } from '../plan/cutPlan';
 import { outputParts } from '../plan/outputForm';
 import { modelFamily } from '../plan/modelFamily';
-import type { Plan, PlannedTensor } from '../plan/plan';
+import type { Plan } from '../plan/plan';
 import { steeringOfPlan } from '../plan/steering';
 import { NOTHING_TO_QUANTIZE } from '../plan/warnings';
 import { planRequest, type LaterKnown } from './planRequest';
@@ -15,7 +15,7 @@ import { carriedFiles, carriedNotes, type Carried } from './carriedFiles';
 import { checkCalibration } from './checkCalibration';
 import { chooseDevice, type ChosenDevice } from './chooseDevice';
 import type { ConvertRequest } from './convertRequest';
-import { configBeside, configWithin } from './configFile';
+import { configNote, configWithin, writeConfigBeside } from './configFile';
 import { convertTensors, meterOf, type ConvertedTensors } from './convertTensors';
 import type { JobEnd, JobEvent } from './jobEvent';
 import { JobOutput } from './jobOutput';
@@ -124,17 +124,23 @@ async function* convert(
 
     await output.commitPart(plans.length - 1, signal);
     const isFolder = shape.form === 'folder';
-    const along = isFolder ? await configWithin(asQuantized(finalPlan), source.folder, carried.files) : carried.files;
+    const along = isFolder ? await configWithin(finalPlan, source.folder, carried.files) : carried.files;
     await output.commit(finalPlans, along, signal);
-    const missing = isFolder ? undefined : await configBeside(asQuantized(finalPlan), source.folder, request, token);
-    if (missing !== undefined) yield warning(missing, report);
+    const config = isFolder ? undefined : await writeConfigBeside(finalPlan, source.folder, request, token);
+    if (config?.kind === 'impossible') yield warning(config.why, report);
+    const configWritten = config === undefined ? undefined : configNote(config);
     const finishedAt = performance.now();
     const jobReport = report.build(finalPlan, {
       tool: { name: TOOL_NAME, version: toolVersion },
       source: request.source,
       output: request.output,
       model: modelSeen(modelFamily(source.header).recognition),
-      notes: [...notesOf(finalPlan, checked?.calibration), ...fallbackNotes(report.tensors), ...carriedNotes(carried)],
+      notes: [
+        ...notesOf(finalPlan, checked?.calibration),
+        ...fallbackNotes(report.tensors),
+        ...carriedNotes(carried),
+        ...(configWritten === undefined ? [] : [configWritten]),
+      ],
       bytesIn: source.header.fileSize,
       bytesOut: bytesOf(finalPlans),
       device: device.id,
@@ -161,14 +167,6 @@ async function* convert(
     await output.discard();
     await rm(statisticsPath, { force: true });
   }
-}
-
-/** What a migration keeps is quantized all the same, as far as loaders are concerned. */
-function asQuantized(plan: Plan): Plan {
-  const tensors = plan.tensors.map((tensor): PlannedTensor =>
-    tensor.quantization === undefined ? tensor : { ...tensor, action: 'quantize' },
-  );
-  return { ...plan, tensors };
 }
 
 function bytesOf(plans: readonly Plan[]): number {

@@ -34,7 +34,7 @@ export interface OpenModel extends ModelSource {
   close(): Promise<void>;
 }
 
-const SHARD_NAME = /^(.+)-\d{5,}-of-\d{5,}(\.safetensors)$/i;
+const SHARD_NAME = /^(.+)-\d{5,}-of-(\d{5,})\.safetensors$/i;
 const HEADERS_AT_ONCE = 16;
 
 /**
@@ -81,6 +81,22 @@ export async function openModel(path: string): Promise<OpenModel> {
       await Promise.all([...opened.values()].map(async (file) => (await file).close()));
     },
   };
+}
+
+export interface LoneShard {
+  readonly name: string;
+  /** Of how many it is one. */
+  readonly count: number;
+  /** The index that should stand beside it. */
+  readonly indexName: string;
+}
+
+/** A source that is a single file, and by its name only a part of a model. */
+export function loneShardOf({ files: [file, ...others], index }: Pick<ModelSource, 'files' | 'index'>): LoneShard | undefined {
+  if (file === undefined || others.length > 0 || index !== undefined) return undefined;
+  const [name, base = '', digits = ''] = SHARD_NAME.exec(basename(file)) ?? [];
+  const count = Number(digits);
+  return name === undefined || count < 2 ? undefined : { name, count, indexName: `${base}${INDEX_SUFFIX}` };
 }
 
 /** The file of a tensor. */
@@ -161,7 +177,7 @@ async function sourceInFolder(path: string): Promise<ModelSource> {
   const files = names.filter((name) => /\.(safetensors|sft)$/i.test(name) && !name.startsWith('.'));
   const [file, secondFile] = files;
   if (file !== undefined && secondFile === undefined) return fileSource(join(folder, file), path, 'folder');
-  if (secondFile !== undefined) throw severalModels(path, files);
+  if (secondFile !== undefined) throw shardsWithoutIndex(path, files) ?? severalModels(path, files);
   const inside = names.includes('model_index.json')
     ? ' It is a whole pipeline: choose the folder of one of its models, such as transformer.'
     : '';
@@ -170,9 +186,21 @@ async function sourceInFolder(path: string): Promise<ModelSource> {
   });
 }
 
+/** Undefined unless all of them are shards of one model. */
+function shardsWithoutIndex(path: string, names: readonly string[]): EngineError | undefined {
+  const [base, ...others] = new Set(names.map((name) => SHARD_NAME.exec(name)?.[1]));
+  if (base === undefined || others.length > 0) return undefined;
+  const index = `${base}${INDEX_SUFFIX}`;
+  const message = `${path}: these are shards of one model (${namesText(names)}), and their index ${index} is missing. Download it into the same folder.`;
+  return new EngineError('InvalidShards', message, { path });
+}
+
 function severalModels(path: string, names: readonly string[]): EngineError {
-  const shown = names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
-  return new EngineError('NotAFile', `${path} is a folder with more than one model (${shown}). Choose one of them.`, { path });
+  return new EngineError('NotAFile', `${path} is a folder with more than one model (${namesText(names)}). Choose one of them.`, { path });
+}
+
+function namesText(names: readonly string[]): string {
+  return names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
 }
 
 async function statusOf(path: string): Promise<'file' | 'folder' | 'missing'> {

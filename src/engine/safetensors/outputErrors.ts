@@ -22,6 +22,8 @@ export function errnoOf(error: unknown): string {
 function sentenceOf(error: unknown, { code, message }: EngineError, path: string, fileSize: number): string {
   const folder = dirname(path);
   switch (errnoOf(error)) {
+    case 'ENOENT':
+      return `${path} cannot be created there. Choose an output in another folder than ${folder}.`;
     case 'EFBIG':
       return `The disk of ${folder} takes no file of ${formatInteger(fileSize)} bytes. Choose an output on a disk with another file system.`;
     case 'ENAMETOOLONG':

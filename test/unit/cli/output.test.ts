@@ -79,6 +79,15 @@ describe('an error', () => {
     );
   });
 
+  it('names the options and commands that help', () => {
+    const told = (message: string): string => errorText({ code: 'Io', message });
+    expect(told('Nothing to quantize: the model is quantized already (2 weights).')).toMatch(/\(2 weights\)\. --requantize rounds it anew/);
+    expect(told('x do not read the layout plain. Choose the layout huggingface for them.')).toMatch(
+      /Choose --layout huggingface for them\.$/,
+    );
+    expect(told('The layout is plain. Choose the layouts apart.')).toMatch(/Choose the layouts apart\.$/);
+  });
+
   it('names the option that overwrites', () => {
     const message = '/o exists already. Choose another output path, or allow it to be overwritten.';
     expect(errorText({ code: 'OutputExists', message, path: '/o' })).toMatch(/or overwrite it with --force\.$/);

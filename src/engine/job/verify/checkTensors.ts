@@ -243,7 +243,7 @@ function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, he
   const format = FORMATS[layout === 'unknown' ? weight.layout : layout];
   if (scales === undefined) return `It is ${codes.dtype} but has no scale.`;
   const matrix = matrixOf(tensor);
-  const encoding = withinOneBlock(weight.encoding, format, matrix);
+  const encoding = asBlocks(weight.encoding, format, matrix);
   if (format.holds[encoding.target] === undefined)
     return `Its codes are ${codes.dtype} (${encoding.target}), which its loader does not take. ${format.limits}`;
   if (format.holds[encoding.target]?.includes(encoding.granularity.kind) !== true) {
@@ -269,11 +269,12 @@ function problemOfStorage(tensor: TensorInfo, weight: StoredWeight, { layout, he
   return undefined;
 }
 
-/** The one scale of a matrix that is no larger than a block, in layouts that have blocks only. */
-function withinOneBlock(encoding: Encoding, { holds }: OutputFormat, { rows, columns }: Matrix): Encoding {
+/** The scale of a matrix, or of each row, that is no larger than a block, in layouts that have blocks only. */
+function asBlocks(encoding: Encoding, { holds }: OutputFormat, { rows, columns }: Matrix): Encoding {
   const kinds = holds[encoding.target] ?? [];
-  if (encoding.granularity.kind !== 'tensor' || kinds.includes('tensor') || !kinds.includes('block')) return encoding;
-  return { ...encoding, granularity: { kind: 'block', rows, columns } };
+  const { kind } = encoding.granularity;
+  if (kind === 'block' || kinds.includes(kind) || !kinds.includes('block')) return encoding;
+  return { ...encoding, granularity: { kind: 'block', rows: kind === 'row' ? 1 : rows, columns } };
 }
 
 /** A single number may have any shape of one element. */

@@ -172,7 +172,7 @@ function verificationOf(
     if (problem !== undefined) found.push(problem);
   } else if (result.nonFiniteCount > 0) found.push(nonFinite(result));
   else {
-    const problem = encoding === undefined ? undefined : problemOfError(result, encoding, check.making ?? 'any');
+    const problem = encoding === undefined ? undefined : problemOfError(result, encoding, check.making ?? 'any', source.shape);
     if (problem !== undefined) found.push(problem);
   }
   return {

@@ -94,6 +94,10 @@ it.each<[string, () => Promise<void>, RegExp]>([
 
 it('does not guess which model of a folder is meant', async () => {
   await rename(model.index, join(folder, 'other.json'));
+  await expect(readModelSource(folder)).rejects.toThrow(
+    /these are shards of one model \(model-00001-of-00003\.safetensors, .*\), and their index model\.safetensors\.index\.json is missing\. Download it/,
+  );
+  await writeModel(join(folder, 'another.safetensors'), TOY_MODEL);
   await expect(readModelSource(folder)).rejects.toThrow(/more than one model/);
   const empty = join(folder, 'empty');
   await mkdir(empty);
