@@ -41,6 +41,9 @@ function build() {
     console.error('node_modules is missing: run `npm ci` first.');
     return 1;
   }
+  if (options['cuda-architectures'] === 'all') {
+    console.log('Building the native part for every GPU that is supported: minutes, where it has to be compiled anew.');
+  }
   // `configure` is what sees changed options and versions; it costs under a second when nothing changed.
   for (const command of ['configure', 'build']) {
     const status = run(process.execPath, [

@@ -1,5 +1,5 @@
 // Packages what is built into out/*.vsix, for the platform the addon was built on.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { noticesPath } from './notices.mjs';
@@ -30,7 +30,11 @@ export async function packageExtension() {
   mkdirSync(join(root, 'out'), { recursive: true });
   writeFileSync(join(root, readme), withPictures(readFileSync(join(root, 'README.md'), 'utf8')));
   const vsce = ['node_modules/@vscode/vsce/vsce', 'package', '--no-dependencies', '--target', target, '--out', packagePath];
-  await runQuietly(process.execPath, [...vsce, '--allow-missing-repository', '--no-rewrite-relative-links', '--readme-path', readme]);
+  try {
+    await runQuietly(process.execPath, [...vsce, '--allow-missing-repository', '--no-rewrite-relative-links', '--readme-path', readme]);
+  } finally {
+    rmSync(join(root, readme), { force: true });
+  }
 }
 
 /**

@@ -1,5 +1,13 @@
 /** encodingOptions: the options that say what weights become, for a whole model and for the tensors of one pattern. Pure. */
-import { GRANULARITIES, MAX_BLOCK_EDGE, TARGETS, type BlockSize, type GranularityName } from '../engine/plan/encoding';
+import {
+  GRANULARITIES,
+  MAX_BLOCK_EDGE,
+  TARGETS,
+  TARGET_FACTS,
+  type BlockSize,
+  type GranularityName,
+  type Target,
+} from '../engine/plan/encoding';
 import type { Override } from '../engine/plan/overrides';
 import { LAYOUTS, ROUNDINGS, type Layout, type Recipe } from '../engine/plan/recipe';
 import type { Arguments } from './arguments';
@@ -10,7 +18,7 @@ type EncodingOptions = Pick<Recipe, 'layout' | 'target' | 'granularity' | 'block
 /** What is given, and nothing else. Throws UsageError. */
 export function readEncoding(given: Arguments): Partial<EncodingOptions> {
   const layout = readLayout(given, 'layout');
-  const target = given.choice('target', TARGETS);
+  const target = targetOf(given.text('target') ?? '') ?? given.choice('target', TARGETS);
   const granularity = given.text('granularity');
   return {
     ...(layout === undefined ? {} : { layout }),
@@ -34,6 +42,23 @@ export function readLayout(given: Arguments, option: 'layout' | 'to'): Layout | 
   const meant = LAYOUTS_OF_LOADERS[text.toLowerCase().replace(/[-_]/g, '')];
   if (meant !== undefined) throw new UsageError(`--${option} cannot be "${text}"; did you mean ${meant}? (${LAYOUTS.join(', ')})`);
   return given.choice(option, LAYOUTS);
+}
+
+/** As other programs call them, without dashes. */
+const OTHER_NAMES: Readonly<Record<Target, readonly string[]>> = {
+  float8_e4m3fn: ['fp8', 'float8', 'e4m3', 'e4m3fn', 'fp8e4m3', 'fp8e4m3fn', 'f8e4m3', 'f8e4m3fn', 'float8e4m3'],
+  float8_e5m2: ['e5m2', 'fp8e5m2', 'f8e5m2'],
+  int8: ['i8'],
+  mxfp8: ['mxfp8e4m3', 'mxfp8e4m3fn'],
+  nvfp4: ['fp4', 'nvfp4e2m1'],
+};
+
+function targetOf(text: string): Target | undefined {
+  const plain = text.toLowerCase().replace(/[-_]/g, '');
+  return TARGETS.find((target) => {
+    const own = [target, TARGET_FACTS[target].suffix].map((name) => name.replace(/_/g, ''));
+    return own.includes(plain) || OTHER_NAMES[target].includes(plain);
+  });
 }
 
 /** `auto`, `tensor`, `row`, `block` or `block:64x64`. Throws UsageError. */
@@ -62,7 +87,7 @@ export function readQuantize(value: string): Omit<Override, 'action'> {
   const details: { -readonly [Key in 'target' | 'granularity' | 'blockSize' | 'rounding']?: Override[Key] } = {};
   for (const word of words.split(/[\s,]+/).filter((part) => part !== '')) {
     const lower = word.toLowerCase();
-    const target = TARGETS.find((name) => name === lower);
+    const target = targetOf(word);
     const rounding = ROUNDINGS.find((name) => name === lower);
     const granularity = granularityOf(word);
     if (target !== undefined) details.target = target;

@@ -22,10 +22,10 @@ async function main(words: readonly string[], terminal: Terminal): Promise<ExitC
   const [first, ...rest] = words;
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     const [topic] = rest;
-    terminal.print(first === 'help' && isCommand(topic) ? commandHelp(topic) : generalHelp());
+    terminal.print(first === 'help' && topic !== undefined ? commandHelp(commandNamed(topic)) : generalHelp());
     return first === undefined ? EXIT.usage : EXIT.done;
   }
-  if (first === '--version' || first === '-V') {
+  if (first === '--version' || first === '-V' || first === 'version') {
     terminal.print(version);
     return EXIT.done;
   }
@@ -49,9 +49,15 @@ function commandOf(first: string, words: readonly string[]): { readonly name: Co
   if (isCommand(first)) return { name: first, words: words.slice(1) };
   if (first.startsWith('-')) return { name: 'convert', words };
   if (/\.(safetensors|sft)$/i.test(first)) throw new UsageError(`what should be done with ${first}? Try: fp8 convert ${first}`);
-  const meant = suggest(first, COMMANDS);
+  return { name: commandNamed(first), words: words.slice(1) };
+}
+
+/** Throws UsageError. */
+function commandNamed(word: string): CommandName {
+  if (isCommand(word)) return word;
+  const meant = suggest(word, COMMANDS);
   throw new UsageError(
-    `unknown command ${first}${meant === undefined ? `; the commands are ${COMMANDS.join(', ')}` : `; did you mean ${meant}?`}`,
+    `unknown command ${word}${meant === undefined ? `; the commands are ${COMMANDS.join(', ')}` : `; did you mean ${meant}?`}`,
   );
 }
 

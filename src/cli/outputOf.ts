@@ -14,6 +14,8 @@ export async function outputOf(given: Arguments, source: string, defaultFor: (ki
   if (outputForm(named, { kind }, readMaxShardBytes(given)) !== 'file') return named;
   if (/[/\\]$/.test(named)) return join(named, basename(defaultFor(kind)));
   const extension = extname(named);
-  if (/^\.(safetensors|sft)$/i.test(extension) || !/^\.[a-z]/i.test(extension)) return named;
+  if (/^\.(safetensors|sft)$/i.test(extension)) return named;
+  if (!/^\.[a-z]/i.test(extension))
+    throw new UsageError(`--output "${named}" has no ending: add .safetensors, or / for a folder that is there`);
   throw new UsageError(`--output names a ${extension} file, and what is written is .safetensors; it is "${named}"`);
 }

@@ -10,6 +10,9 @@ export function singleFile(given: Arguments, command: CommandName): string {
   const files = option === undefined ? positionals : [option, ...positionals];
   const [file, second] = files;
   if (file === undefined || file === '') throw new UsageError(`which file? fp8 ${command} FILE`);
-  if (second !== undefined) throw new UsageError(`one file at a time: "${file}" and "${second}" are two`);
+  if (second !== undefined) {
+    const meant = command === 'verify' && files.length === 2 ? `; did you mean fp8 verify ${file} --against ${second}?` : '';
+    throw new UsageError(`one file at a time: "${file}" and "${second}" are two${meant}`);
+  }
   return file;
 }

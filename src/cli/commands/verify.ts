@@ -80,29 +80,52 @@ function verifyText(report: VerifyReport, style: Style): string {
   const others = OTHER_STATES.flatMap(([state, words]) => (count(state) === 0 ? [] : [`${count(state)} ${words}`]));
   const against = source === undefined ? ' by the rules of its loader alone' : ` against ${printable(source)}`;
   return [
-    ...table(
-      [
-        { title: 'tensor', align: 'left' },
-        { title: 'state', align: 'left' },
-        { title: 'error', align: 'right' },
-        { title: 'largest', align: 'right' },
-        { title: 'scale', align: 'right' },
-      ],
-      tensors.map(rowOf),
-      style.dim,
-    ),
-    '',
-    ...tensors.flatMap((tensor) =>
-      tensor.problems.map((problem) => `${style.bad('wrong:')} ${printable(tensor.name)}: ${printable(problem)}`),
-    ),
-    ...problems.map((problem) => `${style.bad('wrong:')} ${printable(problem)}`),
+    ...tensorTable(tensors, style),
+    ...findings(report).map((finding) => `${style.bad('wrong:')} ${printable(finding)}`),
     ...warnings.map((warning) => `${style.warning('warning:')} ${printable(warning)}`),
     `${ok ? style.good('Good') : style.bad('Not good')}: ${printable(converted)}${against} (${formatSeconds(report.seconds)})`,
     `  layout   ${report.layout}${report.writtenBy === undefined ? '' : `, written by fp8-quantizer ${printable(report.writtenBy)}`}`,
-    `  tensors  ${[`${count('quantized')} quantized`, `${count('kept')} kept${source === undefined ? '' : ' byte for byte'}`, ...others, `${count('wrong')} wrong`].join(', ')}`,
-    `  error    ${errorLine(report)}`,
+    ...(tensors.length === 0
+      ? []
+      : [
+          `  tensors  ${[`${count('quantized')} quantized`, `${count('kept')} kept${source === undefined ? '' : ' byte for byte'}`, ...others, `${count('wrong')} wrong`].join(', ')}`,
+          `  error    ${errorLine(report)}`,
+        ]),
     ...(ok ? [] : [`  ${formatQuantity(bad, 'problem')}`]),
   ].join('\n');
+}
+
+/** Nothing, where all of it would say that a tensor is as it was. */
+function tensorTable(tensors: readonly TensorVerification[], style: Style): readonly string[] {
+  if (tensors.every(({ state }) => state === 'kept' || state === 'removed')) return [];
+  const columns = [
+    { title: 'tensor', align: 'left' },
+    { title: 'state', align: 'left' },
+    { title: 'error', align: 'right' },
+    { title: 'largest', align: 'right' },
+    { title: 'scale', align: 'right' },
+  ] as const;
+  return [...table(columns, tensors.map(rowOf), style.dim), ''];
+}
+
+/** More tensors than these of which the same is wrong are told together. */
+const TOLD_APART = 3;
+
+function findings({ tensors, problems }: Pick<VerifyReport, 'tensors' | 'problems'>): readonly string[] {
+  const told = [
+    ...tensors.flatMap((tensor) => tensor.problems.map((problem) => ({ name: tensor.name, problem }))),
+    ...problems.map((problem) => {
+      const [, name, rest] = /^(\S+): ([^]+)$/.exec(problem) ?? [];
+      return name === undefined || rest === undefined ? { problem } : { name, problem: rest };
+    }),
+  ];
+  const groups = new Map<string, (string | undefined)[]>();
+  for (const { name, problem } of told) groups.set(problem, [...(groups.get(problem) ?? []), name]);
+  return [...groups].flatMap(([problem, names]) => {
+    const [first] = names;
+    if (names.length > TOLD_APART && first !== undefined) return [`${first} and ${names.length - 1} others: ${problem}`];
+    return names.map((name) => (name === undefined ? problem : `${name}: ${problem}`));
+  });
 }
 
 function errorLine({ source, relativeError, tensors }: VerifyReport): string {

@@ -43,7 +43,7 @@ export function wishOf(recipe: Recipe, override: Partial<Omit<Wish, 'layout'>> =
 export function chooseEncoding(wish: Wish): Encoding {
   const { layout, target, rounding } = wish;
   const encoding = { target, granularity: granularityOf(wish) };
-  if (!holds(layout, encoding)) throw refuse(`${FORMATS[layout].limits} ${insteadOf(layout, encoding)}`);
+  if (!holds(layout, encoding)) throw refuse(`${FORMATS[layout].limits} ${insteadOf(wish, encoding)}`);
   if (rounding === 'tpec' && (target !== 'float8_e4m3fn' || encoding.granularity.kind !== 'tensor')) {
     throw refuse(
       `The rounding tpec knows float8_e4m3fn with one scale for the whole tensor only. Choose learned, which does the same better.`,
@@ -100,10 +100,13 @@ const NEAREST: Readonly<Record<Layout, readonly Layout[]>> = {
 };
 
 /** The nearest thing that can be had: another granularity in the same layout, the same in another layout, or another target. */
-function insteadOf(layout: Layout, encoding: Encoding): string {
-  const { target, granularity } = encoding;
-  const other = NEAREST[layout].find((nearest) => holds(nearest, encoding));
-  const elsewhere = other === undefined ? undefined : `the layout ${other} for ${target} with ${granularityText(granularity)}`;
+function insteadOf(wish: Wish, encoding: Encoding): string {
+  const { layout } = wish;
+  const { target } = encoding;
+  // What `auto` stands for is another granularity in another layout.
+  const others = NEAREST[layout].map((nearest) => ({ nearest, granularity: granularityOf({ ...wish, layout: nearest }) }));
+  const other = others.find(({ nearest, granularity }) => holds(nearest, { target, granularity }));
+  const elsewhere = other && `the layout ${other.nearest} for ${target} with ${granularityText(other.granularity)}`;
   const [best] = FORMATS[layout].holds[target] ?? [];
   const [nearestTarget = ''] = Object.keys(FORMATS[layout].holds);
   const here = best === undefined ? `the target ${nearestTarget}` : `granularity ${best}`;

@@ -106,14 +106,32 @@ function json(text: string, path: string): unknown {
   try {
     return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new EngineError(
-      'InvalidRecipe',
-      `${path}: it is not JSON: ${why}. Comments and trailing commas are not allowed.`,
-      { path },
-      { cause: error },
-    );
+    throw new EngineError('InvalidRecipe', `${path}: ${whyNotJson(text, error)}`, { path }, { cause: error });
   }
+}
+
+/** As sentences. Bytes are not shown. */
+function whyNotJson(text: string, error: unknown): string {
+  if (/[\0-\x08\x0e-\x1f\ufffd]/.test(text)) return 'it is not text, and a recipe is JSON. Check the path.';
+  const position = positionOf(text, error instanceof Error ? error.message : '');
+  if (position === undefined) return 'it is not JSON: it ends too early.';
+  const number = text.slice(0, position).split('\n').length;
+  const line = (text.split('\n')[number - 1] ?? '').trim();
+  const shownLine = line.length <= 60 ? line : `${line.slice(0, 60)}…`;
+  return `it is not JSON from line ${number} on (${shownLine}). Comments and trailing commas are not allowed.`;
+}
+
+/** Where the parser stopped, which it tells by a number or by what stands around it; undefined at the end. */
+function positionOf(text: string, message: string): number | undefined {
+  const position = /at position (\d+)/.exec(message)?.[1];
+  if (position !== undefined) return Number(position) < text.length ? Number(position) : undefined;
+  const [, token = '', dots, around = ''] =
+    /^Unexpected token '([^]+?)', (\.{3})?"([^]*?)"(?:\.{3})? is not valid JSON$/.exec(message) ?? [];
+  const start = around === '' ? -1 : text.indexOf(around);
+  if (start < 0) return undefined;
+  // What is shown begins ten characters before the token, unless it begins with the text.
+  const found = text.indexOf(token, start + (dots === undefined ? 0 : 10));
+  return found < 0 ? undefined : found;
 }
 
 function override(value: unknown, at: Place): Override {

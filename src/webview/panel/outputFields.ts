@@ -25,7 +25,8 @@ export function outputSummary({ output, options, devices }: PanelView): string {
   const { device, threads } = options;
   // Its free memory changes, and is not what was chosen.
   const name = devices.find(({ value }) => value === device)?.label.replace(/ \([^()]* free\)$/, '') ?? device;
-  return [output.fileName, ...(device === 'auto' ? [] : [name]), ...(threads === 0 ? [] : [formatQuantity(threads, 'thread')])].join(' · ');
+  // The long name comes last: what differs from the default is never cut off.
+  return [...(device === 'auto' ? [] : [name]), ...(threads === 0 ? [] : [formatQuantity(threads, 'thread')]), output.fileName].join(' · ');
 }
 
 function outputField({ onOptions, onBrowse }: FieldEvents): Field {

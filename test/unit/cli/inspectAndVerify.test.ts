@@ -152,6 +152,34 @@ describe('fp8 verify', () => {
     expect(stdout).toMatch(/warning: layers\.0\.attn\.qkv\.weight_scale: BF16 does not hold the scale exactly/);
   });
 
+  it('says in one line that a source is of another model, and of many tensors together what is wrong with all', async () => {
+    const stranger = join(scene.folder, 'stranger.safetensors');
+    await writeModel(stranger, [
+      { name: 'x.weight', dtype: 'BF16', shape: [3] },
+      { name: 'y.weight', dtype: 'BF16', shape: [3] },
+    ]);
+    const { code, stdout } = await fp8(scene.program, ['verify', converted, '--against', stranger]);
+    expect(code).toBe(1);
+    expect(stdout.match(/^wrong: .*$/gm)).toEqual([`wrong: No tensor of ${stranger} is in the file: was it converted from another one?`]);
+    expect(stdout).not.toMatch(/no converted file|0 quantized/);
+    const part = join(scene.folder, 'part.safetensors');
+    await writeModel(
+      part,
+      TOY_MODEL.filter(({ name }) => name.startsWith('layers.0.') || name === 'step'),
+    );
+    const partly = await fp8(scene.program, ['verify', part, '--against', model]);
+    expect(partly.stdout.match(/^wrong: .*$/gm)).toEqual([
+      expect.stringMatching(/^wrong: \S+ and 6 others: It is missing in the converted file\.$/),
+      expect.stringMatching(/^wrong: No tensor is quantized/),
+    ]);
+  });
+
+  it('of a file that was not converted only says so', async () => {
+    const { code, stdout } = await fp8(scene.program, ['verify', model]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^wrong: No tensor is quantized, so this is no converted file/);
+  });
+
   it('finds missing tensors, other shapes, and strangers', async () => {
     const other = join(scene.folder, 'other.safetensors');
     await writeModel(other, [

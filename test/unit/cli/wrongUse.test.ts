@@ -26,6 +26,8 @@ describe('a wrong command line', () => {
     [['migrate', 'a', '--to', 'transformers'], 'did you mean huggingface?'],
     [['convert', 'a', '--max-shard-size', '5'], '"5" is 5 bytes: did you mean 5GB?'],
     [['convert', 'a', '--ouput', 'b'], '(fp8 convert --help shows how)'],
+    [['verify', 'a', 'b'], 'did you mean fp8 verify a --against b?'],
+    [['help', 'convrt'], 'unknown command convrt; did you mean convert?'],
     [['verify', '--input', 'a', 'b'], '(fp8 verify --help shows how)'],
     [['convert', 'a', '--threads=-1'], '--threads must be a whole number'],
     [['inspect'], 'which file? fp8 inspect FILE'],
@@ -44,6 +46,11 @@ describe('a wrong command line', () => {
     const wrong = await fp8(scene.program, ['convert', model, '-o', join(scene.folder, 'x.gguf')]);
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toMatch(/--output names a \.gguf file, and what is written is \.safetensors/);
+    const endless = await fp8(scene.program, ['convert', model, '-o', join(scene.folder, 'v1.5')]);
+    expect([endless.code, endless.stderr]).toEqual([
+      2,
+      expect.stringMatching(/v1\.5" has no ending: add \.safetensors, or \/ for a folder/),
+    ]);
     const out = `${join(scene.folder, 'out')}/`;
     const words = ['convert', model, '--rounding', 'nearest', '--device', 'cpu', '-o', out];
     const missing = await fp8(scene.program, words);
@@ -61,9 +68,25 @@ describe('a wrong command line', () => {
       expect(stdout.length).toBeGreaterThan(60);
       for (const line of stdout.split('\n')) expect(line.length).toBeLessThan(140);
     }
-    expect((await fp8(scene.program, ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    for (const word of ['--version', 'version']) expect((await fp8(scene.program, [word])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await fp8(scene.program, [])).code).toBe(2);
   });
+});
+
+it('a recipe that is none, and statistics without a file, are told with what to do', async () => {
+  const model = join(scene.folder, 'model.safetensors');
+  await writeModel(model, TOY_MODEL);
+  const told = async (...words: readonly string[]): Promise<string> => (await fp8(scene.program, ['convert', model, ...words])).stderr;
+  expect(await told('--recipe', scene.folder)).toMatch(
+    /^fp8: error: .* is a folder\. Name a recipe file in it \(\*\.fp8recipe\.json\)\.\n$/,
+  );
+  expect(await told('--recipe', model)).toMatch(
+    /^fp8: error: .*model\.safetensors: it is not text, and a recipe is JSON\. Check the path\.\n$/,
+  );
+  expect(await told('--statistics', 'calibrated')).toMatch(
+    /no calibration file is given: name one with --calibration, or leave --statistics at auto\.\n$/,
+  );
+  expect(await scene.files()).toEqual(['model.safetensors']);
 });
 
 it('fails where what it prints cannot be written', async (context) => {

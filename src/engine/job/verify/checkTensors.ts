@@ -39,6 +39,13 @@ export function hasCodes({ state }: Pick<TensorCheck, 'state'>): boolean {
   return state === 'quantized' || state === 'migrated';
 }
 
+const MISSING = 'It is missing in the converted file.';
+
+/** Whether nothing of a source is in the file, so that it is probably not its source. */
+export function isOfAnotherSource(checks: readonly TensorCheck[]): boolean {
+  return checks.length > 0 && checks.every(({ state, problems: [problem] }) => state === 'wrong' && problem === MISSING);
+}
+
 /** What a converted model is checked against. */
 export interface CheckedSource {
   readonly header: Header;
@@ -62,7 +69,7 @@ export function checkTensors(source: CheckedSource, converted: ConvertedFile): r
     }
     const found = converted.header.byName.get(tensor.name);
     if (found === undefined) {
-      return isRemoved(tensor) ? { source: tensor, state: 'removed', problems: [] } : wrong(tensor, 'It is missing in the converted file.');
+      return isRemoved(tensor) ? { source: tensor, state: 'removed', problems: [] } : wrong(tensor, MISSING);
     }
     const unreadable = converted.stored.unreadable.get(tensor.name);
     if (unreadable !== undefined && isSourceDtype(tensor.dtype)) return wrong(tensor, unreadable);

@@ -8,7 +8,7 @@ import { readModelSource } from '../../safetensors/modelSource';
 import { ProgressMeter, type MeteredTask } from '../progressMeter';
 import type { ComparedResult, Quantizer } from '../quantizer';
 import { checkLayout } from './checkLayout';
-import { checkAlone, checkTensors, type TensorCheck } from './checkTensors';
+import { checkAlone, checkTensors, isOfAnotherSource, type TensorCheck } from './checkTensors';
 import { readConverted } from './convertedFile';
 import { problemOfCorrection } from './correctionLimit';
 import { problemOfError, problemOfNumbers } from './errorLimits';
@@ -52,6 +52,17 @@ async function* verify(
   const file = await readConverted(request.converted);
   const { source, stored } = await sourceToVerify(asItIs, file);
   const checks = checkTensors({ header: source.header, fileCount: source.files.length, ...(stored === undefined ? {} : { stored }) }, file);
+  const about = {
+    converted: request.converted,
+    source: request.source,
+    layout: file.layout,
+    ...(file.provenance === undefined ? {} : { writtenBy: file.provenance.version }),
+  };
+  if (isOfAnotherSource(checks)) {
+    // Every other finding would follow from this one.
+    const problem = `No tensor of ${request.source} is in the file: was it converted from another one?`;
+    return { ...about, ok: false, tensors: [], problems: [problem], warnings: [], seconds: (performance.now() - startedAt) / 1000 };
+  }
   const layout = checkLayout(source.header, file, checks);
   const compared = yield* compare(checks, [...source.files, ...file.files], verificationOf, request, quantizer, signal);
   const ids = new Map(checks.map(({ source: { name } }, id) => [name, id]));
@@ -61,10 +72,7 @@ async function* verify(
     [...compared].filter(([id]) => checks[id]?.state === state).map(([, result]) => result);
   const measured = MEASURED_STATES.map(resultsOf).find(({ length }) => length > 0);
   return {
-    converted: request.converted,
-    source: request.source,
-    layout: file.layout,
-    ...(file.provenance === undefined ? {} : { writtenBy: file.provenance.version }),
+    ...about,
     ok: layout.problems.length === 0 && tensors.every(({ problems }) => problems.length === 0),
     tensors,
     ...layout,

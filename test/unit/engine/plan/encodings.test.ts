@@ -107,6 +107,9 @@ describe('what loaders take', () => {
   });
 
   it('names the layouts that have what this one has not', () => {
+    expect(refusal({ layout: 'huggingface', target: 'int8' })).toMatch(
+      /or the layout compressed-tensors for int8 with one scale for each row\.$/,
+    );
     expect(refusal({ granularity: 'row' })).toMatch(/Choose granularity tensor, or the layout plain for float8_e4m3fn/);
     expect(refusal({ layout: 'comfyui-legacy', target: 'float8_e5m2' })).toMatch(/the target float8_e4m3fn, or the layout comfyui for/);
   });

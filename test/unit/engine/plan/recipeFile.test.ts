@@ -16,7 +16,11 @@ describe('a recipe file', () => {
   });
 
   it.each([
-    ['{', /^a\.json: it is not JSON: /],
+    ['{', /^a\.json: it is not JSON: it ends too early\.$/],
+    ['{\n "rounding": nearest\n}', /^a\.json: it is not JSON from line 2 on \("rounding": nearest\)\. Comments and/],
+    ['{\n "seed": 1,\n // why\n "numIter": 3\n}', /^a\.json: it is not JSON from line 3 on \(\/\/ why\)\./],
+    ['seed: 1', /^a\.json: it is not JSON from line 1 on \(seed: 1\)\./],
+    ['PK\u0003\u0004{', /^a\.json: it is not text, and a recipe is JSON\. Check the path\.$/],
     ['[]', /^a\.json: the recipe must be an object in braces; it is \[\]\.$/],
     ['{"num_iter": 5}', /has the key "num_iter", which no recipe has \(did you mean "numIter"\?\); the keys are/],
     ['{"iterations": 5}', /^a\.json: the recipe has the key "iterations", which no recipe has; the keys are presets, /],

@@ -1,0 +1,1 @@
+export function convertParameters(given: readonly string[], cwd: string, root: string): readonly string[];
