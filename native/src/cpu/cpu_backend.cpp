@@ -46,8 +46,12 @@ constexpr std::uint64_t memory_budget_bytes = std::uint64_t{640} << 20;
 std::uint64_t memory_limit() {
   const char* text = std::getenv("FP8_MEMORY_MIB");
   const std::uint64_t mebibytes = text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
-  return mebibytes == 0 ? std::numeric_limits<std::uint64_t>::max() : mebibytes << 20;
+  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  return mebibytes == 0 || mebibytes > most >> 20 ? most : mebibytes << 20;
 }
+
+std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
+std::string mebibytes_up(std::uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
 std::size_t thread_count(const Job& job) { return job.threads != 0 ? job.threads : std::max(1U, std::thread::hardware_concurrency()); }
 
@@ -106,20 +110,26 @@ class CpuJob {
 
   // Without what takes most memory and can be done without.
   void run_lighter(const Task& task, std::uint64_t needed, std::uint64_t available) {
-    const auto mebibytes = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
-    const std::string why = "needs " + mebibytes(needed) + " of memory and " + mebibytes(available) + " are available";
+    const std::string why = "needs " + mebibytes_up(needed) + " of memory and " + mebibytes(available) + " are available";
     if (const auto* quantize = std::get_if<QuantizeTask>(&task); quantize != nullptr && quantize->outputs) {
       QuantizeTask lighter = *quantize;
       lighter.outputs.reset();
       if (bytes_of(lighter) <= available) {
-        observer_.on_event(Note{lighter.id, "\"" + lighter.name + "\" is steered by its inputs alone: with its outputs it " + why + "."});
+        observer_.on_event(Note{lighter.id, "It is steered by its inputs alone: with its outputs it " + why + "."});
         return run_fitting(lighter);
       }
     }
+    const std::string& name = task_name(task);
+    if (std::holds_alternative<PropagateTask>(task)) {
+      throw Error(ErrorCode::out_of_memory,
+                  "Sending samples through the model " + why +
+                      ". Choose fewer samples (calib_samples) or the statistics gram, or close other programs.",
+                  name);
+    }
     throw Error(ErrorCode::out_of_memory,
-                "Tensor \"" + task_name(task) + "\" " + why +
+                "Tensor \"" + name + "\" " + why +
                     ". Close other programs, use a machine with more memory, or round to nearest, which needs little.",
-                task_name(task));
+                name);
   }
 
   void run_fitting(const Task& task) {

@@ -165,7 +165,8 @@ __global__ void bf16_kernel(SampleMatrix in, int first, std::uint16_t* __restric
   const std::int64_t row = blockIdx.y;
   if (i >= in.width) return;
   const unsigned bits = __float_as_uint(in.data[(first + row) * in.leading + i]);
-  out[row * in.width + i] = static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
+  const bool is_nan = (bits & 0x7FFFFFFFU) > 0x7F800000U;
+  out[row * in.width + i] = static_cast<std::uint16_t>(is_nan ? bits >> 16 | 0x40U : (bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
 }
 
 __global__ void transpose_kernel(SampleMatrix in, SampleMatrix out) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 
 #include "cuda/propagation_memory.h"
@@ -267,6 +268,25 @@ TEST_F(CudaPropagateTest, NotANumberInWeightsCountsAsZero) {
   step.weight = job.file(weights, ValueDtype::f32);
   job.store(1, 40, true);
   expect_parity(job);
+}
+
+TEST_F(CudaPropagateTest, WhatOverflowsStaysNotANumber) {
+  PropagationJob job(samples, 2);
+  const std::vector<float> large(40 * 32, 3e38F);
+  std::vector<std::byte> weights(large.size() * sizeof(float));
+  std::memcpy(weights.data(), large.data(), weights.size());
+  job.add(Kind::noise, 0).rows = 32;
+  PropagateStep& step = job.add(Kind::linear, 1, 0);
+  step.rows = 40;
+  step.weight = job.file(weights, ValueDtype::f32);
+  job.add(Kind::rms_norm, 1, 1).weight = job.numbers(40, ValueDtype::f32, 0.3F, 1);
+  job.store(1, 40, true);
+  const auto not_numbers = [&](const Bytes& bytes) {
+    const std::vector<float> values = job.values(bytes, job.stored()[0]);
+    return std::count_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+  };
+  EXPECT_GT(not_numbers(on_cpu(job)), 0);
+  EXPECT_GT(not_numbers(on_gpu(job)), 0);
 }
 
 // Two blocks of a language model, with what each layer sees kept as samples or as a second moment.

@@ -3,6 +3,7 @@
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/allow it to be overwritten\b/, 'overwrite it with --force'],
   [/only files are overwritten, no folders/, '--force does not cover folders'],
+  [/keep (it|them) by an override\./, 'keep $1 with --keep PATTERN.'],
   [/Choose the layout (?=[a-z])/, 'Choose --layout '],
   [
     /the model is quantized already( \([^)]*\))?\./,

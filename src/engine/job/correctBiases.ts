@@ -38,11 +38,6 @@ export async function* correctBiases(
   const written = await readTensorScales(plan, output.path);
   const tasks = correctionTasks(plan, { ...statistics.sources, tensorScales: written }, files.length - 1);
   yield { type: 'log', message: `correcting ${formatQuantity(tasks.length, 'bias', 'biases')}` };
-  const tasked = new Set(tasks.map(({ id }) => id));
-  for (const [id, tensor] of plan.tensors.entries()) {
-    // Its weight went to another file of the output.
-    if (tensor.correction !== undefined && !tasked.has(id)) report.uncorrected(tensor);
-  }
   if (tasks.length === 0) return;
   const job = { files, output: output.path, tasks, device: 'cpu', threads: request.threads };
   for await (const event of quantizer.run(job, signal)) {

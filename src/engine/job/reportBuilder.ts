@@ -69,13 +69,6 @@ export class ReportBuilder {
     this.#add({ ...kept, correction: correctionReport });
   }
 
-  /** After `kept`: a correction was planned and could not be made. */
-  uncorrected({ source: { name } }: PlannedTensor): void {
-    const kept = this.#tensors.get(name);
-    if (kept !== undefined)
-      this.#add({ ...kept, reason: 'Bias: not corrected, because the weights of its layer are in another file of the output.' });
-  }
-
   quantized(tensor: PlannedTensor, result: QuantizedResult): TensorReport {
     const { targetDtype, encoding, statistics } = requireQuantization(tensor);
     const { relativeError, squaredSource, readSeconds, computeSeconds, writeSeconds, objective, objectiveNearest, objectiveLearned } =

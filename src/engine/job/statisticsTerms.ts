@@ -3,6 +3,7 @@ import { isValueDtype } from '../dtype';
 import { EngineError } from '../errors';
 import type { CalibratedSide, Calibration } from '../plan/calibration';
 import type { TensorQuantization } from '../plan/plan';
+import { calibratedInputsOf } from '../plan/statistics';
 import type { Statistics, StatisticsTerm, TensorValues } from './quantizer';
 
 /** What a run of propagated samples wrote of one layer's input. */
@@ -92,9 +93,9 @@ function calibratedInputs(side: CalibratedSide, file: number, columns: number, p
   const share = columns / side.samples;
   const damped = (damping: number): number => Math.max(inputDamping(damping), side.leastDamping ?? 0);
   const own: StatisticsTerm = { ...termOf(side, file), weight: 1 };
-  if (prior === undefined) return { terms: [own], damping: damped(0.3 * share ** 1.5) };
+  if (calibratedInputsOf(side, columns) === 'enough') return { terms: [own], damping: damped(0.3 * share ** 1.5) };
   const priorWeight = Math.min(1, 0.4 * share);
-  return { terms: [own, { ...prior, weight: priorWeight }], damping: damped(0.1 * share) / (1 + priorWeight) };
+  return { terms: [own, { ...(prior ?? GRAM), weight: priorWeight }], damping: damped(0.1 * share) / (1 + priorWeight) };
 }
 
 function termOf(

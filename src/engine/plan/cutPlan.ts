@@ -1,8 +1,8 @@
 /**
  * cutPlan: one plan → the plans of several files, each of which is laid out for itself and says only what concerns its own tensors. Pure.
  *
- * A weight and what belongs to it stay together, and so do weights that a loader joins: where one of these turns out to have NaN, the others have to be
- * kept as well, also when they are computed already. Which tensors are together is decided once for a job (`Parts`), since a plan that is made anew
+ * A weight and what belongs to it stay together, a bias that takes over its rounding as well: codes and bias are read from one file. So do weights that a
+ * loader joins: where one of these turns out to have NaN, the others have to be kept as well, also when they are computed already. Which tensors are together is decided once for a job (`Parts`), since a plan that is made anew
  * must be cut at the same places.
  */
 import { parseHeader } from '../safetensors/parseHeader';
@@ -26,7 +26,7 @@ export function partsOfSource(plan: Plan): Parts {
 /** In the order of the source, each as full as it may be; a tensor that is larger by itself gets a part of its own. */
 export function partsOfSize(plan: Plan, mostBytes: number): Parts {
   const bytes = bytesBySource(plan);
-  const companions = new Map(fusedWeights(plan).map(([first = '', ...others]) => [first, others]));
+  const companions = companionsOf(plan);
   let part = 0;
   let filled = 0;
   return numbered(plan, ({ source: { name } }) => {
@@ -59,26 +59,35 @@ export function cutPlan(plan: Plan, { byTensor, count }: Parts): readonly Plan[]
 }
 
 /**
- * Numbers whatever is not removed by `keyOf`, which is asked in order, of weights that are joined only for the first; what is removed counts in the
+ * Numbers whatever is not removed by `keyOf`, which is asked in order, and not of companions, which go with their weight; what is removed counts in the
  * first part.
  */
 function numbered(plan: Plan, keyOf: (tensor: Plan['tensors'][number]) => number): Parts {
   const numbers = new Map<number, number>();
   const byTensor = new Map<string, number>();
-  const firstOf = new Map(fusedWeights(plan).flatMap(([first = '', ...others]) => others.map((other) => [other, first])));
+  const companions = companionsOf(plan);
+  const following = new Set([...companions.values()].flat());
   for (const tensor of plan.tensors) {
-    if (tensor.action === 'remove') continue;
-    const joined = byTensor.get(firstOf.get(tensor.source.name) ?? '');
-    if (joined !== undefined) {
-      byTensor.set(tensor.source.name, joined);
-      continue;
-    }
+    const { name } = tensor.source;
+    if (tensor.action === 'remove' || following.has(name)) continue;
     const key = keyOf(tensor);
     const number = numbers.get(key) ?? numbers.size;
     numbers.set(key, number);
-    byTensor.set(tensor.source.name, number);
+    for (const each of [name, ...(companions.get(name) ?? [])]) byTensor.set(each, number);
   }
   return { byTensor, count: Math.max(1, numbers.size) };
+}
+
+/** What goes where a weight goes: those that it is joined with, of which it is the first, and the biases that take over what rounding does to them. */
+function companionsOf(plan: Plan): ReadonlyMap<string, readonly string[]> {
+  const sets = new Map(fusedWeights(plan).map(([first = '', ...others]) => [first, others]));
+  const firstOf = new Map([...sets].flatMap(([first, others]) => others.map((other) => [other, first])));
+  for (const { source, correction } of plan.tensors) {
+    if (correction === undefined) continue;
+    const first = firstOf.get(correction.weight) ?? correction.weight;
+    sets.set(first, [...(sets.get(first) ?? []), source.name]);
+  }
+  return sets;
 }
 
 function bytesBySource({ output }: Plan): ReadonlyMap<string, number> {

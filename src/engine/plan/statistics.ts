@@ -32,7 +32,7 @@ export interface KnownStatistics {
   readonly device: DeviceKind;
 }
 
-/** With so many samples for each input, those that are sent through the model would count for a twentieth and less. */
+/** With so many samples for each input, others beside them would count for a twentieth and less. */
 const ENOUGH_SAMPLES = 8;
 
 export function calibratedInputsOf(
@@ -69,7 +69,8 @@ function chooseInputs(
       return { inputs: 'calibrated', beside: 'propagated', reason: `${squares}, so propagated samples count beside them.` };
     }
     const reason = 'Calibrated: the calibration file has inputs of this layer';
-    if (!propagated || known.calibratedInputs === 'enough') return { inputs: 'calibrated', reason: `${reason}.` };
+    if (known.calibratedInputs === 'enough') return { inputs: 'calibrated', reason: `${reason}.` };
+    if (!propagated) return { inputs: 'calibrated', reason: `${reason}; they are few, so the weights count beside them.` };
     return { inputs: 'calibrated', beside: 'propagated', reason: `${reason}; they are few, so propagated samples count beside them.` };
   }
   if (statistics === 'gram') {

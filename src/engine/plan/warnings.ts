@@ -1,9 +1,11 @@
 /** What a user should know of a plan before running it. Pure. */
-import { formatQuantity, formatShape } from '../../base/format';
+import { formatInteger, formatQuantity, formatShape } from '../../base/format';
 import { isSourceDtype } from '../dtype';
 import { familyOf } from '../families/families';
 import type { FamilyRule } from '../families/familyRules';
 import type { Recognition } from '../families/recognise';
+import { isSensitiveName } from '../families/sensitiveNames';
+import { isConvolution } from './matrix';
 import { paddedFrom, storedSize } from './matrixStorage';
 import type { PlannedTensor } from './plan';
 import { overrideLookup, type Override } from './overrides';
@@ -43,6 +45,15 @@ function nothingToQuantize(tensors: readonly PlannedTensor[], overrides: readonl
   if (tensors.some(({ action }) => action === 'quantize')) return undefined;
   const already = nothingLeftToQuantize(tensors);
   if (already !== undefined) return already;
+  const refused = tensors.filter(({ rule, source }) => rule === 'layout' && !isConvolution(source));
+  const [foremost] = refused;
+  if (foremost !== undefined) {
+    const which =
+      refused.length === 1
+        ? `"${foremost.source.name}"`
+        : `${formatQuantity(refused.length, 'matrix', 'matrices')} (e.g. "${foremost.source.name}")`;
+    return `${NOTHING_TO_QUANTIZE}: the layout does not take ${which}. ${foremost.reason.replace(/^Layout: /, '')}`;
+  }
   const convolutions = count(tensors, 'convolution');
   if (convolutions > 0) return `${NOTHING_TO_QUANTIZE} but ${formatQuantity(convolutions, 'convolution')}, done only on request.`;
   const overridden = tensors.filter(
@@ -75,9 +86,18 @@ const LARGE_ELEMENTS = 2 ** 20;
 
 function unknownModel(tensors: readonly PlannedTensor[], { presets }: Recipe, family: Recognition['family']): string | undefined {
   if (family !== 'unknown' || !presets.includes('auto')) return undefined;
-  const general = tensors.filter(({ rule, quantization }) => {
-    return rule !== 'override' && quantization !== undefined && quantization.rows * quantization.columns >= LARGE_ELEMENTS;
-  });
+  const byGeneralRules = tensors.filter(({ rule, action }) => rule !== 'override' && action === 'quantize');
+  // Another preset names what is sensitive in its model.
+  const sensitive = presets.length > 1 ? [] : byGeneralRules.filter(({ source: { name } }) => isSensitiveName(name));
+  const [example] = sensitive;
+  if (example !== undefined) {
+    const look =
+      sensitive.length === 1 ? 'looks like an embedder, modulation or a final layer' : 'look like embedders, modulation or final layers';
+    return `The model is not recognised, and ${formatInteger(sensitive.length)} of its tensors ${look}, e.g. "${example.source.name}": keep ${sensitive.length === 1 ? 'it' : 'them'} by an override.`;
+  }
+  const general = byGeneralRules.filter(
+    ({ quantization }) => quantization !== undefined && quantization.rows * quantization.columns >= LARGE_ELEMENTS,
+  );
   if (general.length === 0) return undefined;
   return `The model is of no known family, so general rules alone chose the ${formatQuantity(general.length, 'large tensor')} to quantize (e.g. "${general[0]?.source.name ?? ''}"): look through the plan, and keep what is sensitive with overrides.`;
 }

@@ -81,6 +81,7 @@ describe('an error', () => {
 
   it('names the options and commands that help', () => {
     const told = (message: string): string => errorText({ code: 'Io', message });
+    expect(told('2 of its tensors look like final layers, e.g. "a": keep them by an override.')).toMatch(/keep them with --keep PATTERN\./);
     expect(told('Nothing to quantize: the model is quantized already (2 weights).')).toMatch(/\(2 weights\)\. --requantize rounds it anew/);
     expect(told('x do not read the layout plain. Choose the layout huggingface for them.')).toMatch(
       /Choose --layout huggingface for them\.$/,

@@ -11,7 +11,7 @@ import { diffusersNamed } from '../../plan/warnings';
 import type { Header } from '../../safetensors/header';
 import { checkConfig, type LayoutFindings } from './checkConfig';
 import { hasCodes, type TensorCheck } from './checkTensors';
-import { formatOf, layerOf, type ConvertedFile } from './convertedFile';
+import { formatOf, layerOf, migratedTo, type ConvertedFile } from './convertedFile';
 
 /** What ComfyUI's reader of files has no name for. */
 const UNREADABLE: readonly Dtype[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ'];
@@ -30,7 +30,7 @@ export function checkLayout(source: Pick<Header, 'byName'>, converted: Converted
     findings.problems.push('No tensor is quantized, so this is no converted file, and it has no layout to check.');
   switch (converted.layout) {
     case 'comfyui':
-      findings.problems.push(...comfyuiProblems(converted, quantized), ...unreadableDtypes(converted));
+      findings.problems.push(...comfyuiProblems(converted, quantized), ...inputScaleProblems(converted), ...unreadableDtypes(converted));
       findings.warnings.push(...roundedScales(quantized, converted), ...diffusersWarning(quantized, converted));
       break;
     case 'comfyui-legacy':
@@ -49,6 +49,8 @@ export function checkLayout(source: Pick<Header, 'byName'>, converted: Converted
       break;
     }
     case 'plain':
+      findings.warnings.push(...undescribedScales(quantized, converted));
+      break;
     case 'unknown':
       break;
   }
@@ -131,12 +133,19 @@ function* comfyuiProblems(converted: ConvertedFile, quantized: ReadonlyMap<strin
   }
 }
 
+/** Where this tool noted that the layout is to be plain, it is by choice. */
+function* undescribedScales(quantized: ReadonlyMap<string, TensorCheck>, converted: ConvertedFile): Generator<string> {
+  const isByChoice = converted.provenance !== undefined || migratedTo(converted.header) !== undefined;
+  if (quantized.size === 0 || converted.config !== undefined || isByChoice) return;
+  yield 'Nothing says that these weights have scales: without comfy_quant, _quantization_metadata or the marker scaled_fp8 ComfyUI ignores these scales, and without quantization_config in a config.json beside the file vLLM and transformers do. Migrate it to the layout of its loader.';
+}
+
 /** ComfyUI takes the scale of inputs for one number, and fails where it is none. */
 function* inputScaleProblems({ header, inputScales }: ConvertedFile): Generator<string> {
   for (const [name, value] of inputScales) {
     if (value === undefined) {
       const tensor = header.byName.get(name);
-      yield `${name}: ComfyUI reads one number there, and it is ${tensor?.dtype ?? ''} ${formatShape(tensor?.shape ?? [])}.`;
+      yield `${name}: ComfyUI reads a single F32 there, and it is ${tensor?.dtype ?? ''} ${formatShape(tensor?.shape ?? [])}.`;
     } else if (!(Number.isFinite(value) && value > 0)) yield `${name}: the scale of inputs is ${value}, which is no positive number.`;
   }
 }

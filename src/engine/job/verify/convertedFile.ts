@@ -27,7 +27,7 @@ export interface ConvertedFile {
   /** Layers of the header's `_quantization_metadata` and their formats; undefined where it is absent, `unreadable` where it is no such JSON. */
   readonly describedLayers: ReadonlyMap<string, string> | 'unreadable' | undefined;
   readonly marker: TensorInfo | undefined;
-  /** The number of each `<layer>.scale_input`; undefined where it is not a single F32. */
+  /** The number of each `<layer>.input_scale`, and `.scale_input` as it once was; undefined where it is not a single F32. */
   readonly inputScales: ReadonlyMap<string, number | undefined>;
   /** `quantization_config` of the config.json beside it. */
   readonly config: Readonly<Record<string, unknown>> | undefined;
@@ -44,6 +44,7 @@ export interface ScaleCheck {
 }
 
 const COMFY_QUANT = /^(.+)\.comfy_quant$/;
+const INPUT_SCALE = /\.(input_scale|scale_input)$/;
 const MAX_COMFY_QUANT_BYTES = 65_536;
 
 export async function readConverted(path: string): Promise<ConvertedFile> {
@@ -52,10 +53,10 @@ export async function readConverted(path: string): Promise<ConvertedFile> {
     const { header, files, folder } = model;
     const stored = await readStored(model);
     const scales = new Map<string, ScaleCheck>();
-    for (const [name, weight] of stored.byName) {
-      if (weight.scales !== undefined) {
-        scales.set(name, checkScales(weight.scales, weight.storage.scaleForm, await model.readTensor(weight.scales)));
-      }
+    for (const [name, { scales: ofParts, tensorScale, storage }] of stored.byName) {
+      if (ofParts === undefined) continue;
+      const ofAll = tensorScale && checkScales(tensorScale, 'f32', await model.readTensor(tensorScale));
+      scales.set(name, ofAll?.problem === undefined ? checkScales(ofParts, storage.scaleForm, await model.readTensor(ofParts)) : ofAll);
     }
     const comfyQuant = new Map<string, string>();
     for (const tensor of header.tensors) {
@@ -64,7 +65,7 @@ export async function readConverted(path: string): Promise<ConvertedFile> {
     }
     const inputScales = new Map<string, number | undefined>();
     for (const tensor of header.tensors) {
-      if (!tensor.name.endsWith('.scale_input')) continue;
+      if (!INPUT_SCALE.test(tensor.name)) continue;
       const bytes = tensor.dtype === 'F32' && tensor.end - tensor.begin === 4 ? await model.readTensor(tensor) : undefined;
       inputScales.set(tensor.name, bytes && new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true));
     }

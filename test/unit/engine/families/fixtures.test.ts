@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { FAMILIES } from '../../../../src/engine/families/families';
 import { recognise } from '../../../../src/engine/families/recognise';
+import { isSensitiveName } from '../../../../src/engine/families/sensitiveNames';
 import { makePlan } from '../../../../src/engine/plan/makePlan';
 import { defaultRecipe } from '../../../../src/engine/plan/recipe';
 import { KNOWN_FIXTURES, UNKNOWN_FIXTURES } from '../../../fixtures/families/all';
@@ -38,6 +39,22 @@ describe.each(KNOWN_FIXTURES)('$model', ({ family, naming, templates, expected }
     const isRenamed = warnings.some((warning) => warning.includes('named as in diffusers'));
     expect(isRenamed).toBe(naming === 'diffusers' && expected.quantized > 0);
   });
+});
+
+test('what would look sensitive in an unknown model is what families keep, and nothing is said of it where one is known', () => {
+  const quantized = KNOWN_FIXTURES.flatMap(({ templates }) => {
+    const { tensors, warnings } = makePlan(headerOf(templates), defaultRecipe(), { toolVersion: '1' });
+    expect(warnings.join('\n')).not.toMatch(/not recognised/);
+    return tensors.flatMap(({ action, source: { name } }) => (action === 'quantize' && isSensitiveName(name) ? [name] : []));
+  });
+  // Qwen-Image has a third of itself in modulation.
+  expect(quantized.filter((name) => !/^transformer_blocks\.\d+\.(img|txt)_mod\.1\.weight$/.test(name))).toEqual([]);
+});
+
+test('what is left of an invented FLUX is told of', () => {
+  const { templates } = UNKNOWN_FIXTURES.find(({ model }) => model === 'An invented FLUX of another width')!;
+  const { warnings } = makePlan(headerOf(templates), defaultRecipe(), { toolVersion: '1' });
+  expect(warnings).toEqual([expect.stringMatching(/^The model is not recognised, and 35 of its tensors look like embedders, modulation/)]);
 });
 
 test('what a family never needs is named in a warning, and stays unless it is asked for', () => {

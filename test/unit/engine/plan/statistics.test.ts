@@ -5,6 +5,7 @@ import { modelFamily } from '../../../../src/engine/plan/modelFamily';
 import { plainStyle } from '../../../../src/cli/output/terminal';
 import { planText } from '../../../../src/cli/output/planText';
 import { readCalibration } from '../../../../src/engine/plan/calibration';
+import { statisticsOf } from '../../../../src/engine/job/statisticsTerms';
 import { makePlan } from '../../../../src/engine/plan/makePlan';
 import { calibrationOfRecipe } from '../../../../src/engine/plan/readCalibrationFile';
 import { defaultRecipe, type Recipe } from '../../../../src/engine/plan/recipe';
@@ -114,7 +115,28 @@ describe('statistics', () => {
     expect(reason(gradient, FC1)).toMatch(/^Propagated: the calibration file does not have inputs of this layer; samples reach it/);
     expect(reason({ 'stranger.input_diagonal': ['F32', 64] }, 'stranger')).toMatch(/has only mean squares .*the weights count beside them/);
     expect(reason({ [`${FC1}.input_diagonal`]: ['F32', 768] }, FC1)).toMatch(/only mean squares .*propagated samples count beside them/);
-    expect(reason({ [`${FC1}.input`]: ['F32', 9, 768] }, FC1)).toMatch(/they are few/);
+    expect(reason({ [`${FC1}.input`]: ['F32', 9, 768] }, FC1)).toMatch(/they are few, so propagated samples count beside them/);
+    expect(reason({ 'stranger.input': ['F32', 9, 64] }, 'stranger')).toMatch(/they are few, so the weights count beside them/);
+    expect(reason({ 'stranger.input': ['F32', 512, 64] }, 'stranger')).toBe('Calibrated: the calibration file has inputs of this layer.');
+  });
+
+  it('give few recorded inputs the weights beside them, where nothing else is known, and many none', () => {
+    const terms = (samples: number) => {
+      const calibration = readCalibration('/c', headerOf({ 'stranger.input': ['F32', samples, 64] }), MODEL);
+      const made = makePlan(MODEL, defaultRecipe({ sides: 'input' }), { toolVersion: '1', device: 'cpu', calibration });
+      const { quantization } = made.tensors.find(({ source }) => source.name === 'stranger.weight')!;
+      const { inputs } = statisticsOf(quantization!, { calibration: { calibration, file: 1 }, propagated: new Map(), means: new Map() });
+      return inputs?.terms.map(({ kind, weight }) => [kind, weight]);
+    };
+    expect(terms(16)).toEqual([
+      ['samples', 1],
+      ['gram', 1],
+    ]);
+    expect(terms(256)).toEqual([
+      ['samples', 1],
+      ['gram', expect.closeTo(0.1)],
+    ]);
+    expect(terms(512)).toEqual([['samples', 1]]);
   });
 
   it('cannot be calibrated without a file', async () => {

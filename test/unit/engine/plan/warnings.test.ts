@@ -22,6 +22,18 @@ it('an ordinary model has none', () => {
 it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>([
   ['nothing to quantize', { 'embed.weight': MATRIX }, {}, 'Nothing to quantize: no tensor is'],
   ['large matrices of no known family', { 'a.weight': ['BF16', 1024, 1024] }, {}, 'the 1 large tensor to quantize (e.g. "a.weight")'],
+  [
+    'what looks sensitive in a model of no known family',
+    { 'net.img_in.weight': MATRIX, 'net.blocks.0.img_mod.lin.weight': MATRIX, 'net.blocks.0.attn.proj.weight': MATRIX },
+    {},
+    'The model is not recognised, and 2 of its tensors look like embedders, modulation or final layers, e.g. "net.img_in.weight": keep them by an override.',
+  ],
+  [
+    'what looks sensitive and is not kept by overrides',
+    { 'a.final_layer.linear.weight': MATRIX, 'a.img_in.weight': MATRIX, 'b.weight': MATRIX },
+    { overrides: [{ match: '*.img_in.*', action: 'keep' }] },
+    '1 of its tensors looks like an embedder, modulation or a final layer, e.g. "a.final_layer.linear.weight": keep it by an override.',
+  ],
   ['an empty file', {}, {}, 'Nothing to quantize: no tensor is'],
   ['already quantized', { 'a.weight': ['F8_E4M3', 64, 64] }, {}, 'Nothing to quantize: the model is quantized already (1 weight)'],
   [
@@ -42,6 +54,12 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
     'Nothing to quantize: overrides keep or remove 2 weights (e.g. "a.*" → keep), and nothing else could be quantized.',
   ],
   ['only convolutions', { 'a.weight': ['BF16', 64, 64, 3, 3] }, {}, 'Nothing to quantize but 1 convolution,'],
+  [
+    'only what the layout does not take, and convolutions',
+    { 'a.weight': ['BF16', 100, 64], 'b.weight': ['BF16', 100, 64], 'c.weight': ['BF16', 64, 64, 3, 3] },
+    { layout: 'huggingface', granularity: 'block', blockSize: [48, 40] },
+    'Nothing to quantize: the layout does not take 2 matrices (e.g. "a.weight"). 100 × 64 does not divide into 48 × 40 blocks, as transformers asks; the layout',
+  ],
   ['a preset for another model', { 'a.weight': MATRIX }, { presets: ['t5xxl'] }, 'The preset "T5-XXL text encoder" matches no tensor'],
   [
     'quantized convolutions',
@@ -87,6 +105,12 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
   ],
 ])('%s', (_what, tensors, overrides, expected) => {
   expect(warnings(tensors, overrides)).toEqual([expect.stringContaining(expected)]);
+});
+
+it('nothing is said of what looks sensitive where a preset or nobody is asked', () => {
+  const tensors = { 'x_in.weight': MATRIX, 'a.weight': MATRIX };
+  expect(warnings(tensors, { presets: [] })).toEqual([]);
+  expect(warnings(tensors, { presets: ['auto', 'keep_distillation'] }).join('\n')).not.toMatch(/not recognised/);
 });
 
 it('diffusers names are only told of for the loader that renames them, and where something is quantized', () => {

@@ -1,15 +1,23 @@
 // Calibrated conversions by the engine in its own process: mean outputs stay what they were, and verification knows why biases differ.
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { weightValues } from '../../../../bench/model/dequantize';
 import { findTensor, readTensorFile, tensorValues } from '../../../../bench/model/tensorFile';
+import { openModel } from '../../../../src/engine/safetensors/modelSource';
 import { engineScene } from '../../../support/engineScene';
-import { writeModel } from '../../../support/modelFile';
+import { writeModel, type ModelTensor } from '../../../support/modelFile';
+import { writeShardedModel } from '../../../support/shardedModel';
 
 const scene = engineScene();
 const ROWS = 80;
 const COLUMNS = 96;
+const MODEL: readonly ModelTensor[] = [
+  { name: 'layer.bias', dtype: 'F32', shape: [ROWS] },
+  { name: 'layer.weight', dtype: 'BF16', shape: [ROWS, COLUMNS] },
+  { name: 'other.weight', dtype: 'BF16', shape: [ROWS, COLUMNS] },
+  { name: 'other.bias', dtype: 'F32', shape: [ROWS] },
+];
 
 /** Mean output of the layer over the calibration's samples, row by row. */
 async function meanOutputs(path: string, calibration: string): Promise<readonly number[]> {
@@ -34,12 +42,7 @@ async function distance(calibration: string, converted = scene.output): Promise<
 }
 
 async function modelAndCalibration(): Promise<string> {
-  await writeModel(scene.source, [
-    { name: 'layer.weight', dtype: 'BF16', shape: [ROWS, COLUMNS] },
-    { name: 'layer.bias', dtype: 'F32', shape: [ROWS] },
-    { name: 'other.weight', dtype: 'BF16', shape: [ROWS, COLUMNS] },
-    { name: 'other.bias', dtype: 'F32', shape: [ROWS] },
-  ]);
+  await writeModel(scene.source, MODEL);
   const calibration = join(scene.folder, 'calibration.safetensors');
   const replace = Array.from({ length: 30 * COLUMNS }, (_, index) => ({ index, value: ((index * 37) % 101) / 101 + 0.2 }));
   await writeModel(calibration, [{ name: 'layer.input', dtype: 'F32', shape: [30, COLUMNS], replace }]);
@@ -62,6 +65,31 @@ it('keeps the mean output of a calibrated layer, and verifies', async () => {
   expect(verified.tensors.map(({ name, state }) => `${name} ${state}`)).toContain('layer.bias corrected');
   expect(await scene.files()).toEqual(['calibration.safetensors', 'converted.safetensors', 'model.safetensors']);
 });
+
+it.each([undefined, 8_100])(
+  'corrects the same biases where a model is in shards, in which they are with their weights, at most %s bytes',
+  async (most) => {
+    const calibration = await modelAndCalibration();
+    await scene.convert(scene.request({}, { calibration }));
+    const twin = await openModel(scene.output);
+    const [folder, output] = [join(scene.folder, 'shards'), join(scene.folder, 'converted')];
+    await mkdir(folder);
+    const { index } = await writeShardedModel(folder, MODEL, MODEL.length);
+    const request = scene.request({ source: index, output, ...(most === undefined ? {} : { maxShardBytes: most }) }, { calibration });
+    const report = await scene.convert(request);
+    expect(report.tensors.find(({ name }) => name === 'layer.bias')).toMatchObject({ correction: { weight: 'layer.weight' } });
+    const converted = await openModel(output);
+    const [bias, weight, stranger] = ['layer.bias', 'layer.weight', 'other.bias'].map((name) => converted.header.byName.get(name)!);
+    expect(bias?.file).toBe(weight?.file);
+    expect(await converted.readTensor(bias!)).toEqual(await twin.readTensor(twin.header.byName.get('layer.bias')!));
+    if (most === undefined) expect(converted.files.length).toBe(MODEL.length - 1);
+    expect(stranger?.file).not.toBe(bias?.file);
+    await Promise.all([twin.close(), converted.close()]);
+    const verified = await scene.verify({ converted: output, source: index });
+    expect(verified).toMatchObject({ ok: true, problems: [] });
+    expect(verified.tensors.map(({ name, state }) => `${name} ${state}`)).toContain('layer.bias corrected');
+  },
+);
 
 it.each(['comfyui', 'compressed-tensors', 'plain'] as const)('reads back two codes in a byte as the layout %s has them', async (layout) => {
   const calibration = await modelAndCalibration();

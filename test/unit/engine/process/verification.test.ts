@@ -252,6 +252,59 @@ describe('what breaks a load', () => {
     expect((await scene.verify()).warnings.join('\n')).toMatch(/a: the marker scaled_fp8 has 0 elements.*without a scale_input/);
   });
 
+  it.each<readonly [string, Omit<ModelTensor, 'name'>, RegExp]>([
+    [
+      'zero',
+      { dtype: 'F32', shape: [], replace: [{ index: 0, value: 0 }] },
+      /^a\.input_scale: the scale of inputs is 0, which is no positive number\.$/,
+    ],
+    [
+      'no number',
+      { dtype: 'F32', shape: [1], replace: [{ index: 0, value: NaN }] },
+      /^a\.input_scale: the scale of inputs is NaN, which is no positive number\.$/,
+    ],
+    [
+      'negative',
+      { dtype: 'F32', shape: [], replace: [{ index: 0, value: -1 }] },
+      /^a\.input_scale: the scale of inputs is -1, which is no positive number\.$/,
+    ],
+    ['of three numbers', { dtype: 'F32', shape: [3] }, /^a\.input_scale: ComfyUI reads a single F32 there, and it is F32 3\.$/],
+    ['in BF16', { dtype: 'BF16', shape: [] }, /^a\.input_scale: ComfyUI reads a single F32 there, and it is BF16 scalar\.$/],
+  ])('an input_scale that is %s', async (_what, scale, problem) => {
+    await writeModel(scene.source, [matrix]);
+    const file = (inputScale: Omit<ModelTensor, 'name'>): readonly ModelTensor[] => [
+      { name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 64] },
+      { name: 'a.weight_scale', dtype: 'F32', shape: [], replace: [{ index: 0, value: 0.5 }] },
+      { ...inputScale, name: 'a.input_scale' },
+    ];
+    await writeModel(scene.output, file(scale), described('float8_e4m3fn'));
+    const found = [expect.stringMatching(problem)];
+    expect([(await scene.verify()).problems, (await scene.verifyAlone()).problems]).toEqual([found, found]);
+    await writeModel(scene.output, file({ dtype: 'F32', shape: [], replace: [{ index: 0, value: 0.5 }] }), described('float8_e4m3fn'));
+    expect((await scene.verifyAlone()).problems).toEqual([]);
+  });
+
+  it.each([0, -1, NaN, Infinity])('a scale of a whole tensor of nvfp4 that is %f', async (value) => {
+    await convert({ layout: 'comfyui', target: 'nvfp4' });
+    await patch('a.weight_scale_2', (bytes) => bytes.writeFloatLE(value));
+    const found = [`a.weight: Its scale a.weight_scale_2 is ${value}, which is no positive number.`];
+    expect(problemsOf(await scene.verifyAlone())).toEqual(found);
+    expect(problemsOf(await scene.verify())).toEqual(found);
+  });
+
+  it('scales that nothing tells of are a warning, unless the layout was chosen', async () => {
+    await writeModel(scene.source, [matrix]);
+    await scene.convert(scene.request({}, { layout: 'plain' }));
+    expect((await scene.verifyAlone()).warnings).toEqual([]);
+    await writeModel(scene.output, [
+      { name: 'a.weight', dtype: 'F8_E4M3', shape: [64, 64], bytes: new Uint8Array(64 * 64).fill(0x38) },
+      { name: 'a.weight_scale', dtype: 'F32', shape: [], replace: [{ index: 0, value: 0.5 }] },
+    ]);
+    const { ok, layout, warnings } = await scene.verifyAlone();
+    expect([ok, layout]).toEqual([true, 'plain']);
+    expect(warnings).toEqual([expect.stringMatching(/^Nothing says that these weights have scales: .* ComfyUI ignores these scales/)]);
+  });
+
   it('codes that the loaders of a layout do not know, and nothing else on their account', async () => {
     await writeModel(scene.output, [
       { name: 'a.weight', dtype: 'F8_E5M2', shape: [32, 16] },
