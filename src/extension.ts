@@ -19,6 +19,7 @@ import { intents, openModel, reveal } from './editor/intents';
 import { openAsOneModel } from './editor/openAsOneModel';
 import { recipesOf } from './editor/recipe/recipesOf';
 import { ChoiceStore } from './editor/recipe/choiceStore';
+import { registerReportCommand } from './editor/report/reportCommand';
 import { ReportPanels } from './editor/report/reportPanels';
 import { Reports } from './editor/report/reports';
 import { exportModel } from './editor/model/exportInventory';
@@ -26,6 +27,8 @@ import { registerHexViews } from './editor/model/hexView';
 import { SafetensorsEditor } from './editor/safetensorsEditor';
 import type { PanelView } from './webview/protocol/panelApi';
 import { readSettings } from './editor/settings';
+import { EngineError } from './engine/errors';
+import type { JobReport } from './engine/job/report';
 import { EngineClient } from './engine/process/engineClient';
 
 /** What other extensions and tests may use. */
@@ -55,6 +58,12 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     reveal,
     compare: (source, output) => comparisons.show(source, output),
   });
+  // Also one that nobody looks at now.
+  const keepReport = (report: JobReport): Promise<void> =>
+    reports.store(report).then(
+      () => undefined,
+      (error: unknown) => log.warn(`The report of ${report.output} was not kept: ${EngineError.wrap(error).message}`),
+    );
   const choices = new ChoiceStore(context.workspaceState);
   const devices = new Devices(client);
   const rates = new Rates(context.globalState);
@@ -65,6 +74,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     (source, event) => {
       logEvent(log, source, event);
       void followEvent(event, { rates, devices });
+      if (event.type === 'done') void keepReport(event.report);
       statusBar.update();
     },
     () => {
@@ -86,6 +96,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     panel: { choices, devices, rates, panel, folded, conversionOf: (path) => conversions.of(path) },
     recipes: recipesOf(choices, devices),
     conversionOf: (path) => conversions.of(path),
+    reports,
     convert: async (uri) => {
       await command.run(uri);
     },
@@ -103,12 +114,13 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     statusBar,
     pages.register(),
     comparisons.register(),
+    registerReportCommand(reports, ({ name, output }) => pages.showStored(name, output)),
     vscode.commands.registerCommand('fp8.exportInventory', async (uri?: unknown) => {
       const file = uri instanceof vscode.Uri ? uri : activeModel();
       if (file !== undefined) await exportModel(file, choices.wanted(file).recipe);
     }),
     vscode.commands.registerCommand('fp8.compare', async (uri?: unknown, more?: unknown) => {
-      const files = await filesToCompare(uri, more);
+      const files = await filesToCompare(uri, more, reports);
       if (files !== undefined) comparisons.show(...files);
     }),
     vscode.commands.registerCommand('fp8.openAsOneModel', (uri?: unknown) => openAsOneModel(uri)),

@@ -1,6 +1,14 @@
 /** Numbers for people: sizes, counts, durations and shares, the same words in the editor, the CLI and reports. */
 
 const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
+/** Steps in seconds, and below which time each is used. */
+const LEFT_STEPS = [
+  [1, 10],
+  [5, 60],
+  [10, 600],
+  [60, 3600],
+  [300, Infinity],
+] as const;
 const COUNT_UNITS = ['', ' K', ' M', ' B', ' T'] as const;
 
 /** Decimal units with three significant digits: `8.30 MB`, `512 B`. */
@@ -34,6 +42,19 @@ export function formatSeconds(seconds: number): string {
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes} min ${pad(whole % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
+}
+
+/** How far something is: it is done only when it is, `99 %`. */
+export function formatProgress(fraction: number): string {
+  return `${Math.floor(fraction * 100)} %`;
+}
+
+/** An estimate, no finer than it is good: `about 8 s left`, `about 1 min 30 s left`, `about 25 min left`. */
+export function formatTimeLeft(seconds: number): string {
+  const [step = 1] = LEFT_STEPS.find(([, below]) => seconds < below) ?? [];
+  const rounded = Math.max(step, Math.round(seconds / step) * step);
+  const text = rounded < 10 ? `${rounded} s` : formatSeconds(rounded);
+  return `about ${rounded >= 600 && rounded < 3600 ? text.replace(/ 00 s$/, '') : text} left`;
 }
 
 export function formatThroughput(bytesPerSecond: number): string {

@@ -56,3 +56,17 @@ export class Observable<T> implements ReadonlyObservable<T> {
     }
   }
 }
+
+/** Once at the beginning, and after every change of any of them. */
+export async function* changes(
+  observables: readonly ReadonlyObservable<unknown>[],
+  signal: AbortSignal,
+): AsyncGenerator<void, void, undefined> {
+  const any = new Observable<undefined>(undefined);
+  const subscriptions = observables.map((observable) => observable.onChange(() => (any.value = undefined)));
+  try {
+    for await (const _ of any.values(signal)) yield;
+  } finally {
+    for (const subscription of subscriptions) subscription.dispose();
+  }
+}

@@ -18,16 +18,19 @@ import type { ConversionState } from './conversion/conversionState';
 import { outputPlace } from './conversion/outputPlace';
 import { outputProblem } from './conversion/outputProblem';
 import { PanelSession, type PanelServices } from './conversion/panelSession';
-import type { ReadonlyObservable } from '../base/observable';
+import { changes, type ReadonlyObservable } from '../base/observable';
 import { fileView } from './model/fileView';
 import { InventorySession, type InventoryServices } from './model/inventorySession';
 import type { KnownState, ModelDocument, ModelState } from './model/modelDocument';
+import { finishedText, tellsOf } from './report/reportEntry';
+import type { Reports } from './report/reports';
 
 /** What a session asks of the rest of the editor. */
 export interface SessionServices {
   readonly panel: PanelServices;
   readonly inventory: InventoryServices;
   conversionOf(path: string): ReadonlyObservable<ConversionState>;
+  readonly reports: Pick<Reports, 'list' | 'stored'>;
   convert(uri: vscode.Uri): Promise<void>;
   cancel(path: string): void;
   perform(uri: vscode.Uri, intent: Exclude<Intent, 'reload'>): Promise<void>;
@@ -93,7 +96,15 @@ export class EditorSession implements EditorApi {
   }
 
   async *conversion(_: undefined, signal: AbortSignal): AsyncGenerator<ConversionView, void, undefined> {
-    for await (const state of this.services.conversionOf(this.document.uri.fsPath).values(signal)) yield conversionView(state);
+    const { fsPath } = this.document.uri;
+    const { reports } = this.services;
+    const conversion = this.services.conversionOf(fsPath);
+    for await (const _ of changes([conversion, reports.stored], signal)) {
+      const { phase } = conversion.value;
+      const tellsNone = phase === 'running' || phase === 'queued' || phase === 'done';
+      const last = tellsNone ? undefined : (await reports.list()).find((entry) => tellsOf(entry, fsPath));
+      yield conversionView(conversion.value, last === undefined ? undefined : finishedText(last.finished));
+    }
   }
 
   rows(request: RowsRequest): Promise<RowsReply> {

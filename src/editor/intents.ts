@@ -38,6 +38,7 @@ export function intents({ conversions, showReport, log }: IntentParts): Intents 
           return;
         case 'showReport':
           if (state.phase === 'done') await actions.showReport(state);
+          else await vscode.commands.executeCommand('fp8.showReport', uri);
           return;
         case 'showLog':
           actions.showLog();

@@ -114,6 +114,7 @@ function summary(points: readonly PlotPoint[]): string {
 function range(all: readonly number[]): string {
   const values = [...all].sort((a, b) => a - b);
   const [least = 0, median = 0, most = 0] = [values[0], values[values.length >> 1], values.at(-1)];
+  if (formatPercent(least) === formatPercent(most)) return `${values.length === 1 ? '' : 'all '}${formatPercent(median)}`;
   return `median ${formatPercent(median)}, ${formatPercent(least)} to ${formatPercent(most)}`;
 }
 

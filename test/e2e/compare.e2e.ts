@@ -18,7 +18,7 @@ export const compareWithSource: Scenario = async ({ workbench, step }) => {
     const page = workbench.webviewFrame();
     await page.locator('h1', { hasText: 'kjv-lm.safetensors ↔' }).waitFor();
     await page.locator('.compare-status', { hasText: 'Relative error of all quantized tensors together, as in the report' }).waitFor();
-    await reads(page.locator('.compare-status'), /report: \d\.\d %/);
+    await reads(page.locator('.compare-status'), /report: \d\.\d\s%/);
     await reads(page.locator('.totals'), /Changed\s*35[\s\S]*Equal\s*13/);
   });
   await step('find the worst first', async () => {

@@ -71,6 +71,11 @@ export const openConverted: Scenario = async ({ workbench, workspace, step }) =>
     await firstRow(workbench.webviewFrame()).waitFor();
     await reads(workbench.webviewFrame().locator('.legend'), /F8_E4M3/);
   });
+  await step('find its report from there', async () => {
+    await workbench.webviewFrame().getByRole('button', { name: 'Last Report' }).click();
+    await workbench.page.locator('.tab', { hasText: 'report' }).waitFor();
+    await reads(workbench.webviewFrame().locator('body'), /35 quantized, 13 kept/);
+  });
   await step('ask before replacing it, and take no for an answer', async () => {
     await workbench.command('View: Close All Editors');
     const again = await workbench.openInCustomEditor(modelName);

@@ -84,7 +84,7 @@ export const quantizedSource: Scenario = withFiles(writeQuantizedModel, async (c
     await frame.getByRole('combobox', { name: 'Target' }).press('ArrowDown');
     await frame.locator('#help-target', { hasText: 'two of fraction' }).waitFor();
     await frame.getByRole('combobox', { name: 'Rounding', exact: true }).press('End');
-    await frame.locator('.strip', { hasText: 'Nearest rounding · float8_e5m2' }).waitFor();
+    await frame.locator('.strip', { hasText: 'Nearest rounding · FP8 E5M2' }).waitFor();
     await takePicture(context, 'panel-requantize');
   });
   await step('convert it', async () => {

@@ -1,5 +1,6 @@
 /** reportText: what a job did, for people. Pure. */
 import { formatBytes, formatInteger, formatQuantity, formatSeconds } from '../../base/format';
+import { outputErrorOf, worstFirst } from '../../engine/job/outputError';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import { steeringGroups } from '../../engine/plan/steering';
 import { kindOfReason, percentOf, steeringLines } from './planText';
@@ -45,7 +46,7 @@ function errorTable(
 ): readonly string[] {
   if (quantized.length === 0) return [];
   if (detail === 'every tensor') return ['', ...tensorTable('tensor', quantized, report, style)];
-  return ['', ...tensorTable('largest errors', worst(quantized), report, style)];
+  return ['', ...tensorTable('largest errors', worstFirst(quantized).slice(0, WORST_TENSORS), report, style)];
 }
 
 /** The objective is what rounding minimises: how far the layers' outputs move. */
@@ -110,13 +111,12 @@ function kindsText(tensors: readonly TensorReport[]): string {
   return `: ${list.join(', ')}`;
 }
 
-function worst(quantized: readonly TensorReport[]): readonly TensorReport[] {
-  return [...quantized].sort((a, b) => (b.relativeError ?? 0) - (a.relativeError ?? 0)).slice(0, WORST_TENSORS);
-}
-
 function tensorTable(title: string, tensors: readonly TensorReport[], { recipe }: JobReport, style: Style): readonly string[] {
-  const rows = tensors.map(({ name, relativeError, objective, objectiveNearest, sweeps, seconds }) => [
+  const errors = tensors.map((tensor) => outputErrorOf(tensor)?.written);
+  const weighed = errors.some((error) => error !== undefined);
+  const rows = tensors.map(({ name, relativeError, objective, objectiveNearest, sweeps, seconds }, index) => [
     printable(name),
+    ...(weighed ? [errors[index] === undefined ? '–' : errorPercent(errors[index])] : []),
     errorPercent(relativeError ?? 0),
     objective === undefined || !objectiveNearest ? '–' : (objective / objectiveNearest).toFixed(3),
     sweeps === undefined ? '–' : formatInteger(sweeps),
@@ -125,7 +125,8 @@ function tensorTable(title: string, tensors: readonly TensorReport[], { recipe }
   return table(
     [
       { title, align: 'left' },
-      { title: 'error', align: 'right' },
+      ...(weighed ? [{ title: 'output error', align: 'right' } as const] : []),
+      { title: weighed ? 'weight error' : 'error', align: 'right' },
       { title: '÷ nearest', align: 'right' },
       { title: recipe.rounding === 'tpec' ? 'steps' : 'sweeps', align: 'right' },
       { title: 'time', align: 'right' },

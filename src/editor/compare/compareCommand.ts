@@ -5,23 +5,38 @@ import { isQuantized } from '../../engine/inspect/pairTensors';
 import { readModelSource } from '../../engine/safetensors/modelSource';
 import { INDEX_SUFFIX, isIndexPath } from '../../engine/safetensors/shardIndex';
 import { activeModel, isModel } from '../commands';
+import { relationOf, type ReportEntry } from '../report/reportEntry';
+import type { Reports } from '../report/reports';
 
-export async function filesToCompare(uri: unknown, more: unknown): Promise<readonly [string, string] | undefined> {
+export async function filesToCompare(
+  uri: unknown,
+  more: unknown,
+  reports: Pick<Reports, 'list'>,
+): Promise<readonly [string, string] | undefined> {
   const selected = Array.isArray(more) ? more.filter((item): item is vscode.Uri => item instanceof vscode.Uri && isModel(item)) : [];
   const [first = uri instanceof vscode.Uri ? uri : activeModel(), second] = selected;
-  const left = first ?? (await pick('Compare Which Model?', undefined));
+  const left = first ?? (await pick('Compare Which Model?', undefined, []));
   if (left === undefined) return undefined;
-  const right = second ?? (await pick(`Compare ${basename(left.fsPath)} with…`, left));
+  const right = second ?? (await pick(`Compare ${basename(left.fsPath)} with…`, left, await reports.list()));
   return right === undefined ? undefined : inOrder(left.fsPath, right.fsPath);
 }
 
-async function pick(title: string, known: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
+/** Of the known model the own conversions come first, or what it was converted from. */
+async function pick(title: string, known: vscode.Uri | undefined, reports: readonly ReportEntry[]): Promise<vscode.Uri | undefined> {
   const files = await vscode.workspace.findFiles('**/*.{safetensors,safetensors.index.json}', undefined, 500);
   const found = withoutShards(files).filter(({ fsPath }) => fsPath !== known?.fsPath);
-  const near = (uri: vscode.Uri): number => (known !== undefined && dirname(uri.fsPath) === dirname(known.fsPath) ? 0 : 1);
+  const relation = (uri: vscode.Uri): string | undefined =>
+    known === undefined ? undefined : relationOf(uri.fsPath, known.fsPath, reports);
+  const near = (uri: vscode.Uri): number => {
+    if (relation(uri) !== undefined) return 0;
+    return known !== undefined && dirname(uri.fsPath) === dirname(known.fsPath) ? 1 : 2;
+  };
   const items = found
     .sort((a, b) => near(a) - near(b) || a.fsPath.localeCompare(b.fsPath))
-    .map((uri) => ({ label: basename(uri.fsPath), description: vscode.workspace.asRelativePath(dirname(uri.fsPath)), uri }));
+    .map((uri) => {
+      const folder = vscode.workspace.asRelativePath(dirname(uri.fsPath));
+      return { label: basename(uri.fsPath), description: [relation(uri), folder].filter((part) => part !== undefined).join(' · '), uri };
+    });
   const browse = { label: 'Browse…', description: 'another folder', uri: undefined };
   const picked = items.length === 0 ? browse : await vscode.window.showQuickPick([...items, browse], { title, matchOnDescription: true });
   if (picked === undefined || picked.uri !== undefined) return picked?.uri;

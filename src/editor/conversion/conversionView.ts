@@ -3,10 +3,12 @@ import { basename } from 'node:path';
 import type { ConversionView } from '../../webview/protocol/views';
 import type { ConversionState } from './conversionState';
 
-export function conversionView(state: ConversionState): ConversionView {
+/** `lastReport`: when the last report of this model was made, in words. */
+export function conversionView(state: ConversionState, lastReport?: string): ConversionView {
+  const report = lastReport === undefined ? undefined : { lastReport };
   switch (state.phase) {
     case 'idle':
-      return { phase: 'idle' };
+      return { phase: 'idle', ...report };
     case 'queued':
       return { phase: 'queued', outputName: basename(state.output) };
     case 'running': {
@@ -39,10 +41,10 @@ export function conversionView(state: ConversionState): ConversionView {
       };
     }
     case 'failed':
-      return { phase: 'failed', message: state.error.message };
+      return { phase: 'failed', message: state.error.message, ...report };
     case 'interrupted':
-      return { phase: 'interrupted', outputName: basename(state.output), leftBehind: state.leftBehind };
+      return { phase: 'interrupted', outputName: basename(state.output), leftBehind: state.leftBehind, ...report };
     case 'cancelled':
-      return { phase: 'cancelled' };
+      return { phase: 'cancelled', ...report };
   }
 }

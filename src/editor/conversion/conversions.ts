@@ -99,9 +99,10 @@ export class Conversions {
     if (!signal.aborted) {
       state.value = { phase: 'running', output, finished: [] };
       for await (const event of this.converter.convert(request, signal)) {
-        this.onEvent(source, event);
         const next = afterEvent(state.value, output, event);
         if (next !== state.value) state.value = next;
+        // Afterwards: whoever hears of it may look at the state.
+        this.onEvent(source, event);
         if (isOutcome(next)) return next;
       }
     }

@@ -7,6 +7,7 @@ import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { modelFamily } from '../../engine/plan/modelFamily';
 import { overrideLookup, type Override } from '../../engine/plan/overrides';
 import type { Plan } from '../../engine/plan/plan';
+import { PRESETS } from '../../engine/plan/presets';
 import type { OutputForm } from '../../engine/plan/outputForm';
 import { plannedBytes } from '../../engine/plan/plannedBytes';
 import { parsePattern } from '../../engine/plan/tensorPattern';
@@ -109,10 +110,10 @@ function recognised(header: Header): PanelView['recognised'] {
 
 function presetChoices(current: string): readonly Choice[] {
   const choices = [
-    { value: 'auto', label: 'Automatic' },
+    { value: 'auto', label: PRESETS.auto.label },
     { value: 'none', label: 'None' },
-    { value: 't5xxl', label: 'T5-XXL text encoder' },
-    { value: 'keep_distillation', label: 'Keep distillation layers' },
+    { value: 't5xxl', label: PRESETS.t5xxl.label },
+    { value: 'keep_distillation', label: PRESETS.keep_distillation.label },
   ];
   return choices.some(({ value }) => value === current) ? choices : [...choices, { value: current, label: current.replaceAll('+', ' + ') }];
 }

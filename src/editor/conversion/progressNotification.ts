@@ -1,7 +1,7 @@
 /** The progress notification of a conversion: how far, which tensor, how fast, how long still, and Cancel. */
 import * as vscode from 'vscode';
 import type { ReadonlyObservable } from '../../base/observable';
-import { formatSeconds, formatThroughput } from '../../base/format';
+import { formatProgress, formatThroughput, formatTimeLeft } from '../../base/format';
 import type { JobProgress } from '../../engine/job/jobEvent';
 import type { ConversionOutcome, ConversionState } from './conversionState';
 
@@ -41,9 +41,9 @@ export async function withProgressNotification(
 }
 
 export function progressMessage(progress: JobProgress): string {
-  const parts = [`${Math.floor(progress.fraction * 100)} %`];
+  const parts = [formatProgress(progress.fraction)];
   if (progress.bytesPerSecond > 0) parts.push(formatThroughput(progress.bytesPerSecond));
-  if (progress.remainingSeconds !== undefined) parts.push(`${formatSeconds(progress.remainingSeconds)} left`);
+  if (progress.remainingSeconds !== undefined) parts.push(formatTimeLeft(progress.remainingSeconds));
   const [current] = progress.current;
   return [parts.join(' · '), ...(current === undefined ? [] : [current])].join(' · ');
 }

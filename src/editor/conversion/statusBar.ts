@@ -1,7 +1,7 @@
 /** The status bar's item: how far conversions are, and the way to them. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { formatSeconds } from '../../base/format';
+import { formatProgress, formatTimeLeft } from '../../base/format';
 import type { ConversionState } from './conversionState';
 import type { Conversions } from './conversions';
 import { progressMessage } from './progressNotification';
@@ -41,7 +41,7 @@ export class ConversionStatusBar implements vscode.Disposable {
 function shortly(state: ConversionState): string {
   if (state.phase !== 'running' || state.progress === undefined) return 'starting';
   const { fraction, remainingSeconds } = state.progress;
-  return `${Math.floor(fraction * 100)} %${remainingSeconds === undefined ? '' : ` · ${formatSeconds(remainingSeconds)} left`}`;
+  return `${formatProgress(fraction)}${remainingSeconds === undefined ? '' : ` · ${formatTimeLeft(remainingSeconds)}`}`;
 }
 
 function atLength(state: ConversionState): string {

@@ -2,17 +2,16 @@
 import { basename, dirname } from 'node:path';
 import type { EngineError } from '../../engine/errors';
 import { parametersOf } from '../../engine/inspect/parameters';
-import { chooseEncoding, wishOf } from '../../engine/plan/chooseEncoding';
 import { TARGET_FACTS } from '../../engine/plan/encoding';
 import { defaultOutputPath } from '../../engine/plan/outputPath';
 import type { Action, PlannedTensor } from '../../engine/plan/plan';
-import type { Recipe } from '../../engine/plan/recipe';
 import { plannedTensors } from '../../engine/plan/stored/plannedTensors';
 import type { Header, TensorInfo } from '../../engine/safetensors/header';
 import type { DtypeShare, FileView, InvalidFileView, InventoryView } from '../../webview/protocol/views';
 import { problemOf } from '../conversion/remedies';
 import { architectureView, metadataView, rankShares, sizeShares } from './headerViews';
 import type { KnownState } from './modelDocument';
+import { recipeWords } from './recipeWords';
 
 /** The output where the user has named one. */
 export interface NamedOutput {
@@ -107,33 +106,6 @@ function dtypeShares(tensors: readonly TensorInfo[]): readonly DtypeShare[] {
   return [...shares].map(([dtype, share]) => ({ dtype, ...share })).sort((a, b) => b.bytes - a.bytes);
 }
 
-const ROUNDING_WORDS: Readonly<Record<Recipe['rounding'], string>> = {
-  learned: 'Learned rounding',
-  tpec: 'TPEC rounding',
-  nearest: 'Nearest rounding',
-};
-
-const LAYOUT_WORDS: Readonly<Record<Recipe['layout'], string>> = {
-  comfyui: 'ComfyUI layout',
-  'comfyui-legacy': 'legacy ComfyUI layout',
-  'compressed-tensors': 'compressed-tensors layout',
-  huggingface: 'Hugging Face layout',
-  plain: 'plain layout',
-};
-
-export function recipeWords(recipe: Recipe): string {
-  const convolutions = recipe.convolutions === 'quantize' ? ['with convolutions'] : [];
-  const embeddings = recipe.embeddings === 'quantize' ? ['with embeddings'] : [];
-  return [
-    ROUNDING_WORDS[recipe.rounding],
-    recipe.target,
-    ...granularityWords(recipe),
-    LAYOUT_WORDS[recipe.layout],
-    ...convolutions,
-    ...embeddings,
-  ].join(' · ');
-}
-
 function invalidView(path: string, error: EngineError, revision: number): InvalidFileView {
   const { rule, tensor } = error.details;
   return {
@@ -171,12 +143,4 @@ function titleOf(error: EngineError): string {
 function withoutPath(message: string, path: string): string {
   const rest = message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
   return rest.charAt(0).toUpperCase() + rest.slice(1);
-}
-
-/** Nothing where it goes without saying: what `auto` has for the whole tensor or each row, and the blocks that a target prescribes. */
-function granularityWords(recipe: Recipe): readonly string[] {
-  const { granularity } = chooseEncoding(wishOf(recipe));
-  if (granularity.kind === 'block' && TARGET_FACTS[recipe.target].block === undefined)
-    return [`blocks of ${granularity.rows} × ${granularity.columns}`];
-  return recipe.granularity === 'auto' ? [] : [`a scale for each ${granularity.kind}`];
 }

@@ -20,6 +20,7 @@ import {
   type TensorsRequest,
 } from '../../webview/protocol/inventoryApi';
 import type { Query, RowsReply } from '../../webview/protocol/query';
+import { problemOf } from '../conversion/remedies';
 import { exportInventory } from './exportInventory';
 import { openHex } from './hexView';
 import { Inventory } from './inventory';
@@ -155,6 +156,13 @@ export class InventorySession implements InventoryApi {
   async *previewRounding({ revision, tensor }: TensorRequest, signal: AbortSignal): AsyncGenerator<RoundingPreviewView, void, undefined> {
     const planned = this.#at(revision)?.inventory.tensor(tensor);
     if (planned === undefined) return;
+    const state = this.document.state.value;
+    if (state.kind === 'valid' && state.problem !== undefined) {
+      const { text, remedies } = problemOf(state.problem);
+      const lacksFile = remedies.some(({ kind }) => kind === 'browse');
+      yield { phase: 'failed', message: text, ...(lacksFile ? { lacks: 'calibration file' } : undefined) };
+      return;
+    }
     const { recipe, device, threads } = this.services.wanted(this.document.uri);
     const request = { path: this.document.uri.fsPath, tensor: planned.source.name, threads, recipe, device };
     for await (const event of this.services.inspector.preview(request, signal)) {

@@ -1,7 +1,8 @@
 /** markdownReport: a job's report as a Markdown document. Pure. */
 import { basename } from 'node:path';
-import { formatBytes, formatInteger, formatPercent, formatSeconds, formatShape } from '../../base/format';
+import { formatBytes, formatInteger, formatPercent, formatQuantity, formatSeconds, formatShape } from '../../base/format';
 import { modelSeenText } from '../../engine/families/modelSeen';
+import { outputErrorOf, worstFirst } from '../../engine/job/outputError';
 import type { JobReport, TensorReport } from '../../engine/job/report';
 import { steeringGroups, steeringText } from '../../engine/plan/steering';
 import { conversionFacts } from './conversionFacts';
@@ -9,8 +10,9 @@ import { escapeMarkdown, inlineCode, table, unbroken } from './markdown';
 
 const WORST_TENSORS = 10;
 const LEGEND =
-  '*Error*: size of the rounding error relative to the weights. *Objective*: what is minimised, as a share of what nearest rounding reaches. ' +
-  'Learned rounding may have the larger error: it arranges the errors so that they cancel in what the layer puts out, and that is what the objective measures.';
+  '*Output error*: √objective ÷ ‖W‖, the error as it reaches what the layer puts out. *Weight error*: size of the rounding error relative to the weights. ' +
+  '*Objective*: what is minimised, as a share of what nearest rounding reaches. ' +
+  'Learned rounding may have the larger weight error: it arranges the errors so that they cancel in what the layer puts out, and that is what the objective measures.';
 
 export function markdownReport(report: JobReport): string {
   const quantized = report.tensors.filter(({ action }) => action === 'quantize');
@@ -20,7 +22,9 @@ export function markdownReport(report: JobReport): string {
     overview(report),
     ...(report.warnings.length > 0 ? ['## Warnings', list(report.warnings)] : []),
     ...steering(quantized),
-    ...(quantized.length > WORST_TENSORS ? ['## Largest errors', quantizedTable(worst(quantized)), LEGEND] : []),
+    ...(quantized.length > WORST_TENSORS
+      ? ['## Largest errors', quantizedTable(worstFirst(quantized).slice(0, WORST_TENSORS)), LEGEND]
+      : []),
     ...(quantized.length > 0 ? ['## Quantized tensors', quantizedTable(quantized), LEGEND] : []),
     ...others(report.tensors),
     '## Time',
@@ -60,7 +64,7 @@ function overview(report: JobReport): string {
       ['Model', escapeMarkdown(modelSeenText(model, 'every reason'))],
       ['Tensors', actions.join(', ')],
       ...conversionFacts(report).map(({ label, value }) => [label, escapeMarkdown(value)]),
-      ['Device', escapeMarkdown(`${summary.deviceName} (${summary.device}), ${formatInteger(summary.threads)} threads`)],
+      ['Device', escapeMarkdown(`${summary.deviceName} (${summary.device}), ${formatQuantity(summary.threads, 'thread')}`)],
       ['Peak memory', formatBytes(summary.peakMemoryBytes)],
     ],
   );
@@ -79,17 +83,14 @@ function timeTable({ summary: { seconds } }: JobReport): string {
   );
 }
 
-function worst(quantized: readonly TensorReport[]): readonly TensorReport[] {
-  return [...quantized].sort((a, b) => (b.relativeError ?? 0) - (a.relativeError ?? 0)).slice(0, WORST_TENSORS);
-}
-
 function quantizedTable(tensors: readonly TensorReport[]): string {
   return table(
     [
       { title: 'Tensor' },
       { title: 'Shape', align: 'end' },
       { title: 'Size', align: 'end' },
-      { title: 'Error', align: 'end' },
+      { title: 'Output error', align: 'end' },
+      { title: 'Weight error', align: 'end' },
       { title: 'Objective', align: 'end' },
       { title: 'Steered by' },
       { title: 'Sweeps', align: 'end' },
@@ -99,6 +100,7 @@ function quantizedTable(tensors: readonly TensorReport[]): string {
       inlineCode(tensor.name),
       unbroken(formatShape(tensor.shape)),
       unbroken(formatBytes(tensor.bytesOut)),
+      outputError(tensor),
       tensor.relativeError === undefined ? '' : unbroken(formatPercent(tensor.relativeError)),
       objectiveShare(tensor),
       tensor.statistics === undefined ? '' : steeredBy(tensor.statistics),
@@ -106,6 +108,11 @@ function quantizedTable(tensors: readonly TensorReport[]): string {
       unbroken(formatSeconds(tensor.seconds)),
     ]),
   );
+}
+
+function outputError(tensor: TensorReport): string {
+  const error = outputErrorOf(tensor);
+  return error === undefined ? '' : unbroken(formatPercent(error.written));
 }
 
 /** Inputs × outputs. */

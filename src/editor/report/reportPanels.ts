@@ -25,13 +25,16 @@ export class ReportPanels implements vscode.WebviewPanelSerializer {
   }
 
   async show(report: JobReport): Promise<void> {
-    const id = await this.reports.store(report);
+    this.showStored(await this.reports.store(report), report.output);
+  }
+
+  showStored(id: string, output: string): void {
     const open = this.#open.get(id);
     if (open !== undefined) {
       open.reveal();
       return;
     }
-    const title = `${basename(report.output, '.safetensors')} report`;
+    const title = `${basename(output, '.safetensors')} report`;
     const panel = vscode.window.createWebviewPanel(REPORT_VIEW_TYPE, title, vscode.ViewColumn.Active, { enableFindWidget: true });
     this.#fill(panel, id);
   }

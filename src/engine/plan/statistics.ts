@@ -107,6 +107,7 @@ function missingInputs(statistics: Recipe['statistics'], { calibration, silent }
   if (statistics !== 'auto' && statistics !== 'calibrated') return undefined;
   if (silent?.includes('inputs') === true) return 'its inputs are all zero in the calibration file';
   if (calibration === 'outputs') return 'the calibration file has only outputs of this layer';
+  if (calibration === 'none') return statistics === 'calibrated' ? 'there is no calibration file' : undefined;
   return calibration === 'no layer' || statistics === 'calibrated' ? 'the calibration file does not have inputs of this layer' : undefined;
 }
 

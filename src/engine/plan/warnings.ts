@@ -20,13 +20,13 @@ export function planWarnings(
   tensors: readonly PlannedTensor[],
   recipe: Recipe,
   familyRuleOf: (tensorName: string) => FamilyRule | undefined,
-  recognition: Pick<Recognition, 'family' | 'naming'>,
+  recognition: Pick<Recognition, 'family' | 'naming' | 'components'>,
 ): readonly string[] {
   return [
     nothingToQuantize(tensors, recipe.overrides),
     unevenBlocks(tensors, recipe)?.sentence,
     unknownModel(tensors, recipe, recognition.family),
-    ...recipe.presets.map((preset) => idlePreset(tensors, preset)),
+    ...recipe.presets.map((preset) => idlePreset(tensors, preset) ?? strangePreset(tensors, preset, recognition)),
     idleOverrides(tensors, recipe.overrides),
     refusedOverrides(tensors, recipe.overrides),
     unusedParts(tensors, familyRuleOf),
@@ -107,7 +107,27 @@ function idlePreset(tensors: readonly PlannedTensor[], preset: keyof typeof PRES
   const { keep, remove } = PRESETS[preset];
   const patterns = [...keep, ...remove];
   if (tensors.some(({ source: { name } }) => patterns.some((pattern) => name.includes(pattern)))) return undefined;
-  return `The preset ${preset} matches no tensor: it may not be meant for this model.`;
+  return `The preset "${PRESETS[preset].label}" matches no tensor: it may not be meant for this model.`;
+}
+
+/** It does to one kind of model what is meant for another. What is of no known family may be of the preset's. */
+function strangePreset(
+  tensors: readonly PlannedTensor[],
+  preset: keyof typeof PRESETS,
+  { family, components }: Pick<Recognition, 'family' | 'components'>,
+): string | undefined {
+  const { label, families, keep, remove } = PRESETS[preset];
+  if (families === 'any' || family === 'unknown' || components.some((component) => families.includes(component.family))) return undefined;
+  const does = (verb: string, rule: RuleId, patterns: readonly string[]): string | undefined => {
+    const named = tensors.filter((tensor) => tensor.rule === rule && patterns.some((pattern) => tensor.source.name.includes(pattern)));
+    const [first] = named;
+    if (first === undefined) return undefined;
+    const others = named.length === 1 ? '' : ` and ${formatQuantity(named.length - 1, 'other')}`;
+    return `${verb} "${first.source.name}"${others}`;
+  };
+  const done = does('removes', 'preset-remove', remove) ?? does('keeps', 'preset-keep', keep);
+  if (done === undefined) return undefined;
+  return `The preset "${label}" ${done}, and is not meant for this model, recognised as ${familyOf(family).title}.`;
 }
 
 function idleOverrides(tensors: readonly PlannedTensor[], overrides: readonly Override[]): string | undefined {
@@ -137,9 +157,17 @@ function refusedOverrides(tensors: readonly PlannedTensor[], overrides: readonly
   if (first === undefined) return undefined;
   const concerned = new Set(refused.map(({ override }) => override));
   const all = decided.filter(({ override }) => concerned.has(override)).length;
+  const { match } = first.override;
+  const { name } = first.tensor.source;
   const others = concerned.size === 1 ? '' : ` and ${formatQuantity(concerned.size - 1, 'other')}`;
+  const example = match === name ? '' : `, e.g. "${name}"`;
+  if (all === 1) return `The override "${match}": its only tensor cannot be quantized${example}.`;
   const whose = concerned.size === 1 ? 'its' : 'their';
-  return `The override "${first.override.match}"${others}: ${refused.length} of ${whose} ${formatQuantity(all, 'tensor')} cannot be quantized, e.g. "${first.tensor.source.name}".`;
+  const refusedOnes =
+    refused.length === all
+      ? `none of ${whose} ${formatQuantity(all, 'tensor')} can`
+      : `${refused.length} of ${whose} ${formatQuantity(all, 'tensor')} cannot`;
+  return `The override "${match}"${others}: ${refusedOnes} be quantized${example}.`;
 }
 
 /** A family takes nothing away by itself: the whole model may be wanted. */
@@ -150,7 +178,7 @@ function unusedParts(tensors: readonly PlannedTensor[], familyRuleOf: (tensorNam
   });
   const [first] = rules;
   if (first === undefined) return undefined;
-  return `${first.reason.replace(/\.$/, '')}, and ${formatQuantity(rules.length, 'tensor')} are not of it: the preset t5xxl leaves them out.`;
+  return `${first.reason.replace(/\.$/, '')}, and ${formatQuantity(rules.length, 'tensor')} are not of it: the preset "${PRESETS.t5xxl.label}" leaves them out.`;
 }
 
 function quantizedConvolutions(tensors: readonly PlannedTensor[]): string | undefined {

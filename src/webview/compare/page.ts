@@ -1,6 +1,6 @@
 /** The comparison's page: two files, how far the comparison is, and their tensors, the worst first. */
 import { RpcClient } from '../../rpc/client';
-import { formatInteger, formatPercent, formatSeconds, formatThroughput } from '../../base/format';
+import { formatInteger, formatPercent, formatProgress, formatSeconds, formatThroughput, formatTimeLeft } from '../../base/format';
 import { element, setText } from '../dom';
 import { icon } from '../icons';
 import { openMenu, type MenuPlace } from '../menu';
@@ -134,15 +134,15 @@ class ComparisonPage {
         this.#status.replaceChildren(this.#running.root);
       }
       this.#running.show(phase.fraction);
-      const rest = phase.remainingSeconds === undefined ? '' : ` · ${formatSeconds(phase.remainingSeconds)} left`;
-      this.#running.say(`Comparing ${Math.floor(phase.fraction * 100)} % · ${formatThroughput(phase.bytesPerSecond)}${rest}`);
+      const rest = phase.remainingSeconds === undefined ? '' : ` · ${formatTimeLeft(phase.remainingSeconds)}`;
+      this.#running.say(`Comparing ${formatProgress(phase.fraction)} · ${formatThroughput(phase.bytesPerSecond)}${rest}`);
       return;
     }
     this.#running = undefined;
     const again = element('button', { class: 'link', text: 'Compare Again' });
     again.type = 'button';
     again.addEventListener('click', () => this.#do('again'));
-    this.#status.replaceChildren(element('span', { role: 'status' }, [`${sentence(phase)} `, again]));
+    this.#status.replaceChildren(element('span', { role: 'status' }, [`${unbroken(sentence(phase))} `, again]));
   }
 
   async #ask(): Promise<void> {
@@ -190,6 +190,11 @@ class ComparisonPage {
   #do(command: ComparisonCommand): void {
     void this.host.request('comparisonCommand', command);
   }
+}
+
+/** A figure and its unit stay on one line. */
+function unbroken(text: string): string {
+  return text.replace(/(\d) (%|s|min|h)(?![\w])/g, '$1\u00a0$2');
 }
 
 function sentence(phase: Exclude<ComparisonView['phase'], { readonly phase: 'running' }>): string {

@@ -1,5 +1,13 @@
 /** What the conversion strip holds in each phase of a conversion. */
-import { formatBytes, formatInteger, formatPercent, formatSeconds, formatThroughput } from '../../base/format';
+import {
+  formatBytes,
+  formatInteger,
+  formatPercent,
+  formatProgress,
+  formatSeconds,
+  formatThroughput,
+  formatTimeLeft,
+} from '../../base/format';
 import { element, setText } from '../dom';
 import { icon } from '../icons';
 import type { Intent } from '../protocol/editorApi';
@@ -38,6 +46,7 @@ export function ready({ output, sourceBytes, tensors }: Proposal, phase: Waiting
         [
           element('span', { class: 'message strip-problem', text: problem }),
           element('span', { class: 'message strip-problem-place', text: 'The options say why, and what can be done.' }),
+          ...reportLink(phase, events),
         ],
       ),
       buttons(makeToggle(), button({ ...convert, disabled: problem })),
@@ -47,10 +56,19 @@ export function ready({ output, sourceBytes, tensors }: Proposal, phase: Waiting
   return [
     lines(
       [dim('Output'), element('span', { class: 'strip-name', text: output.fileName, title: `${output.directory}/${output.fileName}` })],
-      [...before(phase), ...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []), recipe],
+      [...before(phase), ...(tensors > 0 ? [sizes(sourceBytes, output.fileSize)] : []), recipe, ...reportLink(phase, events)],
     ),
     buttons(makeToggle(), button(tensors > 0 ? convert : { ...convert, disabled: 'There is nothing to quantize' })),
   ];
+}
+
+/** To what is known of an earlier conversion. */
+function reportLink({ lastReport }: Pick<Waiting, 'lastReport'>, events: StripEvents): readonly HTMLElement[] {
+  if (lastReport === undefined) return [];
+  const link = element('button', { class: 'link', text: 'Last Report', title: `Of the conversion that ended ${lastReport}` });
+  link.type = 'button';
+  link.addEventListener('click', () => events.onIntent('showReport'));
+  return [link];
 }
 
 /** How the last conversion ended, where it did not end well. */
@@ -93,7 +111,7 @@ export function makeRunning(events: StripEvents): RunningStrip {
       const { progress } = view;
       bar.classList.toggle('indeterminate', progress === undefined);
       setText(name, view.outputName);
-      setText(percent, progress === undefined ? '' : `${Math.floor(progress.fraction * 100)} %`);
+      setText(percent, progress === undefined ? '' : formatProgress(progress.fraction));
       setText(numbers, progress === undefined ? 'Starting the engine' : progressNumbers(progress));
       setText(current, progress?.current.join(', ') ?? '');
       if (progress === undefined) bar.removeAttribute('aria-valuenow');
@@ -133,7 +151,7 @@ export function ended(view: Phase<'done' | 'failed'>, events: StripEvents): read
       return [
         lines(
           [icon('error'), element('span', { class: 'strip-name', text: 'Conversion failed' })],
-          [element('span', { class: 'message', text: view.message })],
+          [element('span', { class: 'message', text: view.message }), ...reportLink(view, events)],
         ),
         buttons(makeToggle(), button({ label: 'Show Log', appearance: 'secondary', onPress: () => events.onIntent('showLog') }), again),
       ];
@@ -170,7 +188,7 @@ function sizes(before: number, after: number): HTMLElement {
 function progressNumbers(progress: ProgressView): string {
   const parts = [`${formatInteger(progress.tensorsDone)} of ${formatInteger(progress.tensorsTotal)} tensors`];
   if (progress.bytesPerSecond > 0) parts.push(formatThroughput(progress.bytesPerSecond));
-  if (progress.remainingSeconds !== undefined) parts.push(`${formatSeconds(progress.remainingSeconds)} left`);
+  if (progress.remainingSeconds !== undefined) parts.push(formatTimeLeft(progress.remainingSeconds));
   return parts.join(' · ');
 }
 

@@ -54,8 +54,20 @@ export function formatFields({ onOptions }: FieldEvents): readonly Field[] {
   ];
 }
 
-export function formatSummary({ options }: PanelView): string {
-  return `${TARGET_LABELS[options.target]} · ${LAYOUT_LABELS[options.layout]}`;
+export function formatSummary({ options, presets }: PanelView): string {
+  const { preset, target, granularity, layout } = options;
+  const named = presets.find(({ value }) => value === preset)?.label ?? preset;
+  return [
+    TARGET_LABELS[target],
+    LAYOUT_LABELS[layout],
+    ...(granularity === 'auto' ? [] : [granularityLabel(options).toLowerCase()]),
+    ...(preset === 'auto' ? [] : [preset === 'none' ? 'no preset' : named]),
+  ].join(' · ');
+}
+
+function granularityLabel(options: Options): string {
+  const value = granularityValue(options);
+  return granularityChoices(options).find((choice) => choice.value === value)?.label ?? value;
 }
 
 function presetHelp({ options, recognised }: PanelView): string {

@@ -1,4 +1,5 @@
 /** The fields that say where the output goes, and where the work is done. */
+import { formatQuantity } from '../../base/format';
 import type { PanelView } from '../protocol/panelApi';
 import { button, textField, type DropdownChoice } from '../ui';
 import { dropdownField, field, helpId, type Field, type FieldEvents } from './field';
@@ -20,8 +21,12 @@ export function outputFields(events: FieldEvents): readonly Field[] {
   ];
 }
 
-export function outputSummary({ output }: PanelView): string {
-  return output.fileName;
+export function outputSummary({ output, options, devices }: PanelView): string {
+  const { device, threads } = options;
+  // Its free memory changes, and is not what was chosen.
+  const name = devices.find(({ value }) => value === device)?.label.replace(/ \([^()]* free\)$/, '') ?? device;
+  // The long name comes last: what differs from the default is never cut off.
+  return [...(device === 'auto' ? [] : [name]), ...(threads === 0 ? [] : [formatQuantity(threads, 'thread')]), output.fileName].join(' · ');
 }
 
 function outputField({ onOptions, onBrowse }: FieldEvents): Field {

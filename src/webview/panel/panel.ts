@@ -1,6 +1,6 @@
 /** The quantization panel: what can be chosen and what it would come to; while a conversion runs, how it goes. */
 import type { RpcClient } from '../../rpc/client';
-import { formatInteger, formatPercent, formatSeconds, formatThroughput } from '../../base/format';
+import { formatInteger, formatProgress, formatThroughput, formatTimeLeft } from '../../base/format';
 import { element, setText } from '../dom';
 import { makePlot } from '../plot';
 import type { EditorApi } from '../protocol/editorApi';
@@ -164,8 +164,8 @@ export class Panel {
 function numbers(progress: Extract<ConversionView, { readonly phase: 'running' }>['progress']): string {
   if (progress === undefined) return 'Starting the engine.';
   const { fraction, tensorsDone, tensorsTotal, bytesPerSecond, remainingSeconds } = progress;
-  const parts = [formatPercent(fraction), `${formatInteger(tensorsDone)} of ${formatInteger(tensorsTotal)} tensors`];
+  const parts = [formatProgress(fraction), `${formatInteger(tensorsDone)} of ${formatInteger(tensorsTotal)} tensors`];
   if (bytesPerSecond > 0) parts.push(formatThroughput(bytesPerSecond));
-  if (remainingSeconds !== undefined) parts.push(`about ${formatSeconds(remainingSeconds)} left`);
+  if (remainingSeconds !== undefined) parts.push(formatTimeLeft(remainingSeconds));
   return parts.join(' · ');
 }

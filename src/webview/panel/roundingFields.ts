@@ -1,9 +1,10 @@
 /** The fields that say how codes are chosen, and by what. */
 import { keepFocus } from '../keepFocus';
 import type { Options, PanelView } from '../protocol/panelApi';
+import { ROUNDING_LABELS, roundingDifferences } from '../protocol/labels';
 import { button, textField, type DropdownChoice } from '../ui';
 import { dropdownField, field, helpId, sliderField, type Field, type FieldEvents } from './field';
-import { helpOf, labelOf, type Offer } from './offer';
+import { helpOf, type Offer } from './offer';
 import {
   BIAS_OFFERS,
   biasHelp,
@@ -19,9 +20,9 @@ import {
 } from './statistics';
 
 const ROUNDING_OFFERS: readonly Offer<Options['rounding']>[] = [
-  { value: 'learned', label: 'Learned', help: 'Codes are chosen together: the layer’s output changes least.' },
-  { value: 'tpec', label: 'TPEC', help: 'The reference optimiser, for comparison.' },
-  { value: 'nearest', label: 'Nearest', help: 'Each weight to its nearest value. Fastest.' },
+  { value: 'learned', label: ROUNDING_LABELS.learned, help: 'Codes are chosen together: the layer’s output changes least.' },
+  { value: 'tpec', label: ROUNDING_LABELS.tpec, help: 'The original scripts’ own method, kept for comparison.' },
+  { value: 'nearest', label: ROUNDING_LABELS.nearest, help: 'Each weight to its nearest value. Fastest.' },
 ];
 
 /** Ranks that the dropdown offers beside the one that is chosen. */
@@ -38,7 +39,9 @@ export function roundingFields({ onOptions }: FieldEvents): readonly Field[] {
       choices: ({ options }) => rankChoices(options.topK),
       decides: iterates,
       help: ({ options }) =>
-        options.rounding === 'nearest' ? 'Nearest rounding looks at none.' : 'Principal components that steer the rounding (top_k).',
+        options.rounding === 'nearest'
+          ? 'Nearest rounding looks at none.'
+          : 'How many steer the rounding (top_k): fewer are faster and coarser.',
     }),
     sliderField('Iterations', { least: 100, most: 2000, step: 100 }, (numIter) => onOptions({ numIter }), {
       value: ({ options }) => options.numIter,
@@ -52,7 +55,7 @@ export function roundingFields({ onOptions }: FieldEvents): readonly Field[] {
 }
 
 export function roundingSummary({ options }: PanelView): string {
-  return labelOf(ROUNDING_OFFERS, options.rounding);
+  return [ROUNDING_LABELS[options.rounding], ...roundingDifferences(options)].join(' · ');
 }
 
 export function statisticsFields(events: FieldEvents): readonly Field[] {

@@ -1,21 +1,19 @@
 /** What the fields for statistics offer, and the line of help below each. Pure. */
 import type { Options } from '../protocol/panelApi';
-import { formatInteger } from '../../base/format';
-import { helpOf, labelOf, type Offer } from './offer';
+import { SIDES_LABELS, STATISTICS_LABELS, steeringDifferences } from '../protocol/labels';
+import { helpOf, type Offer } from './offer';
 
 export const STATISTICS_OFFERS: readonly Offer<Options['statistics']>[] = [
-  { value: 'auto', label: 'Automatic', help: 'Real inputs; else synthetic samples; else weights.' },
-  { value: 'gram', label: 'Weights alone', help: 'Their Gram matrix (gram). Needs nothing, and is fastest.' },
-  { value: 'propagated', label: 'Synthetic samples', help: 'They go through the model, where its shape is known (propagated).' },
-  { value: 'calibrated', label: 'Real inputs from a file', help: 'For every layer that the calibration file has (calibrated).' },
+  { value: 'auto', label: STATISTICS_LABELS.auto, help: 'Real inputs; else synthetic samples; else weights.' },
+  { value: 'gram', label: STATISTICS_LABELS.gram, help: 'Their Gram matrix (gram). Needs nothing, and is fastest.' },
+  { value: 'propagated', label: STATISTICS_LABELS.propagated, help: 'They go through the model, where its shape is known (propagated).' },
+  { value: 'calibrated', label: STATISTICS_LABELS.calibrated, help: 'For every layer that the calibration file has (calibrated).' },
 ];
 
-const DEFAULT_SAMPLES = 3072;
-
 export const SIDES_OFFERS: readonly Offer<Options['sides']>[] = [
-  { value: 'auto', label: 'Automatic', help: 'Both at full rank on the CPU, else inputs alone.' },
-  { value: 'input', label: 'Inputs', help: 'Which inputs of a layer matter. Faster.' },
-  { value: 'both', label: 'Inputs and outputs', help: 'Also which outputs matter: better, and several times slower.' },
+  { value: 'auto', label: SIDES_LABELS.auto, help: 'Both at full rank on the CPU, else inputs alone.' },
+  { value: 'input', label: SIDES_LABELS.input, help: 'Which inputs of a layer matter. Faster.' },
+  { value: 'both', label: SIDES_LABELS.both, help: 'Also which outputs matter: better, and several times slower.' },
 ];
 
 export const BIAS_OFFERS: readonly Offer<Options['biasCorrection']>[] = [
@@ -26,15 +24,7 @@ export const BIAS_OFFERS: readonly Offer<Options['biasCorrection']>[] = [
 /** What is chosen, for the heading of the folded section: where the statistics come from, and all else that differs from the default. */
 export function statisticsWords(options: Options): string {
   if (!isSteered(options)) return 'without effect';
-  const { statistics, sides, calibSamples, calibration, biasCorrection } = options;
-  const parts = [
-    labelOf(STATISTICS_OFFERS, statistics),
-    sides === 'auto' ? '' : labelOf(SIDES_OFFERS, sides).toLowerCase(),
-    calibSamples === DEFAULT_SAMPLES || statistics === 'gram' ? '' : `${formatInteger(calibSamples)} samples`,
-    calibration.split(/[\\/]/).at(-1) ?? '',
-    biasCorrection === 'off' ? 'no bias correction' : '',
-  ];
-  return parts.filter((part) => part !== '').join(' · ');
+  return [STATISTICS_LABELS[options.statistics], ...steeringDifferences(options)].join(' · ');
 }
 
 export function statisticsHelp(options: Options): string {
@@ -54,7 +44,10 @@ export function biasHelp(options: Options): string {
 
 export function samplesHelp(options: Options): string {
   if (!isSteered(options)) return '';
-  return options.statistics === 'gram' ? 'The weights alone need none.' : 'How many are sent through the model, where any are.';
+  if (options.statistics === 'gram') return 'The weights alone need none.';
+  return options.statistics !== 'propagated' && options.calibration !== ''
+    ? 'Only for layers that the file lacks or says little of.'
+    : 'How many are sent through the model, where any are.';
 }
 
 export function calibrationHelp(options: Options): string {

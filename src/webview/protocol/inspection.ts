@@ -37,7 +37,8 @@ export interface CastLossView {
 export type RoundingPreviewView =
   | { readonly phase: 'running'; readonly fraction: number }
   | { readonly phase: 'done'; readonly preview: PreviewResultView }
-  | { readonly phase: 'failed'; readonly message: string };
+  /** `lacks`: what would help. */
+  | { readonly phase: 'failed'; readonly message: string; readonly lacks?: 'calibration file' };
 
 export interface PreviewResultView {
   readonly nearestError: number;

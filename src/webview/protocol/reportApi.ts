@@ -16,6 +16,8 @@ export interface ReportView {
   readonly phases: readonly { readonly label: string; readonly seconds: number }[];
   /** Quantized ones, in file order. */
   readonly tensors: readonly ReportTensor[];
+  /** Of them, some that come off worst, worst first. */
+  readonly worst: readonly ReportTensor[];
   /** What was kept or removed, most bytes first. */
   readonly others: readonly ReportGroup[];
   readonly warnings: readonly string[];

@@ -93,8 +93,13 @@ export interface InvalidFileView {
   readonly reopen: 'possible' | 'impossible';
 }
 
+/** Of a conversion before this one, of the model or to it: when its report was made, in words. */
+interface LastReport {
+  readonly lastReport?: string;
+}
+
 export type ConversionView =
-  | { readonly phase: 'idle' }
+  | ({ readonly phase: 'idle' } & LastReport)
   /** Waits for another conversion to end. */
   | { readonly phase: 'queued'; readonly outputName: string }
   | { readonly phase: 'running'; readonly outputName: string; readonly progress?: ProgressView }
@@ -108,10 +113,10 @@ export type ConversionView =
       /** Objective of what was written as a share of what nearest rounding reaches. */
       readonly objectiveRatio?: number;
     }
-  | { readonly phase: 'failed'; readonly message: string }
-  | { readonly phase: 'cancelled' }
+  | ({ readonly phase: 'failed'; readonly message: string } & LastReport)
+  | ({ readonly phase: 'cancelled' } & LastReport)
   /** Cut off when the window closed or reloaded; `leftBehind` are files that could not be removed. */
-  | { readonly phase: 'interrupted'; readonly outputName: string; readonly leftBehind: readonly string[] };
+  | ({ readonly phase: 'interrupted'; readonly outputName: string; readonly leftBehind: readonly string[] } & LastReport);
 
 export interface ProgressView {
   /** 0–1. */

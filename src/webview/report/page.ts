@@ -4,11 +4,10 @@ import { formatBytes, formatInteger, formatPercent, formatSeconds } from '../../
 import { element } from '../dom';
 import { icon } from '../icons';
 import { makePlot } from '../plot';
-import type { ReportApi, ReportCommand, ReportTensor, ReportView } from '../protocol/reportApi';
+import type { ReportApi, ReportCommand, ReportView } from '../protocol/reportApi';
 import { button } from '../ui';
 import { makeVerification } from './verification';
 
-const WORST = 10;
 const AXIS = 'tensors, in the order of the file →';
 const WHY_LARGER =
   'The error of the weights may be larger than that of nearest rounding: learned rounding arranges the errors so that they cancel in the output of the ' +
@@ -40,7 +39,7 @@ export function makeReportPage(report: ReportView, host: RpcClient<ReportApi>): 
     ...sentences('Warnings', report.warnings, 'warning'),
     ...plots(report),
     element('div', { class: 'report-columns' }, [section('Time', [phases(report)]), section('Conversion', [facts(report)])]),
-    ...worst(report.tensors),
+    ...worst(report),
     ...others(report),
     ...sentences('Notes', report.notes, 'plain'),
   ]);
@@ -117,21 +116,24 @@ function facts(report: ReportView): HTMLElement {
   );
 }
 
-function worst(tensors: readonly ReportTensor[]): readonly HTMLElement[] {
-  const ordered = [...tensors].sort((a, b) => b.relativeError - a.relativeError).slice(0, WORST);
-  if (ordered.length === 0) return [];
-  const rows = ordered.map(({ name, shape, relativeError, objectiveShare, sweeps, seconds }) =>
+function worst({ tensors, worst: listed }: ReportView): readonly HTMLElement[] {
+  if (listed.length === 0) return [];
+  const weighed = listed.some(({ outputError }) => outputError !== undefined);
+  const rows = listed.map(({ name, shape, relativeError, outputError, objectiveShare, sweeps, seconds }) =>
     row([
       element('span', { class: 'report-name', text: name }),
       shape,
+      ...(weighed ? [outputError === undefined ? '–' : formatPercent(outputError)] : []),
       formatPercent(relativeError),
       objectiveShare === undefined ? '–' : formatPercent(objectiveShare),
       sweeps === undefined ? '–' : formatInteger(sweeps),
       shortTime(seconds),
     ]),
   );
-  const title = tensors.length > WORST ? `Largest errors, ${WORST} of ${formatInteger(tensors.length)} tensors` : 'Quantized tensors';
-  return [section(title, [table(['Tensor', 'Shape', 'Error', 'Objective', 'Sweeps', 'Time'], rows)])];
+  const all = formatInteger(tensors.length);
+  const title = tensors.length > listed.length ? `Largest errors, ${listed.length} of ${all} tensors` : 'Quantized tensors';
+  const errors = weighed ? ['Output error', 'Weight error'] : ['Weight error'];
+  return [section(title, [table(['Tensor', 'Shape', ...errors, 'Objective', 'Sweeps', 'Time'], rows)])];
 }
 
 function others({ others: groups }: ReportView): readonly HTMLElement[] {

@@ -6,7 +6,7 @@ import { keepFocus } from '../keepFocus';
 import { ACTION_LABELS } from '../inventory/columns';
 import { tool } from '../inventory/toolbar';
 import type { EditorApi } from '../protocol/editorApi';
-import type { CastLossView, PreviewResultView, StatisticsView } from '../protocol/inspection';
+import type { CastLossView, PreviewResultView, RoundingPreviewView, StatisticsView } from '../protocol/inspection';
 import type { TensorRequest } from '../protocol/inventoryApi';
 import type { TensorRow } from '../protocol/query';
 import type { InventoryView } from '../protocol/views';
@@ -168,12 +168,19 @@ export class Details {
     try {
       for await (const view of this.host.stream('previewRounding', request, AbortSignal.any([signal, stop.signal]))) {
         if (view.phase === 'running') status.show(view.fraction);
-        else draw('ended', view.phase === 'failed' ? [message(view.message)] : previewParts(view.preview));
+        else draw('ended', view.phase === 'failed' ? this.#refusal(view) : previewParts(view.preview));
       }
       if (stop.signal.aborted) draw('ended', []);
     } catch (error) {
       if (!signal.aborted) draw('ended', [message(String(error))]);
     }
+  }
+
+  /** With the way out where there is one. */
+  #refusal({ message: text, lacks }: Extract<RoundingPreviewView, { readonly phase: 'failed' }>): readonly HTMLElement[] {
+    if (lacks === undefined) return [message(text)];
+    const onPress = (): void => void this.host.request('panelCommand', 'browseCalibration');
+    return [message(text), button({ label: 'Browse for a File…', appearance: 'secondary', onPress })];
   }
 }
 

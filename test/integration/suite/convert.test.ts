@@ -45,6 +45,19 @@ describe('Convert to FP8', () => {
     assert.equal((await open(vscode.Uri.file(outcome.output))).kind, 'valid');
   });
 
+  it('keeps a report that nobody looked at, and lists it first', async () => {
+    const outcome = await convert(source, outputName);
+    assert.equal(outcome.phase, 'done');
+    void vscode.commands.executeCommand('fp8.showReport');
+    const label = await eventually('the report of the first entry opens', async () => {
+      // Does nothing while no list is there.
+      await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
+      const tab = vscode.window.tabGroups.activeTabGroup.activeTab;
+      return tab?.input instanceof vscode.TabInputWebview && tab.input.viewType.endsWith('fp8.report') ? tab.label : undefined;
+    });
+    assert.equal(label, 'converted report');
+  });
+
   it('refuses to replace a file that it was not told to replace', async () => {
     await writeFile(inWorkspace(outputName).fsPath, 'precious');
     const outcome = await convert(source, outputName);

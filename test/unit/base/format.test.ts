@@ -4,9 +4,11 @@ import {
   formatCount,
   formatInteger,
   formatPercent,
+  formatProgress,
   formatQuantity,
   formatSeconds,
   formatShape,
+  formatTimeLeft,
 } from '../../../src/base/format';
 
 describe('format', () => {
@@ -20,6 +22,23 @@ describe('format', () => {
       '100 MB',
       '1.00 GB',
       '67.0 GB',
+    ]);
+  });
+
+  it('tells progress and the time left no finer than they are known', () => {
+    expect([0, 0.067, 0.999, 1].map(formatProgress)).toEqual(['0 %', '6 %', '99 %', '100 %']);
+    expect([0, 3.4, 9.6, 17, 58, 88, 94, 597, 640, 3580, 7900].map(formatTimeLeft)).toEqual([
+      'about 1 s left',
+      'about 3 s left',
+      'about 10 s left',
+      'about 15 s left',
+      'about 1 min 00 s left',
+      'about 1 min 30 s left',
+      'about 1 min 30 s left',
+      'about 10 min left',
+      'about 11 min left',
+      'about 1 h 00 min left',
+      'about 2 h 10 min left',
     ]);
   });
 

@@ -81,6 +81,8 @@ describe('the fields for statistics', () => {
   it('tell what a choice lacks, and what it makes useless', () => {
     expect(statisticsHelp({ ...OPTIONS, statistics: 'calibrated' })).toBe('Choose a calibration file below.');
     expect(samplesHelp({ ...OPTIONS, statistics: 'gram' })).toBe('The weights alone need none.');
+    expect(samplesHelp({ ...OPTIONS, calibration: '/c.safetensors' })).toBe('Only for layers that the file lacks or says little of.');
+    expect(samplesHelp({ ...OPTIONS, calibration: '/c.safetensors', statistics: 'propagated' })).toContain('sent through the model');
     expect(calibrationHelp({ ...OPTIONS, calibration: '/c.safetensors' })).toBe('/c.safetensors');
     expect(calibrationHelp({ ...OPTIONS, calibration: '/c.safetensors', statistics: 'gram' })).toContain('not asked for');
   });

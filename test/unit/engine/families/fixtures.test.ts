@@ -63,7 +63,7 @@ test('what a family never needs is named in a warning, and stays unless it is as
   expect(tensors.filter(({ action }) => action === 'remove')).toEqual([]);
   expect(warnings).toEqual([
     expect.stringMatching(
-      /^T5 .*: text encoding uses the encoder alone, and 339 tensors are not of it: the preset t5xxl leaves them out\.$/,
+      /^T5 .*: text encoding uses the encoder alone, and 339 tensors are not of it: the preset "T5-XXL text encoder" leaves them out\.$/,
     ),
   ]);
 });

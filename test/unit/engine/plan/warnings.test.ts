@@ -60,7 +60,7 @@ it.each<[string, Readonly<Record<string, TensorSpec>>, Partial<Recipe>, string]>
     { layout: 'huggingface', granularity: 'block', blockSize: [48, 40] },
     'Nothing to quantize: the layout does not take 2 matrices (e.g. "a.weight"). 100 × 64 does not divide into 48 × 40 blocks, as transformers asks; the layout',
   ],
-  ['a preset for another model', { 'a.weight': MATRIX }, { presets: ['t5xxl'] }, 'The preset t5xxl matches no tensor'],
+  ['a preset for another model', { 'a.weight': MATRIX }, { presets: ['t5xxl'] }, 'The preset "T5-XXL text encoder" matches no tensor'],
   [
     'quantized convolutions',
     { 'a.weight': ['BF16', 64, 64, 3, 3] },
@@ -122,9 +122,11 @@ it('diffusers names are only told of for the loader that renames them, and where
 });
 
 it.each<[string, readonly string[], string | undefined]>([
-  ['one that does nothing at all', ['*.bias'], 'The override "*.bias": 2 of its 2 tensors cannot be quantized, e.g. "a.bias".'],
+  ['one that does nothing at all', ['*.bias'], 'The override "*.bias": none of its 2 tensors can be quantized, e.g. "a.bias".'],
+  ['one that names its tensor', ['a.bias'], 'The override "a.bias": its only tensor cannot be quantized.'],
+  ['a pattern of one tensor', ['a.b*'], 'The override "a.b*": its only tensor cannot be quantized, e.g. "a.bias".'],
   ['one that does less than it says', ['a.*'], 'The override "a.*": 1 of its 2 tensors cannot be quantized, e.g. "a.bias".'],
-  ['several', ['a.bias', 'b.bias'], 'The override "a.bias" and 1 other: 2 of their 2 tensors cannot be quantized, e.g. "a.bias".'],
+  ['several', ['a.bias', 'b.bias'], 'The override "a.bias" and 1 other: none of their 2 tensors can be quantized.'],
   ['none that does what it says', ['*.weight'], undefined],
 ])('overrides that cannot do what they ask for: %s', (_what, matches, expected) => {
   const model: Readonly<Record<string, TensorSpec>> = {
@@ -135,4 +137,24 @@ it.each<[string, readonly string[], string | undefined]>([
   };
   const told = warnings(model, { overrides: matches.map((match) => ({ match, action: 'quantize' })) });
   expect(told).toEqual(expected === undefined ? [] : [expected]);
+});
+
+it('a preset that takes from a recognised model what is not its to take', () => {
+  const layer = Object.fromEntries(
+    ['q', 'k', 'v', 'o'].map((letter) => [`model.layers.0.self_attn.${letter}_proj.weight`, MATRIX] as const),
+  );
+  const llama = headerOf({
+    'lm_head.weight': MATRIX,
+    'model.embed_tokens.weight': MATRIX,
+    'model.layers.0.input_layernorm.weight': ['BF16', 64],
+    'model.layers.0.post_attention_layernorm.weight': ['BF16', 64],
+    'model.layers.0.mlp.gate_proj.weight': MATRIX,
+    ...layer,
+  });
+  const told = (presets: Recipe['presets']): readonly string[] =>
+    makePlan(llama, defaultRecipe({ presets }), { toolVersion: '1.2.3' }).warnings;
+  expect(told(['auto'])).toEqual([]);
+  expect(told(['auto', 't5xxl'])).toEqual([
+    'The preset "T5-XXL text encoder" removes "lm_head.weight", and is not meant for this model, recognised as LLaMA-shaped language model.',
+  ]);
 });
