@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { markdownReport } from '../../../src/editor/report/markdownReport';
 import { reportView } from '../../../src/editor/report/reportView';
-import type { JobReport, TensorReport } from '../../../src/engine/job/report';
-import { defaultRecipe } from '../../../src/engine/plan/recipe';
+import type { TensorReport } from '../../../src/engine/job/report';
+import { jobReport } from '../../support/jobReport';
 
 const quantized: TensorReport = {
   name: 'layer|0`.weight',
@@ -32,10 +32,7 @@ const kept: TensorReport = {
   bytesOut: 4,
   seconds: 0,
 };
-const report: JobReport = {
-  tool: { name: 'fp8-quantizer', version: '1.2.3' },
-  source: '/models/a.safetensors',
-  output: '/models/a_fp8.safetensors',
+const report = jobReport({
   model: {
     family: 'flux1',
     title: 'FLUX.1',
@@ -43,23 +40,9 @@ const report: JobReport = {
     prefix: 'model.',
     evidence: ['It has double_blocks.', 'It is 3,072 wide.'],
   },
-  recipe: defaultRecipe(),
   tensors: [quantized, kept, { ...kept, name: 'norm2.weight' }],
   warnings: ['Mind *this*'],
-  notes: [],
-  summary: {
-    bytesIn: 16,
-    bytesOut: 12,
-    counts: { quantize: 1, keep: 2, remove: 0 },
-    relativeError: 0.026,
-    objectiveRatio: 0.5,
-    seconds: { total: 1, plan: 0, convert: 1, finish: 0, read: 0, compute: 1, write: 0, copy: 0 },
-    device: 'cpu',
-    deviceName: 'Test CPU',
-    threads: 2,
-    peakMemoryBytes: 1e6,
-  },
-};
+});
 
 it('tells what was done, with every name kept in its cell', () => {
   const text = markdownReport(report);

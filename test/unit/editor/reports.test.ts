@@ -3,32 +3,10 @@ import { expect, it } from 'vitest';
 import { relationOf, reportItem, tellsOf } from '../../../src/editor/report/reportEntry';
 import { Reports } from '../../../src/editor/report/reports';
 import type { JobReport } from '../../../src/engine/job/report';
-import { defaultRecipe } from '../../../src/engine/plan/recipe';
+import { jobReport } from '../../support/jobReport';
 import { temporaryFolder } from '../../support/temporaryFolder';
 
-function reportOf(output: string): JobReport {
-  return {
-    tool: { name: 'fp8-quantizer', version: '1.2.3' },
-    source: '/models/a.safetensors',
-    output,
-    model: { family: 'unknown', title: 'unknown', naming: 'original', prefix: '', evidence: [] },
-    recipe: defaultRecipe(),
-    tensors: [],
-    warnings: [],
-    notes: [],
-    summary: {
-      bytesIn: 16,
-      bytesOut: 12,
-      counts: { quantize: 1, keep: 2, remove: 0 },
-      relativeError: 0.026,
-      seconds: { total: 1, plan: 0, convert: 1, finish: 0, read: 0, compute: 1, write: 0, copy: 0 },
-      device: 'cpu',
-      deviceName: 'Test CPU',
-      threads: 2,
-      peakMemoryBytes: 1e6,
-    },
-  };
-}
+const reportOf = (output: string): JobReport => jobReport({ output });
 
 it('are listed newest first, also in another window, and read in full', async () => {
   await using folder = await temporaryFolder();

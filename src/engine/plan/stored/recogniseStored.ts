@@ -76,9 +76,9 @@ function storedWeight(codes: TensorInfo, layer: string, header: Header, facts: S
   const name = codes.name.endsWith(PACKED) ? `${layer}.weight` : codes.name;
   const layout = comfy === undefined ? layoutOf(codes, scales, facts) : 'comfyui';
   if (comfy?.isRotated === 'rotated') return `Its weights are rotated (${comfy.format}, convrot), and only its loader turns them back.`;
-  if (codes.dtype === 'U8' || comfy?.format === 'nvfp4') return nvfp4(codes, scales, name, layer, layout, header, facts);
-  if (scales?.dtype === 'U8' || scales?.dtype === 'F8_E8M0' || comfy?.format === 'mxfp8')
-    return mxfp8(codes, scales, name, layer, layout, header, facts);
+  const grouped = { codes, scales, name, layer, layout, header, facts };
+  if (codes.dtype === 'U8' || comfy?.format === 'nvfp4') return nvfp4(grouped);
+  if (scales?.dtype === 'U8' || scales?.dtype === 'F8_E8M0' || comfy?.format === 'mxfp8') return mxfp8(grouped);
   const target = TARGETS[codes.dtype];
   if (target === undefined) return `Codes of ${codes.dtype} are not known here.`;
   const { rows, columns } = matrixOf(codes);
@@ -127,15 +127,19 @@ function blockOf(granularity: Granularity, columns: number): Pick<StoredWeight['
   }
 }
 
-function mxfp8(
-  codes: TensorInfo,
-  scales: TensorInfo | undefined,
-  name: string,
-  layer: string,
-  layout: Layout,
-  header: Header,
-  facts: StorageFacts,
-): StoredWeight | string {
+/** A layer whose codes share scales in groups along a row. */
+interface GroupedLayer {
+  readonly codes: TensorInfo;
+  readonly scales: TensorInfo | undefined;
+  readonly name: string;
+  readonly layer: string;
+  readonly layout: Layout;
+  readonly header: Header;
+  readonly facts: StorageFacts;
+}
+
+function mxfp8(grouped: GroupedLayer): StoredWeight | string {
+  const { codes, scales, name, layout } = grouped;
   const { rows, columns } = matrixOf(codes);
   const group = GROUPS.mxfp8;
   if (codes.dtype !== 'F8_E4M3' || scales === undefined) return 'It is said to be mxfp8, and its codes or scales are not.';
@@ -144,7 +148,7 @@ function mxfp8(
   return {
     ...{ name, layout, shape: codes.shape, codes, scales },
     encoding: { target: 'mxfp8', granularity: { kind: 'block', rows: 1, columns: group } },
-    ...sized('mxfp8', [rows, columns], layer, header, facts, {
+    ...sized('mxfp8', [rows, columns], grouped, {
       grid: 'e4m3',
       block: { rows: 1, columns: group },
       scaleForm: 'e8m0',
@@ -153,15 +157,8 @@ function mxfp8(
   };
 }
 
-function nvfp4(
-  codes: TensorInfo,
-  scales: TensorInfo | undefined,
-  name: string,
-  layer: string,
-  layout: Layout,
-  header: Header,
-  facts: StorageFacts,
-): StoredWeight | string {
+function nvfp4(grouped: GroupedLayer): StoredWeight | string {
+  const { codes, scales, name, layer, layout, header, facts } = grouped;
   const [rows = 0, half = 0, ...more] = codes.shape;
   const columns = 2 * half;
   const group = GROUPS.nvfp4;
@@ -176,7 +173,7 @@ function nvfp4(
   return {
     ...{ name, layout, shape: [rows, columns], codes, scales, tensorScale },
     encoding: { target: 'nvfp4', granularity: { kind: 'block', rows: 1, columns: group } },
-    ...sized('nvfp4', [rows, columns], layer, header, facts, {
+    ...sized('nvfp4', [rows, columns], grouped, {
       grid: 'e2m1',
       block: { rows: 1, columns: group },
       scaleForm: 'e4m3',
@@ -191,9 +188,7 @@ function nvfp4(
 function sized(
   target: 'mxfp8' | 'nvfp4',
   size: readonly [rows: number, columns: number],
-  layer: string,
-  { byName }: Header,
-  { declared, ownFile }: StorageFacts,
+  { layer, header: { byName }, facts: { declared, ownFile } }: GroupedLayer,
   storage: StoredWeight['storage'],
 ): Pick<StoredWeight, 'rows' | 'columns' | 'storage' | 'padding'> & Partial<Pick<StoredWeight, 'shape'>> {
   const [storedRows, storedColumns] = size;
